@@ -1,0 +1,1 @@
+//! Where a message goes: flows, trunks, sealed tokens.
