@@ -1,0 +1,292 @@
+//! How SIP messages reach the application and leave it.
+//!
+//! Adapters do framing, keep-alives, handshakes and limits (RFC 3261 §18, RFC 5626 §4.4, RFC 7118); the application
+//! sees whole messages and decides where answers go. It never opens a socket and never waits for one.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// Implemented by the application; adapters are generic over it.
+pub trait Ingress: Clone + Send + Sync + 'static {
+    /// A stream connection is ready, its handshakes done. Called before the first [`Ingress::receive`] of it.
+    fn opened(&self, source: &Source);
+
+    /// One whole SIP message, not yet parsed. Messages of one connection come one after the other, the next
+    /// only when this future is done; datagrams come concurrently.
+    fn receive(&self, source: &Source, raw: Bytes) -> impl Future<Output = ()> + Send;
+
+    /// The stream connection is gone. Called exactly once for each [`Ingress::opened`], after the last `receive`.
+    fn closed(&self, source: &Source, why: CloseReason);
+
+    /// Messages accepted by [`Transport::send`] for a [`Destination::Stream`] were not delivered: no connection
+    /// could be made, or it broke with messages still queued. Transactions towards it fail over at once.
+    fn unreachable(&self, to: &Destination, why: SendError);
+}
+
+/// Where the application sends from; implemented by the transport adapters.
+pub trait Transport: Send + Sync + 'static {
+    /// Hands over one whole SIP message. Never blocks: the message is on the socket, or in the connection's bounded
+    /// queue, or refused.
+    ///
+    /// # Errors
+    /// Says at once why the message cannot leave.
+    fn send(&self, to: &Destination, bytes: Bytes) -> Result<(), SendError>;
+
+    /// Lifts the limit on connections that have not identified themselves: call it when a browser has registered,
+    /// or otherwise shown who it is. Unknown connections are ignored.
+    fn authenticated(&self, connection: ConnectionId);
+
+    /// Closes a connection after what is queued has been written, within seconds. Unknown connections are ignored.
+    fn close(&self, connection: ConnectionId, why: CloseReason);
+}
+
+/// The socket and peer through which a message came, and the way back.
+#[derive(Clone)]
+pub struct Source {
+    /// Which kind of listener it came in by; trust depends on this.
+    pub edge: Edge,
+    /// The listener's configured name; for a connection we dialled, the name given to the dialler.
+    pub listener: Arc<str>,
+    /// The transport protocol.
+    pub protocol: Protocol,
+    /// Our address of the socket. A datagram socket bound to a wildcard address says the wildcard.
+    pub local: SocketAddr,
+    /// The peer's address as the socket saw it.
+    pub remote: SocketAddr,
+    /// The stream connection; `None` for datagrams.
+    pub connection: Option<ConnectionId>,
+    /// For a connection we dialled: what it was dialled for.
+    pub dialled: Option<Arc<StreamTarget>>,
+    /// Sends on the same connection or socket.
+    pub reply: Reply,
+}
+
+impl Source {
+    /// The destination naming this connection, or this peer of the datagram socket.
+    pub fn destination(&self) -> Destination {
+        match self.connection {
+            Some(connection) => Destination::Connection(connection),
+            None => Destination::Udp { listener: Arc::clone(&self.listener), remote: self.remote },
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} from {} to {}", self.listener, self.protocol, self.remote, self.local)?;
+        self.connection.map_or(Ok(()), |connection| write!(f, " ({connection})"))
+    }
+}
+
+/// Sends back the way a message came. Cheap to clone.
+#[derive(Clone)]
+pub struct Reply {
+    remote: SocketAddr,
+    sink: Arc<dyn Sink>,
+}
+
+impl Reply {
+    /// A way back to `remote` through `sink`.
+    pub fn new(remote: SocketAddr, sink: Arc<dyn Sink>) -> Self {
+        Self { remote, sink }
+    }
+
+    /// As [`Transport::send`].
+    ///
+    /// # Errors
+    /// Says at once why the message cannot leave.
+    pub fn send(&self, bytes: Bytes) -> Result<(), SendError> {
+        self.sink.send_to(self.remote, bytes)
+    }
+}
+
+/// One connection or datagram socket as seen by [`Reply`].
+pub trait Sink: Send + Sync + 'static {
+    /// Takes one whole message; a connection ignores `remote`.
+    ///
+    /// # Errors
+    /// As [`Transport::send`].
+    fn send_to(&self, remote: SocketAddr, bytes: Bytes) -> Result<(), SendError>;
+}
+
+/// Where a message goes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Destination {
+    /// An open connection of this process.
+    Connection(ConnectionId),
+    /// A datagram from the socket of the named listener.
+    Udp {
+        /// The listener whose socket (hence address and port) the datagram leaves from.
+        listener: Arc<str>,
+        /// The receiver.
+        remote: SocketAddr,
+    },
+    /// A pooled stream connection, dialled when there is none. Only for configured trunks.
+    Stream(StreamTarget),
+}
+
+/// A trunk's address for connections we dial.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StreamTarget {
+    /// TCP or TLS.
+    pub protocol: StreamProtocol,
+    /// The address to connect to.
+    pub remote: SocketAddr,
+    /// TLS: the name the certificate must be valid for; without it, the address.
+    pub server_name: Option<Arc<str>>,
+}
+
+/// What a trunk can be dialled with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamProtocol {
+    /// Plain TCP.
+    Tcp,
+    /// TLS over TCP (RFC 5922 for the server's name).
+    Tls,
+}
+
+/// A SIP transport protocol (RFC 3261 §18, RFC 7118).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// Datagrams.
+    Udp,
+    /// Plain TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+    /// WebSocket.
+    Ws,
+    /// WebSocket over TLS.
+    Wss,
+}
+
+impl Protocol {
+    /// The name in a Via header (RFC 3261 §20.42, RFC 7118 §5.2.1).
+    pub fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
+        }
+    }
+
+    /// Whether the protocol itself delivers or reports failure (RFC 3261 §17).
+    pub fn is_reliable(self) -> bool {
+        !matches!(self, Self::Udp)
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.via())
+    }
+}
+
+/// Which side of the gateway a listener serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Edge {
+    /// Browsers: trusted by digest or token, never by address.
+    Browser,
+    /// Trunks: trusted by listener and address, or by client certificate.
+    Trunk,
+}
+
+/// A stream connection, unique in the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// Why a message did not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The connection is closed, closing, or was never here; or there is no such listener.
+    #[error("no such connection or listener")]
+    Gone,
+    /// The queue or the socket's buffer is full; the message was not taken. A full connection is being closed.
+    #[error("queue full")]
+    Full,
+    /// No connection could be made: refused, timed out, or the certificate was not accepted.
+    #[error("connection failed")]
+    Unreachable,
+    /// The message is too long for the transport, or the transport is not configured.
+    #[error("message cannot be sent by this transport")]
+    Unsuitable,
+}
+
+/// Why a connection ends. WebSocket close codes are of RFC 6455 §7.4.1; other streams are just closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The peer closed, orderly or not.
+    Peer,
+    /// We are done with it. 1000.
+    Normal,
+    /// The peer broke the protocol. 1002.
+    Protocol,
+    /// A text frame that is not UTF-8. 1007.
+    NotText,
+    /// The peer broke a rule of ours. 1008.
+    Policy,
+    /// A frame or message above the limit. 1009.
+    TooBig,
+    /// Handshake, frame, first message or identification did not come in time. 1008.
+    TooSlow,
+    /// No sign of life although asked for one. 1001.
+    Silent,
+    /// Nothing has passed for long. 1001.
+    Idle,
+    /// The peer does not read what we send. 1008.
+    SlowReader,
+    /// We are restarting or draining: come back, to any node. 1012.
+    Restart,
+    /// The socket failed.
+    Io,
+    /// Our own fault. 1011.
+    Internal,
+}
+
+impl CloseReason {
+    /// The WebSocket close code; `None` when there is nobody to tell.
+    pub fn websocket_code(self) -> Option<u16> {
+        match self {
+            Self::Peer | Self::Io => None,
+            Self::Normal => Some(1000),
+            Self::Silent | Self::Idle => Some(1001),
+            Self::Protocol => Some(1002),
+            Self::NotText => Some(1007),
+            Self::Policy | Self::TooSlow | Self::SlowReader => Some(1008),
+            Self::TooBig => Some(1009),
+            Self::Internal => Some(1011),
+            Self::Restart => Some(1012),
+        }
+    }
+
+    /// A word for logs and metric labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Normal => "normal",
+            Self::Protocol => "protocol",
+            Self::NotText => "not_text",
+            Self::Policy => "policy",
+            Self::TooBig => "too_big",
+            Self::TooSlow => "too_slow",
+            Self::Silent => "silent",
+            Self::Idle => "idle",
+            Self::SlowReader => "slow_reader",
+            Self::Restart => "restart",
+            Self::Io => "io",
+            Self::Internal => "internal",
+        }
+    }
+}
