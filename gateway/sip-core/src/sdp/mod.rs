@@ -1,1 +1,15 @@
-//! Session descriptions and offer/answer: RFC 8866, RFC 3264, RFC 8829.
+//! SDP: a typed model of what audio calls need, and one leg's side of offer/answer.
+//!
+//! Text becomes a [`Description`] once, within limits that are checked before anything is allocated for it; what the
+//! model does not know is dropped, so no line of a peer is ever passed on unread. A [`Negotiation`] turns descriptions
+//! into [`RemoteAudio`] and [`LocalAudio`] into text, and keeps what RFC 3264 §8 wants kept between the rounds.
+
+mod audio;
+mod codec;
+mod error;
+mod negotiation;
+
+pub use audio::{Format, IceParameters, LocalAudio, Profile, RemoteAudio, Setup};
+pub use codec::{CodecName, UnknownCodec, join, offered, select};
+pub use error::SdpError;
+pub use negotiation::{Negotiation, State};
