@@ -1,0 +1,54 @@
+// JsSIP answers digest challenges with MD5 alone, and reads only the first WWW-Authenticate of several. This teaches it
+// SHA-256 (RFC 8760 §2.4) and to take it where the gateway offers it.
+import { sha256 } from '@noble/hashes/sha2';
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
+import DigestAuthentication from 'jssip/lib/DigestAuthentication.js';
+import RequestSender from 'jssip/lib/RequestSender.js';
+import Utils from 'jssip/lib/Utils.js';
+
+export function teachSha256(): void {
+  const answerMd5 = DigestAuthentication.prototype.authenticate;
+  DigestAuthentication.prototype.authenticate = function (request, challenge) {
+    if (challenge.algorithm !== 'SHA-256') return answerMd5.call(this, request, challenge);
+    if (!challenge.realm || !challenge.nonce || !challenge.qop?.includes('auth')) return false;
+    answer(this, request, challenge);
+    return true;
+  };
+
+  const receive = RequestSender.prototype._receiveResponse;
+  RequestSender.prototype._receiveResponse = function (response) {
+    for (const name of ['Www-Authenticate', 'Proxy-Authenticate']) {
+      response.headers[name]?.sort((a, b) => Number(offersSha256(b)) - Number(offersSha256(a)));
+    }
+    receive.call(this, response);
+  };
+}
+
+/** RFC 7616 §3.4.1, qop=auth. */
+function answer(digest: DigestAuthentication, request: DigestRequest, challenge: Challenge): void {
+  const { username, password } = digest._credentials;
+  digest._algorithm = 'SHA-256';
+  digest._realm = challenge.realm;
+  digest._nonce = challenge.nonce;
+  digest._opaque = challenge.opaque;
+  digest._stale = challenge.stale;
+  digest._qop = 'auth';
+  digest._uri = request.ruri;
+  digest._cnonce = Utils.createRandomToken(12);
+  digest._nc += 1;
+  digest._ncHex = digest._nc.toString(16).padStart(8, '0');
+  const ha1 = hash(`${username}:${challenge.realm}:${password}`);
+  const ha2 = hash(`${request.method}:${request.ruri}`);
+  digest._response = hash(`${ha1}:${challenge.nonce}:${digest._ncHex}:${digest._cnonce}:auth:${ha2}`);
+}
+
+function hash(text: string): string {
+  return bytesToHex(sha256(utf8ToBytes(text)));
+}
+
+function offersSha256(header: { raw: string }): boolean {
+  return /algorithm\s*=\s*"?SHA-256"?\s*(,|$)/i.test(header.raw);
+}
+
+type Challenge = import('jssip/lib/DigestAuthentication.js').Challenge;
+type DigestRequest = import('jssip/lib/DigestAuthentication.js').DigestRequest;

@@ -1,0 +1,39 @@
+// The inner modules of JsSIP that digest.ts reaches into, as of the version pinned in package.json.
+declare module 'jssip/lib/DigestAuthentication.js' {
+  export interface Challenge {
+    algorithm?: string;
+    realm?: string;
+    nonce?: string;
+    opaque?: string;
+    stale?: boolean;
+    qop?: string[];
+  }
+  export interface DigestRequest {
+    method: string;
+    ruri: string;
+  }
+  export default class DigestAuthentication {
+    _credentials: { username: string; password: string };
+    _algorithm?: string;
+    _realm?: string;
+    _nonce?: string;
+    _opaque?: string;
+    _stale?: boolean;
+    _qop?: string;
+    _uri?: string;
+    _cnonce: string;
+    _nc: number;
+    _ncHex: string;
+    _response?: string;
+    authenticate(request: DigestRequest, challenge: Challenge): boolean;
+  }
+}
+declare module 'jssip/lib/RequestSender.js' {
+  export default class RequestSender {
+    _receiveResponse(response: { headers: Record<string, { raw: string }[] | undefined> }): void;
+  }
+}
+declare module 'jssip/lib/Utils.js' {
+  const Utils: { createRandomToken(size: number): string };
+  export default Utils;
+}

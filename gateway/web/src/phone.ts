@@ -1,0 +1,128 @@
+// The signed-in user: one JsSIP user agent, its registration, and at most one call.
+import { UA, WebSocketInterface } from 'jssip';
+import type { RTCSession } from 'jssip/lib/RTCSession';
+import type { RTCSessionEvent } from 'jssip/lib/UA';
+import { Call, callOptions, type Media } from './call';
+import { registrationFailure } from './reasons';
+
+export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'refused';
+
+export interface Account {
+  user: string;
+  password: string;
+  server: string;
+  instance: string;
+  media: Media;
+}
+
+export interface Listener {
+  changed(): void;
+  remoteSound(stream: MediaStream): void;
+}
+
+export class Phone {
+  registration: Registration = 'signed-out';
+  /** What is wrong and what to do about it; empty when all is well. */
+  notice = '';
+  call: Call | null = null;
+
+  private agent: UA | null = null;
+  private media: Media | null = null;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly listener: Listener) {}
+
+  signIn(account: Account): void {
+    this.leave();
+    this.media = account.media;
+    this.agent = new UA({
+      sockets: [new WebSocketInterface(account.server)],
+      uri: `sip:${encodeURIComponent(account.user)}@${new URL(account.server).hostname}`,
+      authorization_user: account.user,
+      password: account.password,
+      instance_id: account.instance,
+      register_expires: REGISTER_SECONDS,
+      connection_recovery_min_interval: 1,
+      connection_recovery_max_interval: 15,
+      user_agent: 'softphone',
+    });
+    this.follow(this.agent);
+    this.become('connecting');
+    this.agent.start();
+  }
+
+  signOut(): void {
+    this.leave();
+    this.become('signed-out');
+  }
+
+  dial(number: string): void {
+    if (!this.agent || !this.media || this.busy) return;
+    // JsSIP hands the new session to `newRTCSession` before it returns.
+    try {
+      this.agent.call(number, callOptions(this.media));
+    } catch {
+      this.become(this.registration, `“${number}” can't be dialled. Use digits, letters, and + * # . _ -`);
+    }
+  }
+
+  /** Takes the ended call off the screen. */
+  dismiss(): void {
+    if (!this.call?.ended) return;
+    this.call = null;
+    this.listener.changed();
+  }
+
+  private get busy(): boolean {
+    return this.call !== null && !this.call.ended;
+  }
+
+  private follow(agent: UA): void {
+    agent.on('connected', () => this.become('connecting'));
+    agent.on('disconnected', () => {
+      if (agent !== this.agent || this.registration === 'refused') return;
+      this.become('reconnecting', 'The gateway is out of reach. The page keeps trying; check the network if it lasts.');
+    });
+    agent.on('registered', () => this.become('registered'));
+    agent.on('registrationFailed', (event) => agent === this.agent && this.refused(agent, registrationFailure(event)));
+    agent.on('newRTCSession', (event: RTCSessionEvent) => this.adopt(event.session));
+  }
+
+  private refused(agent: UA, failure: ReturnType<typeof registrationFailure>): void {
+    if (failure.final) {
+      this.leave();
+      this.become('refused', failure.text);
+      return;
+    }
+    this.become('reconnecting', failure.text);
+    clearTimeout(this.retry);
+    this.retry = setTimeout(() => agent.isConnected() && agent.register(), failure.retryMilliseconds);
+  }
+
+  private adopt(session: RTCSession): void {
+    if (this.busy) {
+      session.terminate({ status_code: 486, reason_phrase: 'Busy Here' });
+      return;
+    }
+    this.notice = '';
+    const { changed, remoteSound } = this.listener;
+    this.call = new Call(session, this.media as Media, changed.bind(this.listener), remoteSound.bind(this.listener));
+    this.listener.changed();
+  }
+
+  private leave(): void {
+    clearTimeout(this.retry);
+    const { agent } = this;
+    this.agent = null;
+    this.call?.end();
+    agent?.stop();
+  }
+
+  private become(registration: Registration, notice = ''): void {
+    this.registration = registration;
+    this.notice = notice;
+    this.listener.changed();
+  }
+}
+
+const REGISTER_SECONDS = 300;
