@@ -1,1 +1,9 @@
-//! Where a message goes: flows, trunks, sealed tokens.
+//! Where messages go and how an in-dialog message finds its call: destinations, flows, sealed tokens.
+
+mod destination;
+mod flow;
+pub mod token;
+
+pub use destination::{Destination, Network, Transport, TrunkAddress};
+pub use flow::FlowId;
+pub use token::{CallId, Named, Purpose, Sealer};

@@ -1,0 +1,72 @@
+//! What the application decided about a new call before the machine starts: who calls, whom, and how each is reached.
+
+use serde::{Deserialize, Serialize};
+
+use crate::routing::{Destination, Network, Transport};
+use crate::sdp::{CodecName, Profile};
+
+/// A call that is allowed.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// How the caller is reached.
+    pub caller: Link,
+    /// Where the call goes.
+    pub target: Target,
+}
+
+/// Where a call goes.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// To a SIP peer.
+    Sip(Box<Callee>),
+    /// To the relay itself: there is no SIP leg B.
+    Service(relay_api::Service),
+}
+
+/// The SIP peer to call.
+#[derive(Clone, Debug)]
+pub struct Callee {
+    /// How it is reached.
+    pub link: Link,
+    /// Request-URI of the INVITE: a browser's registered Contact as it was, a trunk's number.
+    pub request_uri: String,
+    /// The URI of To, without angle brackets.
+    pub to: String,
+    /// The caller as this callee may see it: never what the caller claimed, but what it was authenticated as.
+    pub caller: Identity,
+    /// Assert the identity as `P-Asserted-Identity` (RFC 3325), for trunks that we are trusted by.
+    pub asserted: bool,
+    /// Headers of ours for the INVITE, such as `Alert-Info`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A name for From.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Display name.
+    pub display: Option<String>,
+    /// The URI, without angle brackets: the caller's number at a host of ours.
+    pub uri: String,
+}
+
+/// How a peer is reached, and what we call ourselves towards it. Typed settings, never taken out of messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The kind of its SDP.
+    pub profile: Profile,
+    /// What may be negotiated with it, in our order of preference.
+    pub codecs: Vec<CodecName>,
+    /// The transport of our Via and Contact.
+    pub transport: Transport,
+    /// `host` or `host:port` of our Via and Contact.
+    pub local: String,
+    /// Where the peer's messages go.
+    pub destination: Destination,
+    /// Requests of a dialog go straight to the address that the peer's Contact or Record-Route names if it is a
+    /// literal one within these networks; otherwise they go to `destination`.
+    pub networks: Vec<Network>,
+    /// Which of the relay's interfaces a plain RTP leg uses.
+    pub interface: Option<String>,
+    /// May a plain RTP leg believe an address that was not signalled?
+    pub learn: relay_api::Learn,
+}

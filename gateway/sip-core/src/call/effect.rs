@@ -1,0 +1,71 @@
+//! What a call wants done. The driver stores the new value of the call first, then carries these out in order.
+
+use relay_api::{LegName, SessionId, SessionSpec};
+
+use crate::message::{Message, Method};
+use crate::routing::Destination;
+use crate::time::UnixMillis;
+
+use super::{CallTimer, Summary};
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Answer a request through its server transaction, which is found by the response's topmost Via and CSeq method;
+    /// a node that has no such transaction sends the bytes as they are.
+    Respond {
+        /// The leg that asked.
+        leg: LegName,
+        /// The response.
+        message: Message,
+        /// Where the request came from.
+        to: Destination,
+    },
+    /// Open a client transaction for this request.
+    Send {
+        /// The leg to ask.
+        leg: LegName,
+        /// The request.
+        message: Message,
+        /// Where it goes.
+        to: Destination,
+    },
+    /// Send the ACK of a 2xx, which has no transaction (RFC 3261 §13.2.2.4).
+    SendAck {
+        /// The leg.
+        leg: LegName,
+        /// The ACK.
+        message: Message,
+        /// Where it goes.
+        to: Destination,
+    },
+    /// Forget a client transaction which will get no final response any more (RFC 3261 §9.1).
+    Abandon {
+        /// The leg that was asked.
+        leg: LegName,
+        /// Branch of the request's Via.
+        branch: String,
+        /// Its method.
+        method: Method,
+    },
+    /// Make the media so; answered by [`super::Event::MediaReady`] or [`super::Event::MediaFailed`]. Specifications of
+    /// one call, and then [`Effect::ReleaseMedia`], must reach the relay in their order.
+    Media(SessionSpec),
+    /// Give the media back; the last word about it.
+    ReleaseMedia(SessionId),
+    /// Let the relay send an RFC 4733 event to a leg's peer.
+    Dtmf {
+        /// Whose peer hears it.
+        leg: LegName,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// Milliseconds.
+        duration_ms: u32,
+    },
+    /// Deliver [`super::Event::Timer`] at that time; replaces a timer of the same name.
+    StartTimer(CallTimer, UnixMillis),
+    /// Forget a timer; it may fire nevertheless.
+    StopTimer(CallTimer),
+    /// The call is over and can be deleted. Always the last effect of a call.
+    Ended(Summary),
+}

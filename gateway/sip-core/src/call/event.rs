@@ -1,0 +1,88 @@
+//! What can happen to a call.
+
+use relay_api::{EventKind, LegName, RelayError, SessionDescription};
+
+use crate::message::{Message, Method};
+use crate::routing::{Destination, FlowId};
+
+use super::{CallTimer, Cause};
+
+/// Something that happened; [`super::Call::handle`] decides what follows from it.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A request within a dialog of this call, ACK of a 2xx included, or a repetition of the initial INVITE.
+    Request {
+        /// The leg whose tag the request carried.
+        leg: LegName,
+        /// The request, its topmost Via already stamped (RFC 3261 §18.2.1, RFC 3581).
+        message: Message,
+        /// Where the answer goes.
+        from: Destination,
+    },
+    /// A CANCEL for the initial INVITE (found by [`crate::routing::Sealer::call_id`] of the CANCEL) or for a re-INVITE.
+    Cancel {
+        /// The leg that gives up.
+        leg: LegName,
+        /// The CANCEL; this machine answers it.
+        message: Message,
+        /// Where the answer goes.
+        from: Destination,
+    },
+    /// A response to a request of ours.
+    Response {
+        /// The leg that was asked.
+        leg: LegName,
+        /// The response.
+        message: Message,
+    },
+    /// A request of ours got no final response.
+    ClientFailed {
+        /// The leg that was asked.
+        leg: LegName,
+        /// The request's CSeq number.
+        cseq: u32,
+        /// The request's method.
+        method: Method,
+        /// What went wrong.
+        failure: Failure,
+    },
+    /// A timer that was asked for has passed.
+    Timer(CallTimer),
+    /// The relay carried out [`super::Effect::Media`].
+    MediaReady(SessionDescription),
+    /// The relay could not carry out [`super::Effect::Media`].
+    MediaFailed(RelayError),
+    /// The relay noticed something.
+    Media {
+        /// On which leg.
+        leg: LegName,
+        /// What.
+        kind: EventKind,
+    },
+    /// The connection of a browser is gone.
+    FlowLost {
+        /// Whose.
+        leg: LegName,
+    },
+    /// The browser is back on another connection: it registered again with the same instance (RFC 5626).
+    FlowRestored {
+        /// Whose.
+        leg: LegName,
+        /// The new connection.
+        flow: FlowId,
+    },
+    /// End the call: an operator or a stopping node wants it.
+    Terminate {
+        /// Why; told to both peers as a Reason.
+        cause: Cause,
+    },
+}
+
+/// Why a client transaction ended without a final response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Timer B or F (RFC 3261 §17.1).
+    Timeout,
+    /// The transport refused the bytes, or the connection broke.
+    Transport,
+}

@@ -1,0 +1,321 @@
+//! Sealed tokens: identity that travels in the protocol.
+//!
+//! Our tags, Contact users, Call-IDs and Via branches name a call, so that any node finds it without an index. A token is
+//! `key id, purpose and leg, call id, number, MAC` in lower-case base32, which survives every peer that folds case
+//! (RFC 3261 §7.3.1: tokens compare without case). Tokens are deterministic: a repeated INVITE that lands on two nodes
+//! makes the same call with the same tags. A forged token opens to nothing.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::Sha256;
+use subtle::ConstantTimeEq;
+
+use relay_api::LegName;
+
+use crate::message::Message;
+
+/// Names one call everywhere: in tokens, in the store, at the relay.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub [u8; 12]);
+
+impl CallId {
+    /// The relay's name of the call's media.
+    pub fn session(&self) -> relay_api::SessionId {
+        relay_api::SessionId(self.to_string())
+    }
+
+    /// The text form read back.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = base32::decode::<12>(text)?;
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&base32::encode(&self.0))
+    }
+}
+
+impl fmt::Debug for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallId({self})")
+    }
+}
+
+impl Serialize for CallId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| de::Error::custom("not a call id"))
+    }
+}
+
+/// What a token stands for; a token of one purpose is worthless for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Our tag in From or To.
+    Tag,
+    /// The user of our Contact.
+    Contact,
+    /// A Via branch of ours; the number is told by the leg.
+    Branch,
+    /// The Call-ID of the leg that we made.
+    Dialog,
+}
+
+/// What an opened token says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Named {
+    /// What the token stands for.
+    pub purpose: Purpose,
+    /// The call.
+    pub call: CallId,
+    /// The leg of the call.
+    pub leg: LegName,
+    /// Told apart by this number (zero, or for [`Purpose::Branch`] what was sealed).
+    pub number: u32,
+}
+
+/// Makes and opens tokens with a keyed hash. Nodes of a cluster hold the same keys.
+#[derive(Clone)]
+pub struct Sealer {
+    current: Key,
+    previous: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
+    id: u8,
+    hash: Hmac<Sha256>,
+}
+
+impl Sealer {
+    /// A sealer whose tokens carry `id`, so that keys can be replaced one after the other.
+    pub fn new(id: u8, key: &[u8; 32]) -> Self {
+        Self { current: Key::new(id, key), previous: Vec::new() }
+    }
+
+    /// Still opens tokens of a former key.
+    #[must_use]
+    pub fn accepting(mut self, id: u8, key: &[u8; 32]) -> Self {
+        self.previous.push(Key::new(id, key));
+        self
+    }
+
+    /// The call which this initial INVITE makes, and its CANCEL ends: the same on every node and for every repetition.
+    /// RFC 3261 §17.2.3: the topmost branch tells transactions apart, here together with its sender, the Call-ID, the
+    /// From tag and the CSeq number, so that peers without unique branches (RFC 2543) are safe as well.
+    pub fn call_id(&self, invite: &Message) -> CallId {
+        let via = invite.via();
+        let mut hash = self.current.hash.clone();
+        hash.update(b"call");
+        let parts = [invite.call_id(), invite.from_tag().unwrap_or(""), via.branch.unwrap_or(""), via.host];
+        for part in parts {
+            // The length goes in as well: two parts can't borrow bytes from each other.
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.update(&via.port.unwrap_or(0).to_be_bytes());
+        hash.update(&invite.cseq().0.to_be_bytes());
+        CallId(first_bytes(&hash.finalize().into_bytes()))
+    }
+
+    /// A token; the same arguments always give the same text.
+    pub fn seal(&self, named: &Named) -> String {
+        let body = Body::of(self.current.id, named);
+        base32::encode(&body.sealed(&self.current.mac(&body.0)))
+    }
+
+    /// Our tag on one leg.
+    pub fn tag(&self, call: CallId, leg: LegName) -> String {
+        self.seal(&Named { purpose: Purpose::Tag, call, leg, number: 0 })
+    }
+
+    /// A Via branch with the magic cookie (RFC 3261 §8.1.1.7). `number` tells requests of one leg apart.
+    pub fn branch(&self, call: CallId, leg: LegName, number: u32) -> String {
+        let mut branch = String::from(MAGIC_COOKIE);
+        branch.push_str(&self.seal(&Named { purpose: Purpose::Branch, call, leg, number }));
+        branch
+    }
+
+    /// What a token says; `None` when it isn't ours. Takes tags, Contact users, Call-IDs (up to an `@`) and branches
+    /// (with the magic cookie).
+    pub fn open(&self, token: &str) -> Option<Named> {
+        let token = token.split_once('@').map_or(token, |(local, _)| local);
+        let token = match token.get(..MAGIC_COOKIE.len()) {
+            Some(start) if start.eq_ignore_ascii_case(MAGIC_COOKIE) => &token[MAGIC_COOKIE.len()..],
+            _ => token,
+        };
+        let bytes = base32::decode::<TOKEN>(token)?;
+        let (body, mac) = bytes.split_at(BODY);
+        let body = Body(first_bytes(body));
+        let key = self.keys().find(|key| key.id == body.0[0])?;
+        if !bool::from(key.mac(&body.0)[..].ct_eq(mac)) {
+            return None;
+        }
+        body.named()
+    }
+
+    /// The call that an in-dialog request or a response names: the tag that is ours, in To of a request and in From
+    /// of a response, or else the response's topmost branch.
+    pub fn call_of(&self, message: &Message) -> Option<Named> {
+        let (tag, branch) = match message.is_request() {
+            true => (message.to_tag(), None),
+            false => (message.from_tag(), message.via().branch),
+        };
+        tag.and_then(|tag| self.open(tag)).or_else(|| branch.and_then(|branch| self.open(branch)))
+    }
+
+    /// A number that peers can't foresee, but every node computes alike: for SDP session ids and retry delays.
+    pub fn number(&self, call: CallId, leg: LegName, what: &str) -> u64 {
+        let mut hash = self.current.hash.clone();
+        hash.update(b"number");
+        hash.update(&call.0);
+        hash.update(&[leg as u8]);
+        hash.update(what.as_bytes());
+        u64::from_be_bytes(first_bytes(&hash.finalize().into_bytes()))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("current", &self.current.id).finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    fn new(id: u8, key: &[u8; 32]) -> Self {
+        let hash = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        Self { id, hash }
+    }
+
+    fn mac(&self, body: &[u8]) -> [u8; MAC] {
+        let mut hash = self.hash.clone();
+        hash.update(b"token");
+        hash.update(body);
+        first_bytes(&hash.finalize().into_bytes())
+    }
+}
+
+/// The signed part of a token.
+struct Body([u8; BODY]);
+
+impl Body {
+    fn of(key: u8, named: &Named) -> Self {
+        let mut body = [0; BODY];
+        body[0] = key;
+        body[1] = purpose_code(named.purpose) << 1 | u8::from(named.leg == LegName::B);
+        body[2..14].copy_from_slice(&named.call.0);
+        body[14..].copy_from_slice(&named.number.to_be_bytes());
+        Self(body)
+    }
+
+    fn sealed(&self, mac: &[u8; MAC]) -> [u8; TOKEN] {
+        let mut token = [0; TOKEN];
+        token[..BODY].copy_from_slice(&self.0);
+        token[BODY..].copy_from_slice(mac);
+        token
+    }
+
+    fn named(&self) -> Option<Named> {
+        Some(Named {
+            purpose: purpose_of(self.0[1] >> 1)?,
+            call: CallId(first_bytes(&self.0[2..14])),
+            leg: if self.0[1] & 1 == 0 { LegName::A } else { LegName::B },
+            number: u32::from_be_bytes(first_bytes(&self.0[14..])),
+        })
+    }
+}
+
+fn purpose_code(purpose: Purpose) -> u8 {
+    match purpose {
+        Purpose::Tag => 1,
+        Purpose::Contact => 2,
+        Purpose::Branch => 3,
+        Purpose::Dialog => 4,
+    }
+}
+
+fn purpose_of(code: u8) -> Option<Purpose> {
+    [Purpose::Tag, Purpose::Contact, Purpose::Branch, Purpose::Dialog]
+        .into_iter()
+        .find(|purpose| purpose_code(*purpose) == code)
+}
+
+fn first_bytes<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *bytes.first_chunk().expect("the digest and the token are longer than every part of them")
+}
+
+/// RFC 4648 §6 without padding, in lower case.
+mod base32 {
+    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+    pub fn encode(bytes: &[u8]) -> String {
+        let mut text = String::with_capacity((bytes.len() * 8).div_ceil(5));
+        let (mut buffer, mut bits) = (0u32, 0u32);
+        for &byte in bytes {
+            buffer = buffer << 8 | u32::from(byte);
+            bits += 8;
+            while bits >= 5 {
+                bits -= 5;
+                text.push(letter(buffer >> bits));
+            }
+        }
+        if bits > 0 {
+            text.push(letter(buffer << (5 - bits)));
+        }
+        text
+    }
+
+    /// Only the one spelling of `N` bytes is taken, apart from case.
+    pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+        if text.len() != (N * 8).div_ceil(5) {
+            return None;
+        }
+        let mut bytes = [0; N];
+        let (mut buffer, mut bits, mut filled) = (0u32, 0u32, 0);
+        for character in text.bytes() {
+            buffer = buffer << 5 | value(character)?;
+            bits += 5;
+            if bits >= 8 {
+                bits -= 8;
+                *bytes.get_mut(filled)? = (buffer >> bits & 0xff) as u8;
+                filled += 1;
+            }
+        }
+        (buffer & ((1 << bits) - 1) == 0).then_some(bytes)
+    }
+
+    fn letter(five_bits: u32) -> char {
+        ALPHABET[(five_bits & 31) as usize].into()
+    }
+
+    fn value(character: u8) -> Option<u32> {
+        match character {
+            b'a'..=b'z' => Some((character - b'a').into()),
+            b'A'..=b'Z' => Some((character - b'A').into()),
+            b'2'..=b'7' => Some((character - b'2' + 26).into()),
+            _ => None,
+        }
+    }
+}
+
+/// RFC 3261 §8.1.1.7.
+const MAGIC_COOKIE: &str = "z9hG4bK";
+/// Key id, purpose and leg, call id, number.
+const BODY: usize = 1 + 1 + 12 + 4;
+/// 96 bits: guessing one is out of reach, and the whole token stays below 50 characters.
+const MAC: usize = 12;
+const TOKEN: usize = BODY + MAC;
