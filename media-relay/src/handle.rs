@@ -1,0 +1,97 @@
+//! The handle through which sessions are declared, asked about and ended.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::config::{Config, StartError};
+use crate::totals::Totals;
+use crate::worker::{self, Command, Worker};
+
+/// A running relay. Clones share it; it stops at [`Relay::stop`] or when the last clone is dropped.
+#[derive(Clone)]
+pub struct Relay {
+    workers: Arc<[Worker]>,
+}
+
+impl Relay {
+    /// Binds the browser sockets and starts the workers.
+    pub fn start(config: Config) -> Result<(Self, Events), StartError> {
+        config.check()?;
+        let (events, receiver) = mpsc::channel(EVENT_QUEUE);
+        let workers = worker::start_all(&config, &events)?;
+        Ok((Self { workers: workers.into() }, Events(receiver)))
+    }
+
+    /// Creates or changes a session. Repeating a specification changes nothing and gives the same description.
+    pub async fn put(&self, spec: SessionSpec) -> Result<SessionDescription, RelayError> {
+        let worker = self.worker(&spec.id);
+        worker.ask(|reply| Command::Put { spec: Box::new(spec), reply }).await
+    }
+
+    /// Ends a session: its ports rest, its keys are wiped. [`RelayError::Unknown`] when there is none.
+    pub async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
+        self.worker(id).ask(|reply| Command::Delete { id: id.clone(), reply }).await
+    }
+
+    /// The counters of both legs.
+    pub async fn statistics(&self, id: &SessionId) -> Result<SessionStatistics, RelayError> {
+        self.worker(id).ask(|reply| Command::Statistics { id: id.clone(), reply }).await
+    }
+
+    /// Sends a digit (`0`–`9`, `*`, `#`, `A`–`D`) to the peer of `leg` as RFC 4733, queued behind digits before it.
+    pub async fn dtmf(
+        &self,
+        id: &SessionId,
+        leg: LegName,
+        digit: char,
+        duration_ms: u32,
+    ) -> Result<(), RelayError> {
+        self.worker(id).ask(|reply| Command::Dtmf { id: id.clone(), leg, digit, duration_ms, reply }).await
+    }
+
+    /// What the relay as a whole holds and has done, for metrics.
+    pub fn totals(&self) -> Totals {
+        self.workers.iter().map(Worker::totals).sum()
+    }
+
+    /// Where browsers' packets arrive, as bound.
+    pub fn browser_addresses(&self) -> Vec<SocketAddr> {
+        self.workers.iter().flat_map(|worker| worker.browser_addresses().iter().copied()).collect()
+    }
+
+    /// Ends every session and waits until the workers are gone. Later calls get [`RelayError::Unavailable`].
+    pub async fn stop(&self) {
+        for worker in self.workers.iter() {
+            worker.stop().await;
+        }
+    }
+
+    /// A session stays with one worker, so that its packets need no lock.
+    fn worker(&self, id: &SessionId) -> &Worker {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let index = hasher.finish() % self.workers.len() as u64;
+        &self.workers[index as usize]
+    }
+}
+
+/// What happened in the sessions, in order for each of them.
+#[derive(Debug)]
+pub struct Events(mpsc::Receiver<Event>);
+
+impl Events {
+    /// The next one; `None` after the relay has stopped.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.0.recv().await
+    }
+}
+
+/// Where a worker leaves the answer to a command.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, RelayError>>;
+
+/// When nobody reads events, the engines keep a bounded number and count what they lose ([`Totals::events_lost`]).
+const EVENT_QUEUE: usize = 1_024;
