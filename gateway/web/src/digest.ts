@@ -1,5 +1,5 @@
-// JsSIP answers digest challenges with MD5 alone, and reads only the first WWW-Authenticate of several. This teaches it
-// SHA-256 (RFC 8760 §2.4) and to take it where the gateway offers it.
+// JsSIP answers digest challenges with MD5 alone, and of several WWW-Authenticate lines it keeps the last. This teaches it
+// SHA-256 (RFC 8760 §2.4) and to take it wherever it is offered.
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
 import DigestAuthentication from 'jssip/lib/DigestAuthentication.js';
@@ -17,8 +17,9 @@ export function teachSha256(): void {
 
   const receive = RequestSender.prototype._receiveResponse;
   RequestSender.prototype._receiveResponse = function (response) {
-    for (const name of ['Www-Authenticate', 'Proxy-Authenticate']) {
-      response.headers[name]?.sort((a, b) => Number(offersSha256(b)) - Number(offersSha256(a)));
+    for (const name of ['WWW-Authenticate', 'Proxy-Authenticate']) {
+      const offer = lines(response.data, name).find(offersSha256);
+      if (offer) response.setHeader(name, offer);
     }
     receive.call(this, response);
   };
@@ -46,8 +47,14 @@ function hash(text: string): string {
   return bytesToHex(sha256(utf8ToBytes(text)));
 }
 
-function offersSha256(header: { raw: string }): boolean {
-  return /algorithm\s*=\s*"?SHA-256"?\s*(,|$)/i.test(header.raw);
+/** The values of a header in the text of a message. */
+function lines(message: string, name: string): string[] {
+  const head = message.slice(0, message.indexOf('\r\n\r\n'));
+  return [...head.matchAll(new RegExp(`^${name}\\s*:\\s*(.*)$`, 'gim'))].map((match) => match[1]?.trim() ?? '');
+}
+
+function offersSha256(challenge: string): boolean {
+  return /algorithm\s*=\s*"?SHA-256"?\s*(,|$)/i.test(challenge);
 }
 
 type Challenge = import('jssip/lib/DigestAuthentication.js').Challenge;

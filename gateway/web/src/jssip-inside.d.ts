@@ -30,7 +30,7 @@ declare module 'jssip/lib/DigestAuthentication.js' {
 }
 declare module 'jssip/lib/RequestSender.js' {
   export default class RequestSender {
-    _receiveResponse(response: { headers: Record<string, { raw: string }[] | undefined> }): void;
+    _receiveResponse(response: { data: string; setHeader(name: string, value: string): void }): void;
   }
 }
 declare module 'jssip/lib/Utils.js' {

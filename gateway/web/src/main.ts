@@ -35,7 +35,6 @@ const callView = new CallView(audio, remote, () => phone.dismiss());
 byId('sign-out').addEventListener('click', () => phone.signOut());
 // A closed tab says good-bye at once instead of leaving the gateway to find out.
 window.addEventListener('pagehide', () => phone.signOut());
-show();
 
 function show(): void {
   const { registration, call } = phone;
@@ -64,3 +63,5 @@ const REGISTRATION: Record<Registration, string> = {
   reconnecting: 'Reconnecting …',
   refused: 'Not signed in',
 };
+
+show();

@@ -1,0 +1,142 @@
+// The softphone page against a scripted server: what it shows when things go well and when they don't.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startChromium } from './lib/chromium.js';
+import { screenshot } from './lib/screenshot.js';
+import { ScriptedServer } from './lib/scripted-server.js';
+import { Softphone } from './lib/softphone.js';
+
+const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+describe('softphone page', { timeout: 120_000 }, () => {
+  let server;
+  let browser;
+  before(async () => {
+    server = await ScriptedServer.start(PASSWORDS);
+    browser = await startChromium(440);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  async function signedIn(user, options) {
+    const phone = await Softphone.open(browser, server.origin, options);
+    await phone.signIn(user, PASSWORDS[user]);
+    await phone.isSignedIn();
+    return phone;
+  }
+
+  it('refuses a wrong password with a text that says what to do, then lets the user in', async () => {
+    const phone = await Softphone.open(browser, server.origin);
+    await phone.signIn('alice', 'wrong');
+    await phone.shows('registration', 'refused');
+    assert.match(await phone.text('notice'), /password is wrong\. Type them again/);
+    await screenshot(phone.page, 'refused');
+    await phone.page.getByLabel('Password').fill(PASSWORDS.alice);
+    await phone.press('Sign in');
+    await phone.isSignedIn();
+    await phone.page.reload();
+    assert.equal(await phone.page.getByLabel('User').inputValue(), 'alice');
+    assert.equal(await phone.page.getByLabel('Password').inputValue(), '');
+    phone.hadNoErrors();
+    await phone.page.close();
+  });
+
+  for (const [order, expected] of [[['SHA-256', 'MD5'], 'SHA-256'], [['MD5', 'SHA-256'], 'SHA-256'], [['MD5'], 'MD5']]) {
+    it(`answers ${order.join(' then ')} with ${expected}`, async () => {
+      server.algorithms = order;
+      const phone = await signedIn('alice');
+      const last = server.received.filter((message) => message.get('authorization')).at(-1);
+      assert.match(last.get('authorization'), new RegExp(`algorithm=${expected},`));
+      await phone.page.close();
+    });
+  }
+
+  it('two phones call each other with sound both ways, mute, hold, and hang up', async () => {
+    const [alice, bob] = [await signedIn('alice'), await signedIn('bob', PHONE)];
+    await screenshot(alice.page, 'dialer');
+    await screenshot(bob.page, 'dialer-phone');
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await alice.shows('call', 'ringing');
+    assert.equal(await bob.text('peer'), 'alice');
+    await screenshot(alice.page, 'ringing');
+    await screenshot(bob.page, 'incoming-phone');
+    await bob.press('Answer');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
+    await alice.says('verdict', /good|fair|poor/);
+    await alice.says('duration', /00:0[1-9]/);
+    await alice.press('Keys');
+    await screenshot(alice.page, 'call');
+    await screenshot(bob.page, 'call-phone');
+
+    await alice.press('Mute');
+    await alice.page.locator('#mute[aria-pressed="true"]').waitFor();
+    await alice.press('Mute');
+    await alice.press('Hold');
+    await alice.shows('call', 'held');
+    await bob.shows('call', 'held-by-peer');
+    await alice.press('Hold');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    await bob.press('Hang up');
+    await Promise.all([alice.shows('call', 'ended'), bob.shows('call', 'ended')]);
+    await Promise.all([alice.shows('call', 'idle'), bob.shows('call', 'idle')]);
+    alice.hadNoErrors();
+    bob.hadNoErrors();
+    await Promise.all([alice.page.close(), bob.page.close()]);
+  });
+
+  it('declines, cancels, and says why a call failed', async () => {
+    const [alice, bob] = [await signedIn('alice'), await signedIn('bob')];
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await bob.press('Decline');
+    await alice.says('call-state', 'The call was declined.');
+    await alice.press('Close');
+
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await alice.shows('call', 'ringing');
+    await alice.press('Cancel');
+    await bob.says('call-state', 'hung up before you answered');
+    await alice.shows('call', 'idle');
+
+    await alice.dial('nobody');
+    await alice.says('call-state', 'There is no such number');
+    await alice.press('Close');
+    server.refusesCallsWith = 503;
+    await alice.dial('bob');
+    await alice.says('call-state', 'down or full. Try later');
+    await screenshot(alice.page, 'failed');
+    server.refusesCallsWith = null;
+    await Promise.all([alice.page.close(), bob.page.close()]);
+  });
+
+  it('comes back by itself when the connection breaks', async () => {
+    const phone = await signedIn('alice');
+    server.dropConnections();
+    await phone.shows('registration', 'reconnecting');
+    assert.match(await phone.text('notice'), /out of reach/);
+    await phone.isSignedIn();
+    assert.equal(await phone.page.locator('#notice').isVisible(), false);
+    await phone.page.close();
+  });
+
+  it('sends its INVITE within a second though the STUN server never answers', async () => {
+    const phone = await Softphone.open(browser, server.origin);
+    // 192.0.2.0/24 is kept for documentation (RFC 5737): nobody answers there.
+    await phone.signIn('alice', PASSWORDS.alice, { ice: 'stun:192.0.2.1:3478' });
+    await phone.isSignedIn();
+    server.refusesCallsWith = 486;
+    const begun = performance.now();
+    await phone.dial('bob');
+    await server.watch.until('the INVITE', () => server.received.find((m) => m.method === 'INVITE' && m.isRequest && m.get('call-id') && m.body));
+    const took = performance.now() - begun;
+    server.refusesCallsWith = null;
+    assert.ok(took < 1000, `the INVITE took ${took.toFixed(0)} ms`);
+    await phone.page.close();
+  });
+});
