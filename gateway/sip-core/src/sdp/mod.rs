@@ -6,10 +6,19 @@
 
 mod audio;
 mod codec;
+mod description;
 mod error;
+mod fmtp;
+mod layout;
+mod limits;
+mod local;
 mod negotiation;
+mod parse;
+mod print;
+mod remote;
 
 pub use audio::{Format, IceParameters, LocalAudio, Profile, RemoteAudio, Setup};
 pub use codec::{CodecName, UnknownCodec, join, offered, select};
+pub use description::{Address, Description, Media, Number, Origin, Payload, Rtcp, Transport};
 pub use error::SdpError;
 pub use negotiation::{Negotiation, State};
