@@ -1,0 +1,11 @@
+//! A swarm of SIP phones on WebSockets with the trunk behind the server, and what it measures.
+//!
+//! `sip` and `ua` are pure (no sockets, no clock), `transport` carries them, `swarm` paces them, `process` weighs the server,
+//! `compare` puts two servers side by side. Nothing here shares code with the gateway.
+
+pub mod random;
+pub mod recorder;
+pub mod sip;
+pub mod stats;
+pub mod target;
+pub mod ua;

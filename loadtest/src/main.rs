@@ -1,0 +1,2 @@
+//! Load and side-by-side measurements of the gateway.
+fn main() {}

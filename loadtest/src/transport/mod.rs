@@ -1,0 +1,4 @@
+//! How messages travel: WebSockets for phones, UDP for the trunk.
+
+pub mod udp;
+pub mod ws;
