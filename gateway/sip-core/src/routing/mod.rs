@@ -2,6 +2,7 @@
 
 mod destination;
 mod flow;
+pub mod locate;
 pub mod token;
 
 pub use destination::{Destination, Network, Transport, TrunkAddress};

@@ -1,1 +1,166 @@
-//! The transaction layer: RFC 3261 §17 as amended by RFC 6026.
+//! The transaction layer: RFC 3261 §17 as amended by RFC 6026, as one bounded table that sends and reads nothing itself.
+//!
+//! [`Transactions`] is fed with messages and time and asked for what to send next. The four machines are one file each,
+//! one figure of the RFC each; their timers are data ([`Timing`]). Time, destinations and the hash key are arguments.
+//!
+//! A rule the whole module rests on: **a transaction lives exactly as long as it waits for a timer**. There is no state
+//! without a deadline, so nothing that a peer or the transaction user forgets stays in the table.
+
+mod arena;
+mod backoff;
+mod client_invite;
+mod client_non_invite;
+mod derived;
+mod machine;
+mod matching;
+mod schedule;
+mod server_invite;
+mod server_non_invite;
+mod siphash;
+mod table;
+mod timing;
+
+pub use derived::cancel_for;
+pub use table::Transactions;
+pub use timing::{Reliability, Timing, Trying};
+
+use crate::message::Message;
+use arena::Slot;
+
+/// A live server transaction: what the transaction user answers with. Names nothing once the transaction is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ServerKey(Slot);
+
+/// A live client transaction. Names nothing once the transaction is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClientKey(Slot);
+
+/// What a request that arrived is to its receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A new transaction: the transaction user answers it by [`Transactions::respond`].
+    New(ServerKey),
+    /// A new transaction for a request that came here twice by different ways; to be answered with 482
+    /// (RFC 3261 §8.2.2.2).
+    Merged(ServerKey),
+    /// A retransmission; the last response, if there is one, is repeated by [`Transactions::poll_output`].
+    Absorbed,
+    /// The ACK of a 2xx, or one that belongs to nothing here: for the transaction user.
+    Ack,
+    /// The ACK of a 300–699 response; nothing is left to do.
+    AckAbsorbed,
+    /// A CANCEL. It is a transaction of its own and answered with 200, or with 481 where `invite` is `None`
+    /// (RFC 3261 §9.2); a live INVITE is then answered with 487.
+    Cancel {
+        /// The transaction of the CANCEL itself.
+        cancel: ServerKey,
+        /// The INVITE it means; it may have its final response already.
+        invite: Option<ServerKey>,
+    },
+    /// No room for another transaction: answer without one (503 with Retry-After) or drop.
+    Full,
+}
+
+/// What a response that arrived is to its receiver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response<U> {
+    /// For the transaction user.
+    ForTu {
+        /// The client transaction; already over when the response was final and nothing can repeat it.
+        key: ClientKey,
+        /// What the transaction user left with [`Transactions::request`].
+        user: U,
+    },
+    /// A repetition; acknowledged where it must be.
+    Absorbed,
+    /// Belongs to no client transaction here: to be dropped, never to be forwarded.
+    Stray,
+}
+
+/// What the transaction layer wants done.
+#[derive(Clone, Debug)]
+pub enum Output<D, U> {
+    /// Write these bytes.
+    Send {
+        /// Where to.
+        to: D,
+        /// What.
+        message: Message,
+        /// Whose message it is, for [`Transactions::send_failed`].
+        by: Sender,
+        /// First time or again.
+        attempt: Attempt,
+    },
+    /// No final response in time (timer B or F): to be treated as a 408 (RFC 3261 §8.1.3.1). The transaction is over.
+    Timeout {
+        /// The transaction that ended.
+        key: ClientKey,
+        /// What the transaction user left with it.
+        user: U,
+    },
+    /// The request could not be sent: to be treated as a 503 (RFC 3261 §8.1.3.1). The transaction is over.
+    TransportError {
+        /// The transaction that ended.
+        key: ClientKey,
+        /// What the transaction user left with it.
+        user: U,
+    },
+    /// A response could not be sent. The transaction stays as it is (RFC 3261 §17.2.4 as amended by RFC 6026 §8).
+    ServerUnreachable {
+        /// The transaction.
+        key: ServerKey,
+    },
+    /// A server transaction ended before its time.
+    ServerGone {
+        /// The transaction that ended.
+        key: ServerKey,
+        /// Why.
+        reason: Gone,
+    },
+}
+
+/// The transaction a message is sent by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sender {
+    /// A response, by a server transaction.
+    Server(ServerKey),
+    /// A request, or the ACK of a 300–699 response, by a client transaction.
+    Client(ClientKey),
+}
+
+/// Whether a message leaves for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// New.
+    First,
+    /// A retransmission, byte for byte.
+    Repeat,
+}
+
+/// Why a server transaction ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// The final response to an INVITE was never acknowledged (timer H).
+    NoAck,
+    /// The transaction user gave no final response as long as one could still be of use.
+    NoReply,
+}
+
+/// Why [`Transactions::request`] started nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No room for another transaction.
+    #[error("the transaction table is full")]
+    Full,
+    /// A live client transaction has this branch and method already.
+    #[error("the branch is in use")]
+    BranchInUse,
+    /// An ACK or a response is sent without a transaction.
+    #[error("not a request that starts a transaction")]
+    NoTransaction,
+}
+
+/// The key names no live transaction; a response may still be sent without one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the transaction is over")]
+pub struct NoTransaction;

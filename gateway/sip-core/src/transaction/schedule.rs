@@ -1,0 +1,49 @@
+//! When which transaction next has something to do: a heap with lazy deletion.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::arena::Slot;
+use crate::time::Instant;
+
+/// Wake-ups in order of time.
+///
+/// Wake-ups that no longer matter are not searched for: the table skips them when they come up. They never outnumber
+/// the live ones by more than [`SLACK`]; the table sees to that with [`Schedule::is_mostly_stale`].
+#[derive(Default)]
+pub(super) struct Schedule {
+    heap: BinaryHeap<Reverse<(Instant, Slot)>>,
+}
+
+impl Schedule {
+    /// Asks for a wake-up.
+    pub fn add(&mut self, at: Instant, slot: Slot) {
+        self.heap.push(Reverse((at, slot)));
+    }
+
+    /// The earliest wake-up, due or not.
+    pub fn first(&self) -> Option<(Instant, Slot)> {
+        self.heap.peek().map(|Reverse(wake_up)| *wake_up)
+    }
+
+    /// Drops the earliest wake-up.
+    pub fn drop_first(&mut self) {
+        self.heap.pop();
+    }
+
+    /// Whether the wake-ups of transactions that are gone cost more than a rebuild.
+    pub fn is_mostly_stale(&self, live: usize) -> bool {
+        self.heap.len() > live.saturating_mul(2).saturating_add(SLACK)
+    }
+
+    /// Starts over with these wake-ups.
+    pub fn rebuild(&mut self, wake_ups: impl Iterator<Item = (Instant, Slot)>) {
+        let mut kept = std::mem::take(&mut self.heap).into_vec();
+        kept.clear();
+        kept.extend(wake_ups.map(Reverse));
+        self.heap = BinaryHeap::from(kept);
+    }
+}
+
+/// Stale wake-ups that are always tolerated.
+const SLACK: usize = 64;

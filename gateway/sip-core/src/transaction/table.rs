@@ -1,0 +1,198 @@
+//! The table of all live transactions.
+
+mod client;
+mod server;
+
+use std::collections::VecDeque;
+
+use super::arena::{Arena, Slot};
+use super::machine::{Fired, Machine};
+use super::matching::{Fingerprint, Index, Matcher};
+use super::schedule::Schedule;
+use super::timing::{AllTimers, Reliability, Timing, Trying};
+use super::{Attempt, ClientKey, Output, Sender, ServerKey};
+use crate::message::{Message, Method};
+use crate::time::Instant;
+
+/// The transaction layer as one bounded table. `D` says where bytes go, `U` is what the transaction user keeps with a
+/// request of its own.
+///
+/// Whatever is fed in, [`Transactions::poll_output`] is to be emptied before the next, and
+/// [`Transactions::handle_timeout`] to be called when [`Transactions::poll_timeout`] says. One message gives at most
+/// two outputs, one moment at most one for each transaction.
+pub struct Transactions<D, U> {
+    matcher: Matcher,
+    trying: Trying,
+    timers: AllTimers,
+    capacity: usize,
+    entries: Arena<Entry<D, U>>,
+    index: Index,
+    schedule: Schedule,
+    outputs: VecDeque<Output<D, U>>,
+}
+
+/// One transaction and where its messages go.
+struct Entry<D, U> {
+    names: Names,
+    to: D,
+    reliability: Reliability,
+    /// The one wake-up in the schedule that counts; never later than the machine's own time.
+    wake: Option<Instant>,
+    machine: Machine<U>,
+}
+
+/// All under which the index knows a transaction.
+struct Names {
+    own: Fingerprint,
+    /// Of an RFC 2543 server transaction: the name that its responses have.
+    old: Option<Fingerprint>,
+    /// Of the first copy of a request that may come in several (RFC 3261 §8.2.2.2).
+    origin: Option<Fingerprint>,
+}
+
+impl<D: Clone, U: Clone> Transactions<D, U> {
+    /// A table for `max_transactions`. One eighth of the room is kept for requests inside a dialog and for CANCEL, so
+    /// that calls can still be steered and ended when no new ones are taken.
+    ///
+    /// `key` is a secret of this process: sixteen random bytes.
+    pub fn new(timing: Timing, max_transactions: usize, key: [u8; 16]) -> Self {
+        Self {
+            matcher: Matcher::new(key),
+            trying: timing.trying,
+            timers: AllTimers::new(&timing),
+            capacity: max_transactions,
+            entries: Arena::new(),
+            index: Index::default(),
+            schedule: Schedule::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((at, slot)) = self.schedule.first()
+            && at <= now
+        {
+            self.schedule.drop_first();
+            self.wake(slot, at, now);
+        }
+    }
+
+    /// When to call [`Transactions::handle_timeout`] next; it may turn out that there was nothing to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.schedule.first().map(|(at, _)| at)
+    }
+
+    /// What to do next, in order.
+    pub fn poll_output(&mut self) -> Option<Output<D, U>> {
+        self.outputs.pop_front()
+    }
+
+    /// How many transactions are alive.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is alive.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What [`Output::Send`] asked for could not be sent.
+    pub fn send_failed(&mut self, by: Sender) {
+        match by {
+            Sender::Client(key) => self.fail_client(key.0, Machine::handle_send_failure),
+            // RFC 6026 §8 on RFC 3261 §17.2.4: the TU is told, the state stays.
+            Sender::Server(key) if self.entries.get(key.0).is_some() => {
+                self.outputs.push_back(Output::ServerUnreachable { key });
+            }
+            Sender::Server(_) => {}
+        }
+    }
+
+    fn wake(&mut self, slot: Slot, at: Instant, now: Instant) {
+        let Some(entry) = self.entries.get_mut(slot) else { return };
+        if entry.wake != Some(at) {
+            return;
+        }
+        entry.wake = None;
+        match entry.machine.handle_timeout(now) {
+            Fired::Send(message, attempt) => {
+                let (to, by) = (entry.to.clone(), sender(slot, &entry.machine));
+                self.outputs.push_back(Output::Send { to, message, by, attempt });
+            }
+            Fired::TimedOut => {
+                if let Some(user) = entry.machine.user().cloned() {
+                    self.outputs.push_back(Output::Timeout { key: ClientKey(slot), user });
+                }
+            }
+            Fired::Gone(reason) => {
+                self.outputs.push_back(Output::ServerGone { key: ServerKey(slot), reason })
+            }
+            Fired::Nothing => {}
+        }
+        self.settle(slot);
+    }
+
+    /// After every step of a machine: either it waits for something, or it is over.
+    fn settle(&mut self, slot: Slot) {
+        let Some(entry) = self.entries.get_mut(slot) else { return };
+        match (entry.machine.poll_timeout(), entry.wake) {
+            (None, _) => self.remove(slot),
+            // Waking too early costs less than taking a wake-up out of the schedule.
+            (Some(at), Some(wake)) if wake <= at => {}
+            (Some(at), _) => {
+                entry.wake = Some(at);
+                self.schedule.add(at, slot);
+                self.compact();
+            }
+        }
+    }
+
+    fn insert(&mut self, names: Names, to: D, reliability: Reliability, machine: Machine<U>) -> Slot {
+        let known_as = [Some(names.own), names.old, names.origin];
+        let slot = self.entries.insert(Entry { names, to, reliability, wake: None, machine });
+        self.index.extend(known_as.into_iter().flatten().map(|name| (name, slot)));
+        self.settle(slot);
+        slot
+    }
+
+    fn remove(&mut self, slot: Slot) {
+        let Some(Entry { names, .. }) = self.entries.remove(slot) else { return };
+        for name in [Some(names.own), names.old, names.origin].into_iter().flatten() {
+            // Two RFC 2543 transactions may have one name for their responses: it belongs to the later one.
+            if self.index.get(&name) == Some(&slot) {
+                self.index.remove(&name);
+            }
+        }
+        self.compact();
+    }
+
+    fn compact(&mut self) {
+        if self.schedule.is_mostly_stale(self.entries.len()) {
+            let waiting = self.entries.iter().filter_map(|(slot, entry)| Some((entry.wake?, slot)));
+            self.schedule.rebuild(waiting);
+        }
+    }
+
+    fn send(&mut self, slot: Slot, message: Message, attempt: Attempt) {
+        if let Some(entry) = self.entries.get(slot) {
+            let (to, by) = (entry.to.clone(), sender(slot, &entry.machine));
+            self.outputs.push_back(Output::Send { to, message, by, attempt });
+        }
+    }
+
+    /// The last eighth is for what steers or ends a call.
+    fn has_room_for(&self, request: &Message) -> bool {
+        let is_urgent = request.to_tag().is_some() || *request.method() == Method::Cancel;
+        let kept = if is_urgent { 0 } else { self.capacity / 8 };
+        self.entries.len().saturating_add(kept) < self.capacity
+    }
+}
+
+fn sender<U>(slot: Slot, machine: &Machine<U>) -> Sender {
+    match machine {
+        Machine::ClientInvite(..) | Machine::ClientNonInvite(..) => Sender::Client(ClientKey(slot)),
+        Machine::ServerInvite(_) | Machine::ServerNonInvite(_) => Sender::Server(ServerKey(slot)),
+    }
+}
