@@ -136,7 +136,7 @@ async function serve(folder, request, answer) {
     answer.writeHead(200, { 'content-type': TYPES[extname(name)] ?? 'text/plain', 'content-security-policy': POLICY });
     answer.end(content);
   } catch {
-    answer.writeHead(404).end();
+    answer.writeHead(404, { 'content-type': 'text/plain' }).end('no such page\n');
   }
 }
 

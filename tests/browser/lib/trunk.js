@@ -226,6 +226,11 @@ class TrunkCall {
 
   // Both
 
+  /** Plays the tone again after `rtp.mute()`. */
+  resume() {
+    this.#play();
+  }
+
   hangUp() {
     this.#become('ended');
     this.rtp.mute();
@@ -264,7 +269,7 @@ class TrunkCall {
     this.#hear(request.body);
     this.#version += 1;
     this.#trunk.respond(request, from, 200, { headers: this.#contact(true), body: this.#sdp(MIRROR[offered]) });
-    if (offered === 'inactive' || offered === 'recvonly') this.rtp.mute();
+    if (offered === 'inactive' || offered === 'sendonly') this.rtp.mute();
     else this.#play();
   }
 

@@ -1,0 +1,6 @@
+// One file, so that the suites run one after the other: two browsers at a time are enough for two cores.
+import './harness.test.js';
+import './page.test.js';
+import './clients.test.js';
+import './gateway.test.js';
+import './demo.test.js';

@@ -1,0 +1,69 @@
+// Stock JsSIP behind the verbs of the tests.
+import JsSIP from 'jssip';
+import { Ears } from './ears.js';
+
+const ears = new Ears();
+const media = {
+  mediaConstraints: { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false },
+};
+let agent;
+let session;
+const unanswered = { status: 0, answeredAt: null, soundAt: null };
+let seen = { registration: 'none', call: 'none', ...unanswered };
+
+globalThis.client = {
+  get seen() {
+    return seen;
+  },
+  hears: (hertz) => ears.share(hertz) > 0.6,
+  hearsNothing: () => ears.isSilent(),
+  hearsSomething: () => ears.hearsAnything(),
+  register({ server, domain, user, password, iceServers = [] }) {
+    media.pcConfig = { iceServers, bundlePolicy: 'max-bundle' };
+    agent = new JsSIP.UA({
+      sockets: [new JsSIP.WebSocketInterface(server)],
+      uri: `sip:${user}@${domain}`,
+      password,
+      register_expires: 120,
+    });
+    agent.on('registered', () => (seen.registration = 'registered'));
+    agent.on('unregistered', () => (seen.registration = 'unregistered'));
+    agent.on('registrationFailed', ({ response }) => {
+      seen = { ...seen, registration: 'failed', status: response?.status_code ?? 0 };
+    });
+    agent.on('newRTCSession', (event) => follow(event.session));
+    agent.start();
+  },
+  unregister: () => agent.unregister(),
+  call: (number) => void agent.call(number, media),
+  answer: () => session.answer(media),
+  reject: () => session.terminate({ status_code: 486 }),
+  hangUp: () => session.terminate(),
+  hold: () => session.hold(),
+  resume: () => session.unhold(),
+  sendKey: (key, how) => session.sendDTMF(key, { transportType: how === 'info' ? 'INFO' : 'RFC2833', duration: 120 }),
+  caller: () => session.remote_identity.uri.user,
+};
+
+function follow(fresh) {
+  session = fresh;
+  seen = { ...seen, call: session.direction === 'incoming' ? 'incoming' : 'calling', ...unanswered };
+  session.on('progress', ({ originator }) => originator === 'remote' && (seen.call = 'ringing'));
+  session.on('accepted', () => (seen.answeredAt ??= performance.now()));
+  session.on('confirmed', () => (seen.call = 'active'));
+  session.on('hold', () => (seen.call = 'held'));
+  session.on('unhold', () => (seen.call = 'active'));
+  session.on('ended', () => (seen.call = 'ended'));
+  session.on('failed', ({ message }) => (seen = { ...seen, call: 'ended', status: message?.status_code ?? 0 }));
+  session.on('icecandidate', ({ ready }) => ready());
+  session.on('peerconnection', ({ peerconnection }) => listen(peerconnection));
+  if (session.connection) listen(session.connection);
+}
+
+function listen(connection) {
+  connection.addEventListener('track', ({ track }) => {
+    ears.listenTo(new MediaStream([track]));
+    // A remote track is muted until its first packet comes.
+    track.addEventListener('unmute', () => (seen.soundAt ??= performance.now()));
+  });
+}

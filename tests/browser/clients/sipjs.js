@@ -1,0 +1,101 @@
+// Stock SIP.js behind the verbs of the tests.
+import { Inviter, Registerer, RegistererState, SessionState, UserAgent } from 'sip.js';
+import { Ears } from './ears.js';
+
+const ears = new Ears();
+const constraints = { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false };
+let agent;
+let registerer;
+let session;
+let domain;
+const unanswered = { status: 0, answeredAt: null, soundAt: null };
+let seen = { registration: 'none', call: 'none', ...unanswered };
+
+globalThis.client = {
+  get seen() {
+    return seen;
+  },
+  hears: (hertz) => ears.share(hertz) > 0.6,
+  hearsNothing: () => ears.isSilent(),
+  hearsSomething: () => ears.hearsAnything(),
+  async register(account) {
+    domain = account.domain;
+    agent = new UserAgent({
+      uri: UserAgent.makeURI(`sip:${account.user}@${domain}`),
+      authorizationUsername: account.user,
+      authorizationPassword: account.password,
+      transportOptions: { server: account.server },
+      logLevel: 'error',
+      sessionDescriptionHandlerFactoryOptions: {
+        iceGatheringTimeout: 200,
+        peerConnectionConfiguration: { iceServers: account.iceServers ?? [], bundlePolicy: 'max-bundle' },
+      },
+      delegate: { onInvite: (invitation) => follow(invitation, 'incoming') },
+    });
+    await agent.start();
+    registerer = new Registerer(agent, { expires: 120 });
+    registerer.stateChange.addListener((state) => {
+      if (state === RegistererState.Registered) seen.registration = 'registered';
+      else if (state === RegistererState.Unregistered && seen.registration === 'registered') seen.registration = 'unregistered';
+    });
+    await registerer.register({
+      requestDelegate: {
+        onReject: ({ message }) => (seen = { ...seen, registration: 'failed', status: message.statusCode }),
+      },
+    });
+  },
+  unregister: () => registerer.unregister().then(() => {}),
+  call(number) {
+    const target = UserAgent.makeURI(`sip:${number}@${domain}`);
+    follow(new Inviter(agent, target, { sessionDescriptionHandlerOptions: { constraints } }), 'calling');
+    return session
+      .invite({
+        requestDelegate: {
+          onProgress: () => (seen.call = 'ringing'),
+          onReject: ({ message }) => (seen.status = message.statusCode),
+        },
+      })
+      .then(() => {});
+  },
+  answer: () => session.accept({ sessionDescriptionHandlerOptions: { constraints } }),
+  reject: () => session.reject({ statusCode: 486 }),
+  hangUp: () => (session.state === SessionState.Established ? session.bye() : session.cancel()).then(() => {}),
+  hold: () => renegotiate(true),
+  resume: () => renegotiate(false),
+  sendKey(key, how) {
+    if (how !== 'info') return session.sessionDescriptionHandler.sendDtmf(key, { duration: 120 });
+    const body = { contentDisposition: 'render', contentType: 'application/dtmf-relay', content: `Signal=${key}\r\nDuration=120` };
+    return session.info({ requestOptions: { body } }).then(() => {});
+  },
+  caller: () => session.remoteIdentity.uri.user,
+};
+
+function follow(fresh, call) {
+  session = fresh;
+  session.delegate = { onSessionDescriptionHandler: ({ peerConnection }) => watchSound(peerConnection) };
+  seen = { ...seen, call, ...unanswered };
+  session.stateChange.addListener((state) => {
+    if (state === SessionState.Established) {
+      seen.answeredAt = performance.now();
+      seen.call = 'active';
+      ears.listenTo(session.sessionDescriptionHandler.remoteMediaStream);
+    } else if (state === SessionState.Terminated) seen.call = 'ended';
+  });
+}
+
+/** A remote track is muted until its first packet comes. */
+function watchSound(connection) {
+  connection.addEventListener('track', ({ track }) => {
+    track.addEventListener('unmute', () => (seen.soundAt ??= performance.now()));
+  });
+}
+
+/** SIP.js makes a hold of the direction that the handler is told (RFC 3264 §8.4). */
+function renegotiate(hold) {
+  session.sessionDescriptionHandlerOptionsReInvite = { constraints, hold };
+  return new Promise((resolve, reject) => {
+    const onAccept = () => resolve((seen.call = hold ? 'held' : 'active'));
+    const onReject = ({ message }) => reject(new Error(`re-INVITE got ${message.statusCode}`));
+    session.invite({ requestDelegate: { onAccept, onReject } }).catch(reject);
+  });
+}

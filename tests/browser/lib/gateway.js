@@ -1,0 +1,129 @@
+// Starts the gateway for the tests, with a folder, ports and users of its own.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import dgram from 'node:dgram';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Watch } from './watch.js';
+
+export const USERS = { alice: 'wonderland-1', bob: 'builder-2' };
+export const GRACE_SECONDS = 2;
+
+export class Gateway {
+  log = '';
+  #process;
+  #folder;
+  #watch = new Watch();
+
+  /** `trunk`: a Trunk that takes every number which is no user; `settings`: more lines of configuration by section. */
+  static async start({ trunk, settings = {} } = {}) {
+    const gateway = new Gateway();
+    gateway.#folder = await mkdtemp(join(tmpdir(), 'gateway-test-'));
+    await gateway.#configure(trunk, settings);
+    gateway.#process = spawn(BINARY, ['run', '--config', join(gateway.#folder, 'gateway.toml')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [gateway.#process.stdout, gateway.#process.stderr]) {
+      stream.on('data', (text) => {
+        gateway.log += text;
+        gateway.#watch.changed();
+      });
+    }
+    gateway.#process.on('error', (error) => (gateway.log += error.message));
+    gateway.#process.on('exit', () => gateway.#watch.changed());
+    await gateway.#isReady();
+    trunk?.reaches({ address: '127.0.0.1', port: gateway.sipPort });
+    return gateway;
+  }
+
+  get origin() {
+    return `https://localhost:${this.wssPort}`;
+  }
+
+  /** Sums the metric over its labels. */
+  async metric(name) {
+    const text = await (await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)).text();
+    const lines = text.split('\n').filter((line) => line.startsWith(name) && /[ {]/.test(line[name.length] ?? ''));
+    return lines.length ? lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0) : null;
+  }
+
+  /** Resolves with the milliseconds that SIGTERM took to end the process. */
+  async stop() {
+    if (this.#process.exitCode !== null) return 0;
+    const begun = performance.now();
+    this.#process.kill('SIGTERM');
+    await once(this.#process, 'exit');
+    await rm(this.#folder, { recursive: true, force: true });
+    return performance.now() - begun;
+  }
+
+  get exitCode() {
+    return this.#process.exitCode;
+  }
+
+  async #configure(trunk, settings) {
+    [this.wssPort, this.adminPort, this.sipPort] = [await freePort(), await freePort(), await freeUdpPort()];
+    const users = join(this.#folder, 'users');
+    await writeFile(users, Object.entries(USERS).map((user) => `${user.join(':')}\n`).join(''), { mode: 0o600 });
+    const sections = {
+      listen: { wss: `127.0.0.1:${this.wssPort}`, sip_udp: `127.0.0.1:${this.sipPort}`, sip_tcp: `127.0.0.1:${this.sipPort}` },
+      admin: { listen: `127.0.0.1:${this.adminPort}` },
+      browser: { grace: `${GRACE_SECONDS}s`, page: new URL('../../../gateway/web/dist', import.meta.url).pathname },
+      users: { file: users },
+      dialplan: trunk ? { trunk: 'pbx' } : {},
+      relay: { browser_port: 0 },
+      state: { folder: join(this.#folder, 'state') },
+      log: { filter: process.env.GATEWAY_LOG ?? 'info' },
+    };
+    for (const [name, more] of Object.entries(settings)) sections[name] = { ...sections[name], ...more };
+    const tables = Object.entries(sections).map(([name, keys]) => [`[${name}]`, keys]);
+    if (trunk) tables.push(['[[trunk]]', { name: 'pbx', address: `127.0.0.1:${trunk.port}`, cidrs: ['127.0.0.0/8'] }]);
+    await writeFile(join(this.#folder, 'gateway.toml'), tables.map(([title, keys]) => `${title}\n${toml(keys)}`).join('\n'));
+  }
+
+  /** The gateway writes when it listens; asking again after each line needs no guess at how long it takes. */
+  async #isReady() {
+    const deadline = AbortSignal.timeout(20_000);
+    while (!(await this.#answers())) {
+      if (this.#process.exitCode !== null || deadline.aborted) throw new Error(`the gateway did not start:\n${this.log}`);
+      const { length } = this.log;
+      await this.#watch.until('the gateway to write', () => this.log.length > length || this.#process.exitCode !== null, 250).catch(() => {});
+    }
+  }
+
+  async #answers() {
+    try {
+      return (await fetch(`http://127.0.0.1:${this.adminPort}/readyz`)).ok;
+    } catch {
+      return false;
+    }
+  }
+}
+
+/** The binary under test. */
+const BINARY = process.env.GATEWAY_BIN ?? new URL('../../../target/debug/gateway', import.meta.url).pathname;
+
+function toml(keys) {
+  return Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`).join('');
+}
+
+/** The system's choice; nobody else takes it in the moment before the gateway does. */
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function freeUdpPort() {
+  const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
+}
