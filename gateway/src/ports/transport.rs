@@ -256,6 +256,23 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Every reason, for tables and metrics.
+    pub const ALL: [Self; 13] = [
+        Self::Peer,
+        Self::Normal,
+        Self::Protocol,
+        Self::NotText,
+        Self::Policy,
+        Self::TooBig,
+        Self::TooSlow,
+        Self::Silent,
+        Self::Idle,
+        Self::SlowReader,
+        Self::Restart,
+        Self::Io,
+        Self::Internal,
+    ];
+
     /// The WebSocket close code; `None` when there is nobody to tell.
     pub fn websocket_code(self) -> Option<u16> {
         match self {

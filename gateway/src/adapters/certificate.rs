@@ -1,0 +1,238 @@
+//! The gateway's certificate: from files, or made on the first start and kept.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::client::verify_server_name;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+use super::tls::provider;
+
+/// A certificate chain with its key, which can be replaced while connections are served: new handshakes see the new one,
+/// open connections live on.
+#[derive(Debug)]
+pub struct Certificate {
+    files: Files,
+    current: ArcSwap<CertifiedKey>,
+}
+
+#[derive(Clone, Debug)]
+struct Files {
+    chain: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificate {
+    /// Loads a chain and its key from PEM files.
+    ///
+    /// # Errors
+    /// A file cannot be read, is not PEM, or the key does not belong to the certificate.
+    pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
+        let files = Files { chain: chain.into(), key: key.into() };
+        let current = ArcSwap::from_pointee(files.read()?);
+        Ok(Arc::new(Self { files, current }))
+    }
+
+    /// Loads the self-signed certificate kept in `folder`, making it if it is missing or lacks one of `names`, which are
+    /// host names and addresses; `localhost`, `127.0.0.1` and `::1` are always in it. The key can be read by its owner only.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or a name is not one.
+    pub fn self_signed(folder: &Path, names: &[String]) -> Result<Arc<Self>, CertificateError> {
+        let files = Files { chain: folder.join(CHAIN_FILE), key: folder.join(KEY_FILE) };
+        let names: Vec<String> = LOCAL_NAMES.iter().map(ToString::to_string).chain(names.to_vec()).collect();
+        let kept = files.chain.exists() && files.key.exists() && covers(&files.read()?, &names);
+        if !kept {
+            fs::create_dir_all(folder).map_err(|error| CertificateError::io(folder, error))?;
+            files.make(names)?;
+        }
+        Self::load(&files.chain, &files.key)
+    }
+
+    /// Reads the files again; what they hold is used if it is good, else the old certificate stays.
+    ///
+    /// # Errors
+    /// As [`Certificate::load`].
+    pub fn reload(&self) -> Result<(), CertificateError> {
+        self.current.store(Arc::new(self.files.read()?));
+        Ok(())
+    }
+
+    /// The certificate itself, for the log and for fingerprints.
+    pub fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.current.load().cert.first().cloned()
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.current.load_full())
+    }
+}
+
+/// Why there is no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file cannot be read or written.
+    #[error("{file}: {error}")]
+    Io {
+        /// Its path.
+        file: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A file is not PEM, or lacks what it should hold.
+    #[error("{file}: {error}")]
+    Pem {
+        /// Its path.
+        file: String,
+        /// What is wrong.
+        error: rustls::pki_types::pem::Error,
+    },
+    /// The file holds no certificate.
+    #[error("{file}: no certificate in it")]
+    Empty {
+        /// Its path.
+        file: String,
+    },
+    /// The key is of an unknown kind or of another certificate.
+    #[error("{file}: {error}")]
+    Key {
+        /// The key's path.
+        file: String,
+        /// What is wrong.
+        error: rustls::Error,
+    },
+    /// A certificate could not be made.
+    #[error("self-signed certificate: {0}")]
+    Make(#[from] rcgen::Error),
+}
+
+impl CertificateError {
+    fn io(file: &Path, error: io::Error) -> Self {
+        Self::Io { file: file.display().to_string(), error }
+    }
+
+    fn pem(file: &Path, error: rustls::pki_types::pem::Error) -> Self {
+        Self::Pem { file: file.display().to_string(), error }
+    }
+}
+
+impl Files {
+    fn read(&self) -> Result<CertifiedKey, CertificateError> {
+        let chain = CertificateDer::pem_file_iter(&self.chain)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| CertificateError::pem(&self.chain, error))?;
+        if chain.is_empty() {
+            return Err(CertificateError::Empty { file: self.chain.display().to_string() });
+        }
+        let key = PrivateKeyDer::from_pem_file(&self.key)
+            .map_err(|error| CertificateError::pem(&self.key, error))?;
+        CertifiedKey::from_der(chain, key, &provider())
+            .map_err(|error| CertificateError::Key { file: self.key.display().to_string(), error })
+    }
+
+    fn make(&self, names: Vec<String>) -> Result<(), CertificateError> {
+        let mut params = rcgen::CertificateParams::new(names)?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, COMMON_NAME);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        let key = rcgen::KeyPair::generate()?;
+        let certificate = params.self_signed(&key)?;
+        write(&self.key, &key.serialize_pem(), OWNER_ONLY)?;
+        write(&self.chain, &certificate.pem(), ALL_MAY_READ)
+    }
+}
+
+/// Whether a client that asks for any of `names` would accept the certificate, apart from who signed it.
+fn covers(key: &CertifiedKey, names: &[String]) -> bool {
+    let Some(Ok(certificate)) = key.cert.first().map(ParsedCertificate::try_from) else { return false };
+    names.iter().all(|name| {
+        ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&certificate, &name).is_ok())
+    })
+}
+
+/// Writes beside the file and renames, so that nobody ever sees half of it.
+fn write(file: &Path, content: &str, mode: u32) -> Result<(), CertificateError> {
+    let beside = file.with_extension("new");
+    let attempt = || {
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut new = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+        new.write_all(content.as_bytes())?;
+        new.sync_all()?;
+        fs::rename(&beside, file)
+    };
+    attempt().map_err(|error| CertificateError::io(file, error))
+}
+
+const CHAIN_FILE: &str = "self-signed.pem";
+const KEY_FILE: &str = "self-signed.key";
+const COMMON_NAME: &str = "WebRTC/SIP gateway, self-signed";
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
+const OWNER_ONLY: u32 = 0o600;
+const ALL_MAY_READ: u32 = 0o644;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_self_signed_certificate_is_made_once_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("new");
+        let first = Certificate::self_signed(&folder, &[]).unwrap().leaf();
+        let second = Certificate::self_signed(&folder, &[]).unwrap().leaf();
+        assert!(first.is_some());
+        assert_eq!(first, second);
+        let mode = fs::metadata(folder.join(KEY_FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn it_is_made_anew_for_a_name_that_it_lacks_and_not_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = ["gw.example.com".to_string(), "192.0.2.1".to_string()];
+        let without = Certificate::self_signed(folder.path(), &[]).unwrap().leaf();
+        let with = Certificate::self_signed(folder.path(), &names).unwrap().leaf();
+        assert_ne!(without, with);
+        assert_eq!(with, Certificate::self_signed(folder.path(), &names).unwrap().leaf());
+        assert_eq!(with, Certificate::self_signed(folder.path(), &[]).unwrap().leaf());
+    }
+
+    #[test]
+    fn a_reload_takes_a_good_certificate_and_refuses_a_bad_one() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let certificate = Certificate::self_signed(one.path(), &[]).unwrap();
+        let other = Certificate::self_signed(two.path(), &[]).unwrap();
+        let old = certificate.leaf();
+
+        fs::copy(two.path().join(CHAIN_FILE), one.path().join(CHAIN_FILE)).unwrap();
+        assert!(matches!(certificate.reload(), Err(CertificateError::Key { .. })), "the key is another's");
+        assert_eq!(certificate.leaf(), old);
+
+        fs::copy(two.path().join(KEY_FILE), one.path().join(KEY_FILE)).unwrap();
+        certificate.reload().unwrap();
+        assert_eq!(certificate.leaf(), other.leaf());
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error =
+            Certificate::load(Path::new("/nowhere/chain.pem"), Path::new("/nowhere/key.pem")).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/chain.pem"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! What one listener allows its peers: connections, time, bytes and messages.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Bounds of one listener, or of the connections we dial.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections in all; further ones are closed unread.
+    pub connections: usize,
+    /// Connections from one IPv4 address or one IPv6 /64; further ones are closed unread.
+    pub connections_per_address: usize,
+    /// From accepting to the end of TLS and the HTTP upgrade; for a connection we dial, until TLS is done.
+    pub handshake: Duration,
+    /// By then a connection has identified itself: a trunk by a first message, a browser by what
+    /// [`Transport::authenticated`](crate::ports::transport::Transport::authenticated) reports.
+    pub identification: Duration,
+    /// From the first byte of a message to its last.
+    pub frame: Duration,
+    /// For the peer to take one message from us.
+    pub write: Duration,
+    /// Quiet time after which we ask for a sign of life: a WebSocket ping, or CRLF CRLF on TCP and TLS (RFC 5626 §4.4.1,
+    /// which a peer has to know).
+    pub ping_after: Option<Duration>,
+    /// How long we wait for that sign.
+    pub pong_within: Duration,
+    /// Quiet time after which a connection is closed; `None` leaves that to pings.
+    pub idle: Option<Duration>,
+    /// Bytes of one message; decided on its header.
+    pub message: usize,
+    /// Messages a connection may send; more wait in the peer's socket. `None`: as fast as we work.
+    pub rate: Option<Rate>,
+    /// Bytes waiting to be written to one connection; when more come the connection is closed.
+    pub queue_bytes: usize,
+    /// Messages waiting to be written to one connection; when more come the connection is closed.
+    pub queue_messages: usize,
+    /// Datagrams being worked on at a time; further ones are dropped and counted.
+    pub datagrams: usize,
+}
+
+impl Limits {
+    /// For browsers.
+    pub fn browser() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 100,
+            handshake: Duration::from_secs(10),
+            identification: Duration::from_secs(30),
+            frame: Duration::from_secs(10),
+            write: Duration::from_secs(7),
+            ping_after: Some(Duration::from_secs(25)),
+            pong_within: Duration::from_secs(15),
+            idle: None,
+            message: 65_536,
+            rate: Some(Rate { per_second: 100, burst: 400 }),
+            queue_bytes: 192 * 1024,
+            queue_messages: 256,
+            datagrams: 1_024,
+        }
+    }
+
+    /// For trunks: few peers with many calls on one connection.
+    pub fn trunk() -> Self {
+        Self {
+            connections: 1_000,
+            ping_after: None,
+            idle: Some(Duration::from_secs(600)),
+            rate: None,
+            queue_bytes: 4 * 1024 * 1024,
+            queue_messages: 8_192,
+            ..Self::browser()
+        }
+    }
+}
+
+/// A token bucket's measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// For long.
+    pub per_second: u32,
+    /// At once, after a pause.
+    pub burst: u32,
+}
+
+/// A token bucket kept as one point in time (the generic cell rate algorithm).
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    interval: Duration,
+    credit: Duration,
+    full_at: Instant,
+}
+
+impl Bucket {
+    pub(crate) fn new(rate: Rate, now: Instant) -> Self {
+        let interval = Duration::from_secs(1) / rate.per_second.max(1);
+        Self { interval, credit: interval * rate.burst.max(1), full_at: now }
+    }
+
+    /// Takes one token; call it when [`Bucket::ready_at`] allows.
+    pub(crate) fn take(&mut self, now: Instant) {
+        self.full_at = self.full_at.max(now) + self.interval;
+    }
+
+    /// When the next token is there, if not now.
+    pub(crate) fn ready_at(&self, now: Instant) -> Option<Instant> {
+        let empty_at = now + self.credit;
+        (self.full_at + self.interval > empty_at).then(|| now + (self.full_at + self.interval - empty_at))
+    }
+}
+
+/// Counts the connections of one listener.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    total: usize,
+    per_address: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+impl Gate {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            total: limits.connections,
+            per_address: limits.connections_per_address,
+            open: Mutex::default(),
+        })
+    }
+
+    /// Lets one more connection in, or not.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
+        let address = network(address);
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = open.by_address.get(&address).copied().unwrap_or(0);
+        if open.total >= self.total || here >= self.per_address {
+            return None;
+        }
+        open.total += 1;
+        open.by_address.insert(address, here + 1);
+        Some(Admission { gate: Arc::clone(self), address })
+    }
+
+    fn leave(&self, address: IpAddr) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.total -= 1;
+        if let Some(here) = open.by_address.get_mut(&address) {
+            *here -= 1;
+            if *here == 0 {
+                open.by_address.remove(&address);
+            }
+        }
+    }
+}
+
+/// One admitted connection; dropping it makes room.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    gate: Arc<Gate>,
+    address: IpAddr,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.gate.leave(self.address);
+    }
+}
+
+/// What counts as one address: a host is given a whole /64 of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn gate(connections: usize, connections_per_address: usize) -> Arc<Gate> {
+        Gate::new(&Limits { connections, connections_per_address, ..Limits::browser() })
+    }
+
+    #[test]
+    fn the_caps_hold_per_address_and_in_total_and_free_themselves() {
+        let gate = gate(3, 2);
+        let (a, b) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let first = gate.admit(a).unwrap();
+        let _second = gate.admit(a).unwrap();
+        assert!(gate.admit(a).is_none(), "per address");
+        let _third = gate.admit(b).unwrap();
+        assert!(gate.admit(b).is_none(), "in total");
+        drop(first);
+        assert!(gate.admit(a).is_some());
+        assert!(gate.open.lock().unwrap().by_address.len() <= 2);
+    }
+
+    #[test]
+    fn a_whole_ipv6_subnet_is_one_address_and_a_mapped_ipv4_is_itself() {
+        let gate = gate(10, 1);
+        let _first = gate.admit("2001:db8::1".parse().unwrap()).unwrap();
+        assert!(gate.admit("2001:db8::ffff:2".parse().unwrap()).is_none());
+        assert!(gate.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
+        let _fourth = gate.admit("::ffff:192.0.2.1".parse().unwrap()).unwrap();
+        assert!(gate.admit("192.0.2.1".parse().unwrap()).is_none());
+        assert!(gate.admit("::ffff:192.0.2.2".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn a_bucket_lets_a_burst_through_and_then_the_rate() {
+        let start = Instant::now();
+        let mut bucket = Bucket::new(Rate { per_second: 10, burst: 3 }, start);
+        for _ in 0..3 {
+            assert_eq!(bucket.ready_at(start), None);
+            bucket.take(start);
+        }
+        assert_eq!(bucket.ready_at(start), Some(start + Duration::from_millis(100)));
+        let later = start + Duration::from_millis(100);
+        assert_eq!(bucket.ready_at(later), None);
+        bucket.take(later);
+        assert!(bucket.ready_at(later).is_some());
+        assert_eq!(bucket.ready_at(start + Duration::from_secs(60)), None);
+    }
+}

@@ -1,0 +1,246 @@
+//! Listeners of stream transports: binding, accepting, TLS, and the way to a session.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+use super::connections::Connections;
+use super::limits::{Admission, Gate, Limits};
+use super::outbox::Outbox;
+use super::session::{self, Line, Wire};
+use super::tcp::StreamWire;
+use super::ws::{self, Web};
+use crate::ports::transport::{Edge, Ingress, Protocol, Reply, Source};
+
+/// A listener to open.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its name, in [`Source::listener`] and in logs.
+    pub name: Arc<str>,
+    /// Whom it serves.
+    pub edge: Edge,
+    /// Where; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Its bounds.
+    pub limits: Limits,
+    /// What is spoken there.
+    pub kind: Kind,
+}
+
+/// What is spoken on a listener.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// SIP over UDP.
+    Udp,
+    /// SIP over TCP.
+    Tcp,
+    /// SIP over TLS.
+    Tls(Arc<ServerConfig>),
+    /// HTTP with SIP over WebSocket.
+    Ws(Web),
+    /// HTTPS with SIP over secure WebSocket.
+    Wss(Web, Arc<ServerConfig>),
+}
+
+/// How far the process is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    Running,
+    /// Nothing new is let in.
+    Draining,
+    Stopped,
+}
+
+impl Stage {
+    /// Waits until the process is that far, or further.
+    pub(crate) async fn reached(self, now: &mut watch::Receiver<Self>) {
+        let _ = now.wait_for(|now| *now >= self).await;
+    }
+}
+
+/// One listener of a stream transport at work.
+pub(crate) struct Door<I> {
+    pub(crate) name: Arc<str>,
+    pub(crate) edge: Edge,
+    pub(crate) kind: DoorKind,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) stage: watch::Receiver<Stage>,
+    pub(crate) ingress: I,
+}
+
+/// [`Kind`] without UDP, ready for use.
+pub(crate) enum DoorKind {
+    Tcp,
+    Tls(TlsAcceptor),
+    Ws(Web),
+    Wss(Web, TlsAcceptor),
+}
+
+/// Where an accepted connection comes from.
+pub(crate) struct Visitor {
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// By then all handshakes are done.
+    pub(crate) deadline: Instant,
+    pub(crate) admission: Admission,
+}
+
+/// Opens a socket that listens. Windows of what we send are kept small for browsers, so that a peer that does not read
+/// cannot make the kernel hold megabytes.
+pub(crate) fn bind(at: SocketAddr, edge: Edge) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(SocketProtocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if edge == Edge::Browser {
+        socket.set_send_buffer_size(BROWSER_SEND_BUFFER)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+impl<I: Ingress> Door<I> {
+    /// Accepts until draining begins.
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener) {
+        let mut stage = self.stage.clone();
+        let mut pause = ACCEPT_PAUSE_MIN;
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = Stage::Draining.reached(&mut stage) => return,
+            };
+            match accepted {
+                Ok((stream, remote)) => {
+                    pause = ACCEPT_PAUSE_MIN;
+                    self.admit(stream, remote);
+                }
+                Err(error) => {
+                    // Without descriptors accept fails at once, again and again: wait for some to be closed.
+                    self.connections.counters().note_accept_failure();
+                    tracing::warn!(listener = %self.name, %error, "accept failed");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
+        let Some(admission) = self.gate.admit(remote.ip()) else {
+            self.connections.counters().note_refused();
+            tracing::debug!(listener = %self.name, %remote, "too many connections");
+            return;
+        };
+        let _ = stream.set_nodelay(true);
+        let Ok(local) = stream.local_addr() else { return };
+        let deadline = Instant::now() + self.limits.handshake;
+        let visitor = Visitor { local, remote, deadline, admission };
+        match &self.kind {
+            DoorKind::Tcp => {
+                keep_alive(&stream);
+                self.start_session(Protocol::Tcp, visitor, |limits| StreamWire::new(stream, limits));
+            }
+            DoorKind::Tls(_) | DoorKind::Ws(_) | DoorKind::Wss(..) => {
+                // The handshakes have a task of their own: the room that they take is given back when they are done.
+                tokio::spawn(Arc::clone(self).shake_hands(stream, visitor));
+            }
+        }
+    }
+
+    async fn shake_hands(self: Arc<Self>, stream: TcpStream, visitor: Visitor) {
+        match &self.kind {
+            DoorKind::Tcp => {}
+            DoorKind::Tls(acceptor) => {
+                keep_alive(&stream);
+                if let Some(stream) = self.accept_tls(acceptor, stream, &visitor).await {
+                    self.start_session(Protocol::Tls, visitor, |limits| StreamWire::new(stream, limits));
+                }
+            }
+            DoorKind::Ws(web) => ws::serve(&self, web, Protocol::Ws, stream, visitor).await,
+            DoorKind::Wss(web, acceptor) => {
+                if let Some(stream) = self.accept_tls(acceptor, stream, &visitor).await {
+                    ws::serve(&self, web, Protocol::Wss, stream, visitor).await;
+                }
+            }
+        }
+    }
+
+    async fn accept_tls(
+        &self,
+        acceptor: &TlsAcceptor,
+        stream: TcpStream,
+        visitor: &Visitor,
+    ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+        match timeout_at(visitor.deadline, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                self.connections.counters().note_handshake_failed();
+                tracing::debug!(listener = %self.name, remote = %visitor.remote, %error, "TLS failed");
+                None
+            }
+            Err(_) => {
+                self.connections.counters().note_handshake_failed();
+                None
+            }
+        }
+    }
+
+    /// Starts the session of a connection whose handshakes are done, as a task of its own.
+    pub(crate) fn start_session<W: Wire + 'static>(
+        &self,
+        protocol: Protocol,
+        visitor: Visitor,
+        wire: impl FnOnce(&Limits) -> W,
+    ) {
+        let Visitor { local, remote, admission, .. } = visitor;
+        let outbox = Arc::new(Outbox::new(&self.limits));
+        let registration = self.connections.register(&outbox, None, Some(admission));
+        let source = Source {
+            edge: self.edge,
+            listener: Arc::clone(&self.name),
+            protocol,
+            local,
+            remote,
+            connection: Some(registration.id()),
+            dialled: None,
+            reply: Reply::new(remote, outbox.clone()),
+        };
+        let line = Line {
+            ingress: self.ingress.clone(),
+            source: Arc::new(source),
+            outbox,
+            limits: Arc::clone(&self.limits),
+            registration,
+        };
+        tokio::spawn(session::run(wire(&self.limits), line));
+    }
+}
+
+/// Lets the kernel find out about trunks that vanished without a word; browsers are asked by ping.
+pub(crate) fn keep_alive(stream: &TcpStream) {
+    let probes =
+        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(3);
+    let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
+}
+
+/// Connections that the kernel finishes before we accept them.
+const BACKLOG: i32 = 1_024;
+
+/// Bytes; Linux doubles it.
+const BROWSER_SEND_BUFFER: usize = 32 * 1024;
+
+const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(20);
+const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);

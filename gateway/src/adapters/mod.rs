@@ -1,0 +1,27 @@
+//! What the ports are made of: sockets, stores and files.
+
+pub mod certificate;
+mod connections;
+mod counted;
+mod counters;
+mod dial;
+pub mod embedded_relay;
+mod limits;
+mod listener;
+pub mod memory;
+mod outbox;
+mod session;
+pub mod state_folder;
+mod tcp;
+pub mod tls;
+mod transports;
+mod udp;
+pub mod users_file;
+mod ws;
+
+pub use counters::Statistics;
+pub use dial::DialSettings;
+pub use limits::{Limits, Rate};
+pub use listener::{Kind, Listener};
+pub use transports::Transports;
+pub use ws::{MissingOrigin, Origins, Pages, Web};

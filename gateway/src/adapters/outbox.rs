@@ -1,0 +1,209 @@
+//! What waits to be written to one connection.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::limits::Limits;
+use crate::ports::transport::{CloseReason, SendError, Sink};
+
+/// A bounded queue towards one connection, with the orders that concern it. An empty one keeps no buffer, because most
+/// connections are idle.
+///
+/// When it is full the message is refused and the connection is closed: whoever reads so slowly is no use as a peer, and
+/// SIP's own repeats would only add to the queue.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    max_bytes: usize,
+    max_messages: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    queue: VecDeque<Bytes>,
+    bytes: usize,
+    phase: Phase,
+    identified: bool,
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// No more is taken; what is queued is still written.
+    Closing(CloseReason),
+    /// Nothing is written any more.
+    Aborting(CloseReason),
+    Gone,
+}
+
+/// What the connection has to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Write(Bytes),
+    Close(CloseReason),
+}
+
+impl Outbox {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let state =
+            State { queue: VecDeque::new(), bytes: 0, phase: Phase::Open, identified: false, waker: None };
+        Self { max_bytes: limits.queue_bytes, max_messages: limits.queue_messages, state: Mutex::new(state) }
+    }
+
+    /// Takes one message to be written.
+    pub(crate) fn push(&self, message: Bytes) -> Result<(), SendError> {
+        let mut state = self.state();
+        if state.phase != Phase::Open {
+            return Err(SendError::Gone);
+        }
+        let full = state.queue.len() >= self.max_messages || state.bytes + message.len() > self.max_bytes;
+        if full {
+            state.phase = Phase::Aborting(CloseReason::SlowReader);
+        } else {
+            state.bytes += message.len();
+            state.queue.push_back(message);
+        }
+        state.wake();
+        if full { Err(SendError::Full) } else { Ok(()) }
+    }
+
+    /// Asks for a close once the queue is written.
+    pub(crate) fn close(&self, why: CloseReason) {
+        let mut state = self.state();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing(why);
+            state.wake();
+        }
+    }
+
+    /// Notes that the peer has shown who it is.
+    pub(crate) fn identify(&self) {
+        let mut state = self.state();
+        state.identified = true;
+        state.wake();
+    }
+
+    pub(crate) fn is_identified(&self) -> bool {
+        self.state().identified
+    }
+
+    /// The next order for the connection's task.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Order> {
+        let mut state = self.state();
+        if let Phase::Aborting(why) = state.phase {
+            return Poll::Ready(Order::Close(why));
+        }
+        if let Some(message) = state.queue.pop_front() {
+            state.bytes -= message.len();
+            if state.queue.is_empty() {
+                state.queue = VecDeque::new();
+            }
+            return Poll::Ready(Order::Write(message));
+        }
+        if let Phase::Closing(why) = state.phase {
+            return Poll::Ready(Order::Close(why));
+        }
+        state.wake_later(cx);
+        Poll::Pending
+    }
+
+    /// Whether the queue ran over; for a connection that cannot write at the moment.
+    pub(crate) fn poll_abort(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let mut state = self.state();
+        if let Phase::Aborting(why) = state.phase {
+            return Poll::Ready(why);
+        }
+        state.wake_later(cx);
+        Poll::Pending
+    }
+
+    /// Ends it: nothing is taken from now on. Tells how many messages were never written.
+    pub(crate) fn finish(&self) -> usize {
+        let mut state = self.state();
+        state.phase = Phase::Gone;
+        state.waker = None;
+        state.bytes = 0;
+        std::mem::take(&mut state.queue).len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Outbox {
+    fn send_to(&self, _remote: SocketAddr, bytes: Bytes) -> Result<(), SendError> {
+        self.push(bytes)
+    }
+}
+
+impl State {
+    fn wake_later(&mut self, cx: &Context<'_>) {
+        if !self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            self.waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(queue_messages: usize, queue_bytes: usize) -> Outbox {
+        Outbox::new(&Limits { queue_messages, queue_bytes, ..Limits::browser() })
+    }
+
+    fn next(outbox: &Outbox) -> Poll<Order> {
+        outbox.poll_next(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn message(length: usize) -> Bytes {
+        vec![b'x'; length].into()
+    }
+
+    #[test]
+    fn messages_leave_in_order_and_before_an_orderly_close() {
+        let outbox = outbox(8, 100);
+        outbox.push(message(1)).expect("room");
+        outbox.push(message(2)).expect("room");
+        outbox.close(CloseReason::Restart);
+        assert_eq!(outbox.push(message(3)), Err(SendError::Gone));
+        assert_eq!(next(&outbox), Poll::Ready(Order::Write(message(1))));
+        assert_eq!(next(&outbox), Poll::Ready(Order::Write(message(2))));
+        assert_eq!(next(&outbox), Poll::Ready(Order::Close(CloseReason::Restart)));
+    }
+
+    #[test]
+    fn one_message_or_one_byte_too_many_closes_at_once() {
+        for (messages, bytes) in [(2, 100), (8, 2)] {
+            let outbox = outbox(messages, bytes);
+            outbox.push(message(1)).expect("room");
+            outbox.push(message(1)).expect("room");
+            assert_eq!(outbox.push(message(1)), Err(SendError::Full));
+            assert_eq!(outbox.push(message(1)), Err(SendError::Gone));
+            assert_eq!(next(&outbox), Poll::Ready(Order::Close(CloseReason::SlowReader)));
+            assert_eq!(outbox.finish(), 2, "never written");
+        }
+    }
+
+    #[test]
+    fn bytes_are_freed_as_messages_leave() {
+        let outbox = outbox(8, 10);
+        for _ in 0..100 {
+            outbox.push(message(10)).expect("room");
+            assert_eq!(next(&outbox), Poll::Ready(Order::Write(message(10))));
+        }
+        assert!(next(&outbox).is_pending());
+    }
+}

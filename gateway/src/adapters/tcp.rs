@@ -1,0 +1,102 @@
+//! SIP on a byte stream, TCP or TLS (RFC 3261 §18.3, RFC 5626 §4.4.1).
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use sip_core::message::framing::{Frame, FramingError, Stream as Framing};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use super::limits::Limits;
+use super::session::{Received, Wire, io_reason};
+use crate::ports::transport::CloseReason;
+
+/// One byte stream, either end.
+pub(crate) struct StreamWire<S> {
+    stream: S,
+    framing: Framing,
+    received: u64,
+    writing: Bytes,
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
+    pub(crate) fn new(stream: S, limits: &Limits) -> Self {
+        let limits = sip_core::message::Limits { message: limits.message, ..Default::default() };
+        Self { stream, framing: Framing::new(limits), received: 0, writing: Bytes::new() }
+    }
+
+    /// Reads once. No bytes: the peer is done.
+    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, CloseReason>> {
+        let mut buffer = [0; READ_BUFFER];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        result.map_err(|error| io_reason(&error))?;
+        let bytes = buffer.filled();
+        self.received += bytes.len() as u64;
+        self.framing.feed(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        loop {
+            match self.framing.next() {
+                Some(Ok(Frame::Message(raw))) => return Poll::Ready(Received::Message(raw)),
+                Some(Ok(Frame::KeepAlivePing)) => return Poll::Ready(Received::KeepAlive),
+                Some(Ok(Frame::KeepAlivePong)) => return Poll::Ready(Received::Control),
+                Some(Err(error)) => return Poll::Ready(Received::End(reason(&error))),
+                None => {}
+            }
+            match ready!(self.poll_feed(cx)) {
+                Ok(0) => return Poll::Ready(Received::End(CloseReason::Peer)),
+                Ok(_) => {}
+                Err(why) => return Poll::Ready(Received::End(why)),
+            }
+        }
+    }
+
+    fn start_send(&mut self, message: Bytes) -> Result<(), CloseReason> {
+        self.writing = message;
+        Ok(())
+    }
+
+    fn start_ping(&mut self) -> Result<(), CloseReason> {
+        self.start_send(Bytes::from_static(b"\r\n\r\n"))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        while self.writing.has_remaining() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.writing)) {
+                Ok(0) => return Poll::Ready(Err(CloseReason::Io)),
+                Ok(written) => self.writing.advance(written),
+                Err(error) => return Poll::Ready(Err(io_reason(&error))),
+            }
+        }
+        self.writing = Bytes::new();
+        Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| io_reason(&error))
+    }
+
+    fn is_mid_message(&self) -> bool {
+        self.framing.is_mid_message()
+    }
+
+    fn bytes_received(&self) -> u64 {
+        self.received
+    }
+
+    async fn close(&mut self, _why: CloseReason) {
+        // A stream has no word for the reason.
+        let _ = self.stream.shutdown().await;
+    }
+}
+
+fn reason(error: &FramingError) -> CloseReason {
+    match error {
+        FramingError::TooLarge => CloseReason::TooBig,
+        _ => CloseReason::Protocol,
+    }
+}
+
+/// Bytes read at a time, on the stack: an idle connection holds none.
+const READ_BUFFER: usize = 8_192;

@@ -1,0 +1,101 @@
+//! TLS: 1.2 and 1.3, authenticated encryption and ephemeral keys only.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+/// TLS of the browsers' listener. Certificates are asked for at each handshake, so that they can be renewed.
+///
+/// # Errors
+/// The system gives no random numbers.
+pub fn browser_server(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(certificates);
+    // HTTP/2 has no place for the WebSocket handshake of RFC 6455.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    with_tickets(config)
+}
+
+/// TLS of the trunks' listener. With `clients`, a trunk has to show a certificate that one of these signed.
+///
+/// # Errors
+/// `clients` is empty, or the system gives no random numbers.
+pub fn trunk_server(
+    certificates: Arc<dyn ResolvesServerCert>,
+    clients: Option<RootCertStore>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    with_tickets(builder.with_cert_resolver(certificates))
+}
+
+/// TLS of connections to trunks, whose certificates have to be signed by one of `roots`.
+///
+/// # Errors
+/// None that a configuration can cause.
+pub fn trunk_client(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
+    let config = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// The authorities in a PEM file.
+///
+/// # Errors
+/// The file cannot be read, or has none.
+pub fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
+    let unreadable = |why: String| TlsError::Authorities { file: file.display().to_string(), why };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(error.to_string()))? {
+        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
+        // A system's bundle may hold certificates of forms that we don't know; the others do.
+        roots.add_parsable_certificates([certificate]);
+    }
+    if roots.is_empty() { Err(unreadable("no certificate in it".into())) } else { Ok(roots) }
+}
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The library refuses.
+    #[error(transparent)]
+    Rustls(#[from] rustls::Error),
+    /// The clients' authorities cannot be used.
+    #[error(transparent)]
+    Verifier(#[from] rustls::server::VerifierBuilderError),
+    /// A file of authorities cannot be used.
+    #[error("{file}: {why}")]
+    Authorities {
+        /// Its path.
+        file: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Session tickets let a browser come back with half the work; their keys change every six hours.
+fn with_tickets(mut config: ServerConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    config.ticketer = ring::Ticketer::new()?;
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
+}
+
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}

@@ -1,0 +1,166 @@
+//! All sockets of the process behind the port [`Transport`].
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use super::connections::Connections;
+use super::counters::Statistics;
+use super::dial::{DialSettings, Dialler, SendDialled};
+use super::limits::Gate;
+use super::listener::{self, Door, DoorKind, Kind, Listener, Stage};
+use super::udp::{DatagramSocket, Receiver};
+use crate::ports::transport::{
+    CloseReason, ConnectionId, Destination, Ingress, SendError, Sink, StreamTarget, Transport,
+};
+
+/// Every listener and connection. Cheap to clone; all clones are the same transports.
+#[derive(Clone)]
+pub struct Transports(Arc<Inner>);
+
+struct Inner {
+    connections: Arc<Connections>,
+    datagrams: RwLock<HashMap<Arc<str>, Arc<DatagramSocket>>>,
+    dialler: OnceLock<Arc<dyn SendDialled>>,
+    stage: watch::Sender<Stage>,
+}
+
+impl Transports {
+    /// Without listeners yet: the application is made in between, since it sends by these and hears from the listeners.
+    pub fn new() -> Self {
+        Self(Arc::new(Inner {
+            connections: Arc::default(),
+            datagrams: RwLock::default(),
+            dialler: OnceLock::new(),
+            stage: watch::Sender::new(Stage::Running),
+        }))
+    }
+
+    /// Opens a listener and serves it until [`Transports::shutdown`]. Tells the address, with the port that was given.
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub fn listen<I: Ingress>(&self, listener: Listener, ingress: I) -> io::Result<SocketAddr> {
+        let Listener { name, edge, bind, limits, kind } = listener;
+        let kind = match kind {
+            Kind::Udp => {
+                let socket = Arc::new(DatagramSocket::bind(bind)?);
+                let counters = Arc::clone(self.0.connections.counters());
+                let stage = self.0.stage.subscribe();
+                let local = socket.local();
+                self.0.keep_datagram_socket(&name, &socket);
+                tokio::spawn(Receiver { socket, name, edge, limits, counters, stage, ingress }.run());
+                return Ok(local);
+            }
+            Kind::Tcp => DoorKind::Tcp,
+            Kind::Tls(tls) => DoorKind::Tls(TlsAcceptor::from(tls)),
+            Kind::Ws(web) => DoorKind::Ws(web),
+            Kind::Wss(web, tls) => DoorKind::Wss(web, TlsAcceptor::from(tls)),
+        };
+        let socket = listener::bind(bind, edge)?;
+        let local = socket.local_addr()?;
+        let gate = Gate::new(&limits);
+        let (connections, stage) = (Arc::clone(&self.0.connections), self.0.stage.subscribe());
+        let door = Door { name, edge, kind, limits: Arc::new(limits), gate, connections, stage, ingress };
+        tokio::spawn(Arc::new(door).run(socket));
+        Ok(local)
+    }
+
+    /// Lets [`Destination::Stream`] be sent to. The first call counts.
+    pub fn dial_with<I: Ingress>(&self, settings: DialSettings, ingress: I) {
+        let limits = Arc::new(settings.limits.clone());
+        let connections = Arc::clone(&self.0.connections);
+        let dialler: Arc<dyn SendDialled> = Arc::new(Dialler { settings, limits, connections, ingress });
+        let _ = self.0.dialler.set(dialler);
+    }
+
+    /// What was counted so far.
+    pub fn statistics(&self) -> Statistics {
+        self.0.connections.counters().snapshot()
+    }
+
+    /// Lets nothing new in, and closes all connections, spread evenly over `drain` so that browsers do not all come back
+    /// to the next node at once. Datagrams are received to the end. Returns when all are closed, or a little after
+    /// `drain` at the latest.
+    pub async fn shutdown(&self, drain: Duration) {
+        self.0.stage.send_replace(Stage::Draining);
+        let connections = &self.0.connections;
+        let ids = connections.ids();
+        let step = drain / u32::try_from(ids.len().max(1)).unwrap_or(u32::MAX);
+        let mut at = Instant::now();
+        for id in ids {
+            sleep_until(at).await;
+            self.close(id, CloseReason::Restart);
+            at += step;
+        }
+        // Those that were in their handshakes when draining began.
+        for id in connections.ids() {
+            self.close(id, CloseReason::Restart);
+        }
+        let _ = timeout(LAST_GOODBYES, connections.wait_until_empty()).await;
+        self.0.stage.send_replace(Stage::Stopped);
+    }
+
+    fn send_dialled(&self, target: &StreamTarget, bytes: Bytes) -> Result<(), SendError> {
+        let dialler = self.0.dialler.get().ok_or(SendError::Unsuitable)?;
+        Arc::clone(dialler).send(target, bytes)
+    }
+}
+
+impl Transport for Transports {
+    fn send(&self, to: &Destination, bytes: Bytes) -> Result<(), SendError> {
+        match to {
+            Destination::Connection(id) => self.0.connections.get(*id).ok_or(SendError::Gone)?.push(bytes),
+            Destination::Udp { listener, remote } => {
+                self.0.datagram_socket(listener).ok_or(SendError::Gone)?.send_to(*remote, bytes)
+            }
+            Destination::Stream(target) => self.send_dialled(target, bytes),
+        }
+    }
+
+    fn authenticated(&self, connection: ConnectionId) {
+        if let Some(outbox) = self.0.connections.get(connection) {
+            outbox.identify();
+        }
+    }
+
+    fn close(&self, connection: ConnectionId, why: CloseReason) {
+        if let Some(outbox) = self.0.connections.get(connection) {
+            outbox.close(why);
+        }
+    }
+}
+
+impl Inner {
+    fn keep_datagram_socket(&self, name: &Arc<str>, socket: &Arc<DatagramSocket>) {
+        let mut sockets = self.datagrams.write().unwrap_or_else(PoisonError::into_inner);
+        sockets.insert(Arc::clone(name), Arc::clone(socket));
+    }
+
+    fn datagram_socket(&self, name: &str) -> Option<Arc<DatagramSocket>> {
+        self.datagrams.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+impl Default for Transports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Transports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Transports").field(&self.statistics()).finish()
+    }
+}
+
+/// For the last close handshakes of a drain.
+const LAST_GOODBYES: Duration = Duration::from_secs(3);

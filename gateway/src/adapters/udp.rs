@@ -1,0 +1,137 @@
+//! SIP over UDP (RFC 3261 §18): one datagram is one message.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, Type};
+use tokio::net::UdpSocket;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
+
+use super::counters::Counters;
+use super::limits::Limits;
+use super::listener::Stage;
+use super::session::deliver;
+use crate::ports::transport::{Edge, Ingress, Protocol, Reply, SendError, Sink, Source};
+
+/// The socket of one listener.
+#[derive(Debug)]
+pub(crate) struct DatagramSocket {
+    socket: UdpSocket,
+    local: SocketAddr,
+}
+
+impl DatagramSocket {
+    pub(crate) fn bind(at: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(SocketProtocol::UDP))?;
+        // The kernel grants what its own limit allows; less only means a shorter burst.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        socket.set_nonblocking(true)?;
+        socket.bind(&at.into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local })
+    }
+
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
+    }
+}
+
+impl Sink for DatagramSocket {
+    /// RFC 3261 §18.1.1: what does not fit one datagram has to take another transport.
+    fn send_to(&self, remote: SocketAddr, bytes: Bytes) -> Result<(), SendError> {
+        // Not through tokio, whose `try_send_to` fails until the socket's readiness was first waited for.
+        match SockRef::from(&self.socket).send_to(&bytes, &remote.into()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.raw_os_error() {
+                Some(EMSGSIZE) => SendError::Unsuitable,
+                _ if error.kind() == io::ErrorKind::WouldBlock => SendError::Full,
+                _ => SendError::Unreachable,
+            }),
+        }
+    }
+}
+
+/// The listener around a socket.
+pub(crate) struct Receiver<I> {
+    pub(crate) socket: Arc<DatagramSocket>,
+    pub(crate) name: Arc<str>,
+    pub(crate) edge: Edge,
+    pub(crate) limits: Limits,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) stage: watch::Receiver<Stage>,
+    pub(crate) ingress: I,
+}
+
+impl<I: Ingress> Receiver<I> {
+    /// Receives until the process stops; a drain still needs the answers.
+    pub(crate) async fn run(self) {
+        let room = Arc::new(Semaphore::new(self.limits.datagrams));
+        let mut buffer = vec![0; MAX_DATAGRAM];
+        let mut stage = self.stage.clone();
+        loop {
+            let received = tokio::select! {
+                received = self.socket.socket.recv_from(&mut buffer) => received,
+                () = Stage::Stopped.reached(&mut stage) => return,
+            };
+            match received {
+                Ok((length, remote)) => {
+                    if let Some(datagram) = buffer.get(..length) {
+                        self.take(datagram, remote, &room);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(listener = %self.name, %error, "receiving failed");
+                    sleep(RECEIVE_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, datagram: &[u8], remote: SocketAddr, room: &Arc<Semaphore>) {
+        let is_keep_alive = datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        if is_keep_alive || datagram.len() > self.limits.message {
+            return;
+        }
+        // When all places are taken the datagram is dropped: SIP repeats what matters (RFC 3261 §17).
+        let Ok(place) = Arc::clone(room).try_acquire_owned() else {
+            self.counters.note_datagram_dropped();
+            return;
+        };
+        let source = Arc::new(self.source(remote));
+        let work = deliver(&self.ingress, &source, Bytes::copy_from_slice(datagram), &self.counters);
+        tokio::spawn(async move {
+            work.await;
+            drop(place);
+        });
+    }
+
+    fn source(&self, remote: SocketAddr) -> Source {
+        Source {
+            edge: self.edge,
+            listener: Arc::clone(&self.name),
+            protocol: Protocol::Udp,
+            local: self.socket.local(),
+            remote,
+            connection: None,
+            dialled: None,
+            reply: Reply::new(remote, self.socket.clone()),
+        }
+    }
+}
+
+/// The largest datagram there is.
+const MAX_DATAGRAM: usize = 65_535;
+
+/// Bytes of a burst that the kernel keeps for us.
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+
+const RECEIVE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Linux: the datagram is larger than can be sent.
+const EMSGSIZE: i32 = 90;

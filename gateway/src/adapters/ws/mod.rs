@@ -1,0 +1,132 @@
+//! HTTP on the browsers' port: pages, and the upgrade to SIP over WebSocket (RFC 7118).
+
+mod upgrade;
+mod wire;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep};
+
+pub use self::upgrade::{MissingOrigin, Origins, Pages};
+use self::wire::WsWire;
+use super::listener::{Door, Stage, Visitor};
+use crate::ports::transport::{Ingress, Protocol};
+
+/// What a browsers' listener serves.
+#[derive(Clone, Debug)]
+pub struct Web {
+    /// The path of the WebSocket, as `/ws`.
+    pub path: String,
+    /// Which pages may connect there.
+    pub origins: Origins,
+    /// All other requests. The peer's address is in the extension [`ConnectInfo`]`<SocketAddr>`.
+    pub pages: Router,
+}
+
+/// Speaks HTTP on a connection, and starts a session if it becomes a WebSocket.
+pub(super) async fn serve<S, I>(door: &Door<I>, web: &Web, protocol: Protocol, stream: S, visitor: Visitor)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: Ingress,
+{
+    let upgrade = Arc::new(Mutex::new(None));
+    let service = {
+        let (web, upgrade, remote) = (web.clone(), Arc::clone(&upgrade), visitor.remote);
+        let pages = TowerToHyperService::new(web.pages.clone());
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(remote));
+            let answer = if upgrade::is_asked(&request, &web.path) {
+                Some(take_upgrade(&mut request, &web.origins, &upgrade))
+            } else {
+                None
+            };
+            let pages = pages.clone();
+            async move {
+                match answer {
+                    Some(answer) => Ok::<_, Infallible>(answer),
+                    None => pages.call(request).await,
+                }
+            }
+        })
+    };
+    let head_within = visitor.deadline.saturating_duration_since(Instant::now()).max(HEAD_WITHIN_MIN);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head_within)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(HTTP_BUFFER)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = Box::pin(connection);
+    let mut stage = door.stage.clone();
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = sleep(HTTP_LIFETIME) => return,
+        () = Stage::Draining.reached(&mut stage) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! { result = connection.as_mut() => result, () = sleep(HTTP_GOODBYE) => return }
+        }
+    };
+    drop(connection);
+    let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match (result, upgrade) {
+        (Ok(()), Some(upgrade)) => start::<S, I>(door, protocol, upgrade, visitor).await,
+        (Ok(()), None) => {}
+        (Err(error), _) => {
+            door.connections.counters().note_handshake_failed();
+            tracing::debug!(listener = %door.name, remote = %visitor.remote, %error, "HTTP failed");
+        }
+    }
+}
+
+/// Answers a request for a WebSocket, and keeps what the stream is got back by.
+fn take_upgrade(
+    request: &mut Request<Incoming>,
+    origins: &Origins,
+    upgrade: &Mutex<Option<OnUpgrade>>,
+) -> Response<Body> {
+    let answer = upgrade::answer(request, origins);
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(hyper::upgrade::on(request));
+    }
+    answer
+}
+
+async fn start<S, I>(door: &Door<I>, protocol: Protocol, upgrade: OnUpgrade, visitor: Visitor)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    I: Ingress,
+{
+    let Ok(upgraded) = upgrade.await else { return };
+    let parts = upgraded.downcast::<TokioIo<S>>().expect("hyper gives back the stream that it was given");
+    let wire = WsWire::new(parts.io.into_inner(), &parts.read_buf, door.limits.message).await;
+    door.start_session(protocol, visitor, |_| wire);
+}
+
+/// Header lines of an HTTP request.
+const MAX_HEADERS: usize = 64;
+
+/// Bytes of an HTTP request's head, and of what is read or written at a time.
+const HTTP_BUFFER: usize = 16 * 1024;
+
+/// A connection that does not become a WebSocket is closed after this; browsers open another.
+const HTTP_LIFETIME: Duration = Duration::from_secs(120);
+
+/// For the request under way when draining begins.
+const HTTP_GOODBYE: Duration = Duration::from_secs(2);
+
+/// What a slow TLS handshake leaves for the HTTP request at least.
+const HEAD_WITHIN_MIN: Duration = Duration::from_secs(1);
