@@ -11,8 +11,8 @@ use super::parse;
 
 /// A session description, borrowing from the text it was parsed from, or from the values it shall print.
 ///
-/// Lines and attributes without a field here are dropped when parsing. Printing what was parsed gives a description
-/// that parses to the same model.
+/// Lines and attributes without a field here are dropped when parsing. What was parsed prints as a description with the same
+/// meaning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Description<'a> {
     /// `o=`.

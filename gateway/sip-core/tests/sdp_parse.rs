@@ -1,0 +1,310 @@
+//! What the parser takes, drops and refuses.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod sdp_support;
+
+use proptest::prelude::*;
+use relay_api::LegDescription;
+use sdp_support::*;
+use sip_core::sdp::{
+    Address, CodecName, Description, Negotiation, Number, Profile, SdpError, offered, select,
+};
+
+#[test] // RFC 8866 §5, §9: answered 400
+fn what_is_not_sdp_is_malformed() {
+    for (text, line, what) in [
+        ("", 0, "v=0 is missing"),
+        ("o=- 1 1 IN IP4 a\r\n", 1, "v=0 is missing"),
+        ("v=1\r\n", 1, "v=0 is missing"),
+        ("v=0\r\ns=-\r\n", 2, "o= is missing"),
+        ("v=0\r\no=- 1 IN IP4 a\r\n", 2, "bad o="),
+        ("v=0\r\no=- one 1 IN IP4 a\r\n", 2, "o= without numbers"),
+        ("v=0\r\no=- 1 1 IN IP9 a\r\n", 2, "bad network or address type"),
+    ] {
+        assert_eq!(Description::parse(text.as_bytes()), Err(SdpError::Malformed { line, what }), "{text:?}");
+    }
+    for (lines, what) in [
+        ("nonsense", "not a line of SDP"),
+        ("v=0", "a second v= or o="),
+        ("o=- 1 1 IN IP4 a", "a second v= or o="),
+        ("C=IN IP4 192.0.2.1", "not a line of SDP"),
+        ("c=IN IP4", "bad address"),
+        ("c=IN IP4 192.0.2.1 192.0.2.2;", ""),
+        ("c=IN IP4 192.0.2.1;x", "bad address"),
+        ("c=IN IP6 192.0.2.1%eth0", "bad address"),
+        ("c=ATM NSAP 1234", "bad network or address type"),
+        ("m=audio 6002", "m= without protocol"),
+        ("m=audio -1 RTP/AVP 0", "m= without port"),
+        ("m=audio +6002 RTP/AVP 0", "m= without port"),
+        ("m=audio 65536 RTP/AVP 0", "m= without port"),
+        ("m=audio 6002/x RTP/AVP 0", "m= without port"),
+        ("m=audio 6002 RTP/AVP", "m= without format"),
+        ("m=audio 6002 RTP/AVP 128", "bad payload type"),
+        ("m=audio 6002 RTP/AVP pcmu", "bad payload type"),
+        ("m=a(b) 6002 RTP/AVP 0", "m= without media"),
+        ("a=rtpmap:0", "bad rtpmap"),
+        ("a=rtpmap:x PCMU/8000", "bad payload type"),
+        ("a=rtpmap:0 PCMU", "rtpmap without clock rate"),
+        ("a=rtpmap:0 PCMU/4294967296", "rtpmap without clock rate"),
+        ("a=rtpmap:0 PCMU/8000/256", "bad rtpmap"),
+        ("a=fmtp:0", "bad fmtp"),
+        ("a=rtcp:65536", "bad rtcp"),
+        ("a=rtcp:6001 IN", "bad address"),
+        ("a=ice-ufrag:abc", "bad ice-ufrag"),
+        ("a=ice-ufrag:ab cd", "bad ice-ufrag"),
+        ("a=ice-pwd:tooshort", "bad ice-pwd"),
+        ("a=fingerprint:sha-256 00:11", "bad fingerprint"),
+        ("a=fingerprint:sha-256", "bad fingerprint"),
+        ("a=mid:", "bad mid"),
+        ("a=mid:0\r\nm=video 0 RTP/AVP 96\r\na=mid:0", "the same mid twice"),
+    ] {
+        let found = Description::parse(&plus(SIPP, lines)).map(|_| ());
+        let expected = if what.is_empty() {
+            Ok(())
+        } else {
+            let line = 7 + u32::try_from(lines.lines().count()).unwrap();
+            Err(SdpError::Malformed { line, what })
+        };
+        assert_eq!(found, expected, "{lines}");
+    }
+}
+
+#[test] // answered 488
+fn what_nobody_could_send_to_is_not_acceptable() {
+    let plain = |line: &str| Negotiation::new(Profile::PlainRtp, 5).receive_offer(&plus(SIPP, line));
+    for line in
+        ["c=IN IP4 pbx.example.com", "c=IN IP4 224.2.1.1/127", "c=IN IP4 255.255.255.255", "c=IN IP6 ff02::1"]
+    {
+        assert!(matches!(plain(line), Err(SdpError::NotAcceptable(_))), "{line}: {:?}", plain(line));
+    }
+    for text in [
+        SIPP.replace("audio 6000", "audio 0"),
+        SIPP.replace("m=audio", "m=video"),
+        SIPP.replace("RTP/AVP", "RTP/SAVP"),
+        SIPP.replace("c=IN IP4 127.0.0.1\n", ""),
+        SIPP.lines().take(5).map(|line| format!("{line}\n")).collect(),
+    ] {
+        let found = Negotiation::new(Profile::PlainRtp, 5).receive_offer(&crlf(&text));
+        assert!(matches!(found, Err(SdpError::NotAcceptable(_))), "{text}: {found:?}");
+    }
+    for (without, reason) in [
+        ("a=ice-ufrag", "no ICE credentials"),
+        ("a=ice-pwd", "no ICE credentials"),
+        ("a=fingerprint", "no fingerprint of SHA-256 or better"),
+        ("a=setup", "no DTLS role"),
+        ("a=rtcp-mux", "no rtcp-mux"),
+    ] {
+        let text: String = CHROMIUM
+            .lines()
+            .filter(|line| !line.starts_with(without))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let found = Negotiation::new(Profile::WebRtc, 5).receive_offer(&crlf(&text));
+        assert_eq!(found, Err(SdpError::NotAcceptable(reason)), "{without}");
+    }
+    let lite = CHROMIUM.replace("t=0 0\n", "t=0 0\na=ice-lite\n");
+    let found = Negotiation::new(Profile::WebRtc, 5).receive_offer(&crlf(&lite));
+    assert_eq!(found, Err(SdpError::NotAcceptable("both sides are ICE-lite")));
+    let weak = CHROMIUM.replace("sha-256", "sha-1");
+    let found = Negotiation::new(Profile::WebRtc, 5).receive_offer(&crlf(&weak));
+    assert_eq!(found, Err(SdpError::NotAcceptable("no fingerprint of SHA-256 or better")));
+}
+
+#[test] // RFC 3264 §6
+fn an_answer_with_other_m_lines_than_the_offer_is_malformed() {
+    let mut leg = Negotiation::new(Profile::PlainRtp, 5);
+    leg.offer(&LocalAudioBuilder::plain().build());
+    let two = plus(SIPP, "m=video 0 RTP/AVP 96");
+    assert!(matches!(leg.receive_answer(&two), Err(SdpError::Malformed { line: 0, .. })));
+    assert!(leg.receive_answer(&crlf(SIPP)).is_ok(), "an error changes nothing");
+}
+
+#[test]
+fn limits_hold_at_their_edge() {
+    let malformed = |text: &[u8]| matches!(Description::parse(text), Err(SdpError::Malformed { .. }));
+    let times = |line: &str, count: usize| format!("{SIPP}{}", format!("{line}\n").repeat(count));
+    let sized = |bytes: usize| {
+        let mut text = crlf(SIPP);
+        text.extend(b"i=");
+        text.resize(bytes, b'x');
+        text
+    };
+    assert!(!malformed(&sized(65_536)) && malformed(&sized(65_537)));
+    assert!(!malformed(&crlf(&times("m=video 0 RTP/AVP 96", 31))));
+    assert!(malformed(&crlf(&times("m=video 0 RTP/AVP 96", 32))));
+    let formats = |count: u8| (0..count).map(|number| format!(" {number}")).collect::<String>();
+    assert!(!malformed(&plus(SIPP, &format!("m=audio 6002 RTP/AVP{}", formats(64)))));
+    assert!(malformed(&plus(SIPP, &format!("m=audio 6002 RTP/AVP{}", formats(65)))));
+    let hash = ["00"; 32].join(":");
+    assert!(!malformed(&crlf(&times(&format!("a=fingerprint:sha-256 {hash}"), 8))));
+    assert!(malformed(&crlf(&times(&format!("a=fingerprint:sha-256 {hash}"), 9))));
+    for (length, refused) in [(256, false), (257, true)] {
+        let ufrag = "u".repeat(length);
+        assert_eq!(malformed(&plus(SIPP, &format!("a=ice-ufrag:{ufrag}"))), refused);
+        assert_eq!(malformed(&plus(SIPP, &format!("a=ice-pwd:{ufrag}"))), refused);
+    }
+}
+
+#[test] // 900 candidates are no reason to refuse a call, and none to look at them all
+fn candidates_beyond_the_limit_are_passed_over() {
+    let line = "a=candidate:1 1 udp 2122260223 192.0.2.7 40000 typ host\n";
+    let text = crlf(&format!("{CHROMIUM}{}", line.repeat(900)));
+    let description = Description::parse(&text).unwrap();
+    assert!(description.media[0].candidates.len() <= 64);
+}
+
+#[test] // what we do not know does not stop a call, and goes nowhere
+fn unknown_lines_and_attributes_are_dropped() {
+    let text = plus(
+        SIPP,
+        "b=AS:64\r\nk=clear:secret\r\ni=hello\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0\r\na=x\r\n\r\nz=0 0",
+    );
+    let description = Description::parse(&text).unwrap();
+    let printed = description.to_string();
+    assert!(
+        !printed.contains("secret") && !printed.contains("crypto") && !printed.contains("hello"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn latin_1_in_a_session_name_and_bare_line_feeds_are_no_reason_to_refuse() {
+    let mut text = SIPP.replace("s=-", "s=caf?").into_bytes();
+    let at = text.iter().position(|byte| *byte == b'?').unwrap();
+    text[at] = 0xE9;
+    assert!(Description::parse(&text).is_ok());
+}
+
+#[test]
+fn origins_with_spaces_and_long_numbers_are_read() {
+    let long = "123456789012345678901234567890";
+    let text = crlf(&SIPP.replace("o=user1 53655765 2353687637", &format!("o=John Doe {long} 7")));
+    let description = Description::parse(&text).unwrap();
+    assert_eq!(description.origin.id, Number::Text(long));
+    assert_eq!(description.origin.version, Number::Value(7));
+    assert_eq!(description.origin.address, Address::Ip([127, 0, 0, 1].into()));
+    let audio = Negotiation::new(Profile::PlainRtp, 5).receive_offer(&text).unwrap();
+    assert_eq!((audio.origin_id.as_str(), audio.origin_version.as_str()), (long, "7"));
+}
+
+#[test] // parameters may reach the other leg, so only known ones stay
+fn format_parameters_are_filtered() {
+    let fmtp = |line: &str| {
+        let text = CHROMIUM.replace("a=fmtp:111 minptime=10;useinbandfec=1", line);
+        let audio = Negotiation::new(Profile::WebRtc, 5).receive_offer(&crlf(&text)).unwrap();
+        audio.formats.into_iter().find(|format| format.name == "opus").unwrap().fmtp
+    };
+    assert_eq!(fmtp("a=fmtp:111 stereo=1; usedtx=1").as_deref(), Some("stereo=1;usedtx=1"));
+    assert_eq!(
+        fmtp("a=fmtp:111 stereo=1;x-evil=<script>;minptime=10").as_deref(),
+        Some("stereo=1;minptime=10")
+    );
+    assert_eq!(fmtp("a=fmtp:111 stereo=yes;cbr"), None);
+    assert_eq!(fmtp(&format!("a=fmtp:111 stereo=1;{}", "x".repeat(300))), None);
+    let dtmf = |line: &str| {
+        let text = GENESYS.replace("a=fmtp:101 0-15", line);
+        let audio = Negotiation::new(Profile::PlainRtp, 5).receive_offer(&crlf(&text)).unwrap();
+        audio.formats.into_iter().find(|format| format.is_telephone_event()).unwrap().fmtp
+    };
+    assert_eq!(dtmf("a=fmtp:101 0-11,16").as_deref(), Some("0-11,16"));
+    assert_eq!(dtmf("a=fmtp:101 events=0-15"), None);
+}
+
+#[test]
+fn dynamic_types_without_meaning_and_repeated_types_are_left_out() {
+    let text =
+        SIPP.replace("RTP/AVP 0\n", "RTP/AVP 96 0 0 97\na=rtpmap:97 iLBC/8000\na=rtpmap:98 speex/8000\n");
+    let audio = Negotiation::new(Profile::PlainRtp, 5).receive_offer(&crlf(&text)).unwrap();
+    assert_eq!(summary(&audio), "PCMU/8000@0 iLBC/8000@97");
+}
+
+#[test]
+fn a_printed_sample_says_the_same() {
+    for sample in SAMPLES {
+        says_the_same(&crlf(sample));
+    }
+    says_the_same(Negotiation::new(Profile::WebRtc, 1).offer(&webrtc(offered(&CodecName::ALL))).as_bytes());
+    says_the_same(Negotiation::new(Profile::PlainRtp, 1).offer(&plain(offered(&CodecName::ALL))).as_bytes());
+}
+
+proptest! {
+    #[test]
+    fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..400)) {
+        exercise(&text);
+    }
+
+    #[test]
+    fn no_mutation_of_a_sample_panics(
+        sample in 0..SAMPLES.len(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 1..6),
+    ) {
+        let mut text = crlf(SAMPLES[sample]);
+        for (at, byte, kind) in edits {
+            let at = at.index(text.len().max(1));
+            mutate(&mut text, at, byte, kind);
+        }
+        exercise(&text);
+    }
+}
+
+const SAMPLES: [&str; 6] = [CHROMIUM, CHROMIUM_VIDEO, CHROMIUM_ANSWER, FIREFOX, SIPP, GENESYS];
+
+fn mutate(text: &mut Vec<u8>, at: usize, byte: u8, kind: u8) {
+    match kind {
+        0 if at < text.len() => text[at] = byte,
+        1 => text.insert(at.min(text.len()), byte),
+        2 => text.truncate(at),
+        _ => {
+            // A run of lines once more, somewhere else.
+            let copy = text[..at.min(text.len())].to_vec();
+            text.extend(copy);
+        }
+    }
+}
+
+/// Everything that is done with a peer's text; what is printed in the end is SDP again and holds one kind of it.
+fn exercise(text: &[u8]) {
+    if Description::parse(text).is_ok() {
+        says_the_same(text);
+    }
+    for profile in [Profile::WebRtc, Profile::PlainRtp] {
+        let mut leg = Negotiation::new(profile, 1);
+        if let Ok(offer) = leg.receive_offer(text) {
+            let formats = select(&offer.formats, &CodecName::ALL);
+            let ours = leg.answer(&local(profile, formats));
+            let answer = Description::parse(ours.as_bytes()).unwrap();
+            assert_eq!(answer.media.len(), Description::parse(text).unwrap().media.len());
+            assert!(
+                profile == Profile::WebRtc
+                    || answer.media.iter().all(|media| media.transport.ufrag.is_none())
+            );
+        }
+        let mut leg = Negotiation::new(profile, 1);
+        leg.offer(&local(profile, offered(&CodecName::ALL)));
+        let _ = leg.receive_answer(text);
+    }
+}
+
+fn local(profile: Profile, formats: Vec<sip_core::sdp::Format>) -> sip_core::sdp::LocalAudio {
+    let local = match profile {
+        Profile::WebRtc => webrtc(formats),
+        Profile::PlainRtp => plain(formats),
+    };
+    assert_eq!(matches!(local.description, LegDescription::WebRtc { .. }), profile == Profile::WebRtc);
+    local
+}
+
+fn says_the_same(text: &[u8]) {
+    let parsed = Description::parse(text).unwrap();
+    let printed = parsed.to_string();
+    let again = Description::parse(printed.as_bytes()).unwrap();
+    assert_eq!(meaning(again), meaning(parsed), "{printed}");
+}
+
+/// The first format may be one that was left out for having no meaning.
+fn meaning(mut description: Description<'_>) -> Description<'_> {
+    for media in description.media.iter_mut().filter(|media| !media.formats.is_empty()) {
+        media.first_format = "";
+    }
+    description
+}
