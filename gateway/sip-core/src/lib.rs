@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod call;
+pub mod dialog;
 pub mod message;
 pub mod registrar;
 pub mod routing;

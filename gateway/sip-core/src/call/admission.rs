@@ -60,6 +60,8 @@ pub struct Link {
     pub transport: Transport,
     /// `host` or `host:port` of our Via and Contact.
     pub local: String,
+    /// User of our Contact, for peers that know us by a number; without one it is a token that names the leg.
+    pub contact_user: Option<String>,
     /// Where the peer's messages go.
     pub destination: Destination,
     /// Requests of a dialog go straight to the address that the peer's Contact or Record-Route names if it is a

@@ -1,0 +1,285 @@
+//! How calls end: CANCEL, BYE, refusals, lost connections, and what is left to do then.
+
+use relay_api::LegName;
+use serde::{Deserialize, Serialize};
+
+use crate::message::{Message, Method, Name, Status};
+use crate::routing::{Destination, FlowId};
+use crate::transaction::cancel_for;
+
+use super::answer::refusal;
+use super::leg::{Leg, State};
+use super::step::Step;
+use super::{Call, CallTimer, Cause, Effect, FarEnd, Summary, status};
+
+/// Why the call ends; the first reason counts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Ending {
+    cause: Cause,
+    by: Option<LegName>,
+    /// For leg A's INVITE, if it has no final response yet.
+    status: Status,
+    retry_after: Option<u32>,
+    /// For BYE and CANCEL (RFC 3326).
+    reason: Option<String>,
+}
+
+impl Call {
+    /// CANCEL of the first INVITE or of a re-INVITE (RFC 3261 §9.2). It has no effect on what is answered already.
+    pub(super) fn cancel(
+        &mut self,
+        name: LegName,
+        cancel: &Message,
+        from: &Destination,
+        step: &mut Step<'_>,
+    ) {
+        let Some(leg) = self.leg(name) else { return };
+        let (cseq, _) = cancel.cseq();
+        leg.reply(cancel, Status::OK, from, step);
+        let meant = leg.asked.as_ref().filter(|asked| {
+            let request = &asked.request.0;
+            request.cseq() == (cseq, &Method::Invite) && request.call_id() == cancel.call_id()
+        });
+        match (meant.is_some(), &leg.state) {
+            (false, _) => {}
+            (true, State::Early) => self.end(Cause::Cancelled, Some(name), reason_in(cancel), step),
+            (true, _) => self.offer_cancelled(name, step),
+        }
+    }
+
+    /// The peer hangs up (RFC 3261 §15.1.2). A callee may not end an early dialog like that.
+    pub(super) fn bye(&mut self, name: LegName, bye: &Message, from: &Destination, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name) else { return };
+        match (name, &leg.state) {
+            (LegName::B, State::Waiting | State::Early | State::Cancelled { .. }) => {
+                leg.reply(bye, Status::CALL_DOES_NOT_EXIST, from, step);
+            }
+            (LegName::A, State::Early) => {
+                leg.reply(bye, Status::OK, from, step);
+                self.end(Cause::Cancelled, Some(name), reason_in(bye), step);
+            }
+            (_, _) => {
+                leg.reply(bye, Status::OK, from, step);
+                leg.drop_open_request(Status::REQUEST_TERMINATED, step);
+                leg.forget_timers(step);
+                leg.state = State::Ended;
+                self.end(Cause::HungUp, Some(name), reason_in(bye), step);
+            }
+        }
+    }
+
+    /// A final refusal of leg B's first INVITE.
+    pub(super) fn callee_refused(&mut self, response: &Message, told: Status, step: &mut Step<'_>) {
+        let (status, retry_after) = refusal(response, told);
+        self.callee_gone(status, retry_after, step);
+    }
+
+    /// Leg B's first INVITE is over without a dialog.
+    pub(super) fn callee_gone(&mut self, status: Status, retry_after: Option<u32>, step: &mut Step<'_>) {
+        let FarEnd::Leg(b) = &mut self.b else { return };
+        if matches!(b.state, State::Cancelled { .. }) {
+            step.stop(CallTimer::CancelWait);
+        }
+        b.asking = None;
+        b.state = State::Ended;
+        let ending =
+            Ending { cause: Cause::Refused, by: Some(LegName::B), status, retry_after, reason: None };
+        self.end_as(ending, step);
+    }
+
+    pub(super) fn no_answer(&mut self, step: &mut Step<'_>) {
+        if self.leg(LegName::B).is_some_and(|b| b.state == State::Early) {
+            self.end(Cause::NoAnswer, None, None, step);
+        }
+    }
+
+    /// A cancelled INVITE stays without a final response (RFC 3261 §9.1).
+    pub(super) fn cancel_wait_over(&mut self, step: &mut Step<'_>) {
+        let FarEnd::Leg(b) = &mut self.b else { return };
+        if matches!(b.state, State::Cancelled { .. }) {
+            b.abandon_invite(step);
+        }
+    }
+
+    pub(super) fn flow_lost(&mut self, name: LegName, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name) else { return };
+        leg.lost = true;
+        match leg.state {
+            State::Early if name == LegName::A => self.end(Cause::FlowLost, Some(name), None, step),
+            State::Early | State::Cancelled { .. } => {
+                leg.abandon_invite(step);
+                self.end(Cause::FlowLost, Some(name), None, step);
+            }
+            State::Confirmed => step.start(CallTimer::Grace(name), step.policy.grace),
+            State::Closing { .. } | State::Leaving { .. } => {
+                leg.forget_timers(step);
+                leg.state = State::Ended;
+            }
+            State::Waiting | State::Ended => {}
+        }
+    }
+
+    pub(super) fn flow_restored(&mut self, name: LegName, flow: FlowId, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name) else { return };
+        let to = Destination::Flow(flow);
+        leg.lost = false;
+        if let Some(asked) = &mut leg.asked {
+            asked.from = to.clone();
+        }
+        if let Some(unacked) = &mut leg.unacked {
+            unacked.to = to.clone();
+        }
+        leg.link.destination = to;
+        step.stop(CallTimer::Grace(name));
+    }
+
+    pub(super) fn grace_over(&mut self, name: LegName, step: &mut Step<'_>) {
+        if self.leg(name).is_some_and(|leg| leg.lost) {
+            self.end(Cause::FlowLost, Some(name), None, step);
+        }
+    }
+
+    /// Ends the call for a cause of ours or of one leg.
+    pub(super) fn end(
+        &mut self,
+        cause: Cause,
+        by: Option<LegName>,
+        reason: Option<String>,
+        step: &mut Step<'_>,
+    ) {
+        let reason = reason.or_else(|| status::reason_of(cause).map(str::to_owned));
+        let ending = Ending { cause, by, status: status::status_of(cause), retry_after: None, reason };
+        self.end_as(ending, step);
+    }
+
+    fn end_as(&mut self, ending: Ending, step: &mut Step<'_>) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.release_media(step);
+        self.prepared = None;
+        self.behind = None;
+        self.close_caller(&ending, step);
+        if let FarEnd::Leg(b) = &mut self.b {
+            b.close(ending.reason.as_deref(), step);
+        }
+        self.ending = Some(ending);
+    }
+
+    /// Leg A: a final response while its INVITE is open, else as any leg.
+    fn close_caller(&mut self, ending: &Ending, step: &mut Step<'_>) {
+        if self.a.state != State::Early {
+            self.a.close(ending.reason.as_deref(), step);
+            return;
+        }
+        if let Some(asked) = self.a.asked.take() {
+            let response = self.a.response(&asked.request.0, ending.status);
+            let response = match ending.retry_after {
+                Some(seconds) => response.header(Name::RetryAfter, seconds),
+                None => response,
+            };
+            step.respond(LegName::A, response, &asked.from);
+            self.status = Some(ending.status.code());
+        }
+        self.a.forget_timers(step);
+        self.a.state = State::Ended;
+    }
+
+    /// Says so once both legs are over.
+    pub(super) fn finish(&mut self, step: &mut Step<'_>) {
+        let b_over = match &self.b {
+            FarEnd::Leg(b) => b.is_ended(),
+            FarEnd::Service(_) => true,
+        };
+        let Some(ending) = self.ending.as_ref().filter(|_| !self.over && b_over && self.a.is_ended()) else {
+            return;
+        };
+        self.over = true;
+        step.push(Effect::Ended(Summary {
+            call: self.id,
+            started: self.started,
+            answered: self.answered,
+            ended: step.now,
+            ended_by: ending.by,
+            cause: ending.cause,
+            status: self.status,
+            reason: ending.reason.clone(),
+        }));
+    }
+}
+
+impl Leg {
+    /// Ends this leg in the way its state wants.
+    fn close(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
+        step.stop(CallTimer::Grace(self.name));
+        match &self.state {
+            State::Waiting | State::Early if self.asking.is_none() => self.state = State::Ended,
+            State::Early => self.give_up_invite(reason, step),
+            State::Confirmed => {
+                self.drop_open_request(Status::REQUEST_TERMINATED, step);
+                self.hang_up(reason, step);
+            }
+            State::Waiting
+            | State::Cancelled { .. }
+            | State::Closing { .. }
+            | State::Leaving { .. }
+            | State::Ended => {}
+        }
+    }
+
+    /// BYE now, or once the first 2xx is acknowledged: before that the callee must not send one (RFC 3261 §15).
+    fn hang_up(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
+        let unconfirmed = self.unacked.as_ref().is_some_and(|unacked| unacked.first);
+        if unconfirmed && !self.lost {
+            self.state = State::Closing { reason: reason.map(str::to_owned) };
+        } else {
+            self.send_bye(reason, step);
+        }
+    }
+
+    /// Gives our first INVITE up. The CANCEL waits for a provisional response (RFC 3261 §9.1).
+    fn give_up_invite(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
+        step.stop(CallTimer::NoAnswer);
+        step.start(CallTimer::CancelWait, step.policy.t1.saturating_mul(64));
+        self.state = State::Cancelled { sent: false, reason: reason.map(str::to_owned) };
+        if self.asking.as_ref().is_some_and(|asking| asking.provisional) {
+            self.send_cancel(step);
+        }
+    }
+
+    /// Sends the CANCEL, once.
+    pub(super) fn send_cancel(&mut self, step: &mut Step<'_>) {
+        let (State::Cancelled { sent, .. }, Some(asking)) = (&mut self.state, &self.asking) else { return };
+        if !std::mem::replace(sent, true) {
+            let message = cancel_for(&asking.request.0);
+            step.push(Effect::Send { leg: self.name, message, to: self.destination() });
+        }
+    }
+
+    /// Nobody will answer our INVITE any more.
+    fn abandon_invite(&mut self, step: &mut Step<'_>) {
+        if let Some(asking) = self.asking.take() {
+            let branch = asking.request.0.via().branch.unwrap_or_default().to_owned();
+            step.push(Effect::Abandon { leg: self.name, branch, method: Method::Invite });
+        }
+        step.stop(CallTimer::NoAnswer);
+        step.stop(CallTimer::CancelWait);
+        self.state = State::Ended;
+    }
+
+    /// A request of the peer that is still open gets a final response (RFC 3261 §15.1.2).
+    fn drop_open_request(&mut self, status: Status, step: &mut Step<'_>) {
+        self.media.rollback();
+        if let Some(asked) = self.asked.take() {
+            self.reply(&asked.request.0, status, &asked.from, step);
+        }
+    }
+}
+
+/// The Reason of a CANCEL or BYE, for the other leg (RFC 3326).
+fn reason_in(message: &Message) -> Option<String> {
+    message.header(Name::Reason).filter(|reason| reason.len() <= MAX_REASON).map(str::to_owned)
+}
+
+/// Octets of a Reason that crosses; a longer one stays behind.
+const MAX_REASON: usize = 256;

@@ -1,0 +1,335 @@
+//! Which request or response within a dialog does what.
+
+use relay_api::LegName;
+
+use crate::dialog::Order;
+use crate::message::{Builder, Message, Method, Name, Status};
+use crate::routing::Destination;
+
+use super::leg::{BranchPart, HOPS, Leg, State};
+use super::screen::{self, not_allowed, sdp_of};
+use super::setup::session_timer;
+use super::step::Step;
+use super::{Call, Cause, Effect, Failure, status};
+
+impl Call {
+    /// A request that names one of our tags, or an INVITE that made this call and comes again.
+    pub(super) fn request(
+        &mut self,
+        name: LegName,
+        request: &Message,
+        from: &Destination,
+        step: &mut Step<'_>,
+    ) {
+        if *request.method() == Method::Ack {
+            if self.leg(name).is_some_and(|leg| leg.is_from_peer(request)) {
+                self.acknowledged(name, request, step);
+            }
+            return;
+        }
+        let Some(leg) = self.leg_mut(name) else { return };
+        if request.to_tag().is_none() {
+            leg.repeated_invite(request, step);
+            return;
+        }
+        if let Err(reply) = leg.admit(request) {
+            step.respond(name, leg.answered_as(reply), from);
+            return;
+        }
+        match leg.judge(request) {
+            Order::New => self.in_dialog(name, request, from, step),
+            Order::Repeated => leg.repeated_request(request, from, step),
+            // RFC 3261 §12.2.2.
+            Order::Old => leg.reply(request, Status::SERVER_INTERNAL_ERROR, from, step),
+        }
+    }
+
+    fn in_dialog(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        match request.method() {
+            Method::Bye => self.bye(name, request, from, step),
+            Method::Invite => self.reinvite(name, request, from, step),
+            Method::Update if sdp_of(request).is_some() => self.reinvite(name, request, from, step),
+            Method::Update => self.update(name, request, from, step),
+            Method::Info => self.info(name, request, from, step),
+            Method::Options => self.options(name, request, from, step),
+            Method::Notify => self.refuse(name, request.response(Status::BAD_EVENT), from, step),
+            Method::Ack | Method::Cancel => {}
+            Method::Register
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Refer
+            | Method::Message
+            | Method::Publish => self.refuse(name, not_allowed(request), from, step),
+            Method::Other(_) => self.refuse(name, request.response(Status::NOT_IMPLEMENTED), from, step),
+        }
+    }
+
+    /// A response to one of our requests.
+    pub(super) fn response(&mut self, name: LegName, response: &Message, step: &mut Step<'_>) {
+        let Some(status) = response.status() else { return };
+        match response.method() {
+            Method::Invite => self.invite_response(name, response, status, step),
+            Method::Bye => self.bye_response(name, response, status, step),
+            Method::Info if matches!(status.code(), 408 | 481) => {
+                self.end(Cause::DialogLost, Some(name), None, step)
+            }
+            // Of these we want nothing but that they were delivered.
+            Method::Info
+            | Method::Cancel
+            | Method::Ack
+            | Method::Update
+            | Method::Options
+            | Method::Notify
+            | Method::Register
+            | Method::Prack
+            | Method::Subscribe
+            | Method::Refer
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => {}
+        }
+    }
+
+    fn invite_response(&mut self, name: LegName, response: &Message, status: Status, step: &mut Step<'_>) {
+        let Some(leg) = self.leg(name) else { return };
+        let asking = leg.asking.as_ref().filter(|asking| asking.cseq == response.cseq().0);
+        let first = asking.map(|asking| asking.offer.is_none());
+        match (first, status.code()) {
+            (Some(true), 100..=199) => self.progress(response, status, step),
+            (Some(true), 200..=299) => self.callee_answered(response, step),
+            (Some(true), _) => self.callee_refused(response, status, step),
+            (Some(false), 100..=199) => {}
+            (Some(false), 200..=299) => self.offer_accepted(name, response, step),
+            (Some(false), _) => self.offer_refused(name, status, step),
+            (None, 200..=299) => self.repeated_2xx(name, response, step),
+            (None, _) => {}
+        }
+    }
+
+    fn bye_response(&mut self, name: LegName, response: &Message, status: Status, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name) else { return };
+        if status.is_final() && leg.state == (State::Leaving { cseq: response.cseq().0 }) {
+            leg.forget_timers(step);
+            leg.state = State::Ended;
+        }
+    }
+
+    /// A request of ours came to nothing.
+    pub(super) fn client_failed(
+        &mut self,
+        name: LegName,
+        cseq: u32,
+        method: &Method,
+        failure: Failure,
+        step: &mut Step<'_>,
+    ) {
+        let Some(leg) = self.leg_mut(name) else { return };
+        let asking = leg.asking.as_ref().filter(|asking| asking.cseq == cseq && *method == Method::Invite);
+        let first = asking.map(|asking| asking.offer.is_none());
+        match (first, leg.state == (State::Leaving { cseq })) {
+            (Some(true), _) => self.callee_unreachable(failure, step),
+            (Some(false), _) => {
+                let gone = if failure == Failure::Timeout {
+                    Status::REQUEST_TIMEOUT
+                } else {
+                    Status::SERVICE_UNAVAILABLE
+                };
+                self.offer_refused(name, gone, step);
+            }
+            (None, true) if *method == Method::Bye => leg.state = State::Ended,
+            (None, _) => {}
+        }
+    }
+
+    /// UPDATE without an offer: a refresh of target and session timer (RFC 3311 §5.2, RFC 4028 §9).
+    fn update(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        let timer = match session_timer(request, step) {
+            Ok(timer) => timer,
+            Err(reply) => return self.refuse(name, reply, from, step),
+        };
+        let Some(leg) = self.leg_mut(name) else { return };
+        leg.refreshed_by(request, timer, step);
+        let response = leg.presented(leg.response(request, Status::OK), step);
+        step.respond(name, leg.with_session(response), from);
+    }
+
+    fn options(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        let Some(leg) = self.leg(name) else { return };
+        let response = leg.presented(leg.response(request, Status::OK), step);
+        step.respond(name, response.header(Name::Accept, screen::SDP), from);
+    }
+
+    /// INFO carries DTMF of phones that don't send RTP events; the far peer gets it as RTP events, or as INFO where it
+    /// has none. Anything else has no meaning here (RFC 6086 §4.2.2).
+    fn info(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        let Some((leg, other)) = self.pair_mut(name) else { return };
+        if request.body().is_empty() {
+            return leg.reply(request, Status::OK, from, step);
+        }
+        let Some(dtmf) = Dtmf::of(request) else {
+            let reply =
+                leg.response(request, Status::UNSUPPORTED_MEDIA_TYPE).header(Name::Accept, DTMF_TYPES);
+            step.respond(name, reply, from);
+            return;
+        };
+        leg.reply(request, Status::OK, from, step);
+        let Some(other) = other.filter(|other| other.is_confirmed()) else { return };
+        if other.media.has_telephone_event() {
+            step.push(Effect::Dtmf { leg: other.name, digit: dtmf.digit, duration_ms: dtmf.duration_ms });
+        } else if other.peer.info {
+            other.send_dtmf(dtmf, step);
+        }
+    }
+
+    /// A refusal with our tag.
+    pub(super) fn refuse(&mut self, name: LegName, reply: Builder, from: &Destination, step: &mut Step<'_>) {
+        if let Some(leg) = self.leg(name) {
+            step.respond(name, leg.answered_as(reply), from);
+        }
+    }
+
+    /// The callee's INVITE never got an answer.
+    fn callee_unreachable(&mut self, failure: Failure, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(LegName::B) else { return };
+        let over_flow = leg.link.destination.flow().is_some();
+        self.callee_gone(status::of_failure(failure, over_flow), None, step);
+    }
+}
+
+impl Leg {
+    pub(super) fn answered_as(&self, reply: Builder) -> Builder {
+        reply.to_tag(&self.dialog.local_tag)
+    }
+
+    /// The request belongs to this leg's dialog, and demands nothing we don't have.
+    fn admit(&self, request: &Message) -> Result<(), Builder> {
+        let early_fork = || {
+            matches!(self.state, State::Early | State::Cancelled { .. })
+                && request.call_id() == self.dialog.call_id
+                && self.forks.iter().any(|fork| Some(fork.tag.as_str()) == request.from_tag())
+        };
+        let repeated_bye = self.is_ended() && *request.method() == Method::Bye && self.is_from_peer(request);
+        let dialog =
+            !self.is_ended() && self.state != State::Waiting && (self.is_from_peer(request) || early_fork());
+        if !dialog && !repeated_bye {
+            return Err(request.response(Status::CALL_DOES_NOT_EXIST));
+        }
+        screen::extensions(request)
+    }
+
+    pub(super) fn is_from_peer(&self, request: &Message) -> bool {
+        request.call_id() == self.dialog.call_id
+            && request.to_tag().is_some_and(|tag| tag.eq_ignore_ascii_case(&self.dialog.local_tag))
+            && request.from_tag() == self.dialog.remote_tag.as_deref()
+    }
+
+    /// Each early dialog counts the peer's requests by itself.
+    fn judge(&mut self, request: &Message) -> Order {
+        let (cseq, _) = request.cseq();
+        if self.is_from_peer(request) {
+            return match self.is_ended() {
+                true => Order::Repeated,
+                false => self.dialog.judge_cseq(cseq),
+            };
+        }
+        let Some(fork) = request.from_tag().and_then(|tag| self.fork_mut(tag)) else { return Order::Old };
+        match fork.cseq.replace(cseq) {
+            Some(last) if cseq < last => {
+                fork.cseq = Some(last);
+                Order::Old
+            }
+            Some(last) if cseq == last => Order::Repeated,
+            Some(_) | None => Order::New,
+        }
+    }
+
+    /// The INVITE that made the call, on a node that had no transaction for it.
+    fn repeated_invite(&mut self, request: &Message, step: &mut Step<'_>) {
+        if *request.method() != Method::Invite {
+            return;
+        }
+        let (cseq, _) = request.cseq();
+        if let Some(asked) = self.asked.as_ref().filter(|asked| asked.request.0.cseq().0 == cseq) {
+            let response = self.response(request, asked.told.unwrap_or(Status::TRYING));
+            step.respond(self.name, self.presented(response, step), &asked.from.clone());
+        } else {
+            self.repeat_2xx(cseq, step);
+        }
+    }
+
+    /// A repetition that the transaction layer of this node could not absorb.
+    fn repeated_request(&mut self, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        match request.method() {
+            Method::Bye | Method::Info | Method::Options => self.reply(request, Status::OK, from, step),
+            Method::Invite => self.repeat_2xx(request.cseq().0, step),
+            Method::Ack
+            | Method::Cancel
+            | Method::Update
+            | Method::Register
+            | Method::Prack
+            | Method::Notify
+            | Method::Subscribe
+            | Method::Refer
+            | Method::Message
+            | Method::Publish
+            | Method::Other(_) => {}
+        }
+    }
+
+    fn repeat_2xx(&self, cseq: u32, step: &mut Step<'_>) {
+        if let Some(unacked) = self.unacked.as_ref().filter(|unacked| unacked.cseq == cseq) {
+            let (message, to) = (unacked.response.0.clone(), unacked.to.clone());
+            step.push(Effect::Respond { leg: self.name, message, to });
+        }
+    }
+
+    fn send_dtmf(&mut self, dtmf: Dtmf, step: &mut Step<'_>) {
+        let cseq = self.dialog.next_cseq();
+        let body = format!("Signal={}\r\nDuration={}\r\n", dtmf.digit, dtmf.duration_ms);
+        let info = self.request(&Method::Info, cseq, BranchPart::Own, HOPS, step).body(DTMF_RELAY, body);
+        step.send(self.name, info, self.destination());
+    }
+}
+
+/// A digit as INFO spells it: `Signal=5` and `Duration=160` in one type, the bare digit in the other.
+#[derive(Clone, Copy)]
+struct Dtmf {
+    digit: char,
+    duration_ms: u32,
+}
+
+impl Dtmf {
+    fn of(request: &Message) -> Option<Self> {
+        let body = std::str::from_utf8(request.body()).ok()?;
+        let kind = request.content_type()?;
+        if kind.is("application", "dtmf") {
+            return Self::new(body.trim(), None);
+        }
+        if !kind.is("application", "dtmf-relay") {
+            return None;
+        }
+        let field = |name: &str| {
+            let pairs = body.lines().filter_map(|line| line.split_once('='));
+            pairs
+                .into_iter()
+                .find(|(key, _)| key.trim().eq_ignore_ascii_case(name))
+                .map(|(_, value)| value.trim())
+        };
+        Self::new(field("Signal")?, field("Duration"))
+    }
+
+    fn new(digit: &str, duration: Option<&str>) -> Option<Self> {
+        let mut digits = digit.chars();
+        let digit = digits.next()?.to_ascii_uppercase();
+        let sound = digits.next().is_none() && matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D');
+        let duration = duration.and_then(|text| text.parse().ok()).unwrap_or(USUAL_MS);
+        sound.then_some(Self { digit, duration_ms: duration.clamp(SHORTEST_MS, LONGEST_MS) })
+    }
+}
+
+const DTMF_RELAY: &str = "application/dtmf-relay";
+const DTMF_TYPES: &str = "application/dtmf-relay, application/dtmf";
+/// Milliseconds of a digit whose length nobody named.
+const USUAL_MS: u32 = 160;
+const SHORTEST_MS: u32 = 40;
+const LONGEST_MS: u32 = 5_000;

@@ -1,0 +1,375 @@
+//! One leg: a dialog with one peer, its sound, and what either side still owes the other.
+
+use std::net::SocketAddr;
+
+use relay_api::{Direction, LegName};
+use serde::{Deserialize, Serialize};
+
+use crate::dialog::Dialog;
+use crate::message::{Builder, Message, Method, Name, Status, Uri};
+use crate::routing::{Destination, Named, Purpose};
+use crate::sdp::Format;
+
+use super::media::LegMedia;
+use super::screen::ALLOW;
+use super::session_timer::SessionTimer;
+use super::step::Step;
+use super::stored::Stored;
+use super::{CallTimer, Effect, Link};
+
+/// One leg of a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Leg {
+    pub(super) name: LegName,
+    pub(super) link: Link,
+    pub(super) dialog: Dialog,
+    pub(super) state: State,
+    pub(super) media: LegMedia,
+    /// The peer's request that waits for our final response: the first INVITE, or an offer that the other leg must see.
+    /// There is never a second one, a further offer is refused (RFC 3261 §14.2).
+    pub(super) asked: Option<Asked>,
+    /// Our INVITE without a final response.
+    pub(super) asking: Option<Asking>,
+    /// A re-INVITE that met a 491 and is tried again later.
+    pub(super) retry: Option<Offer>,
+    /// Our 2xx to an INVITE, repeated until its ACK.
+    pub(super) unacked: Option<Unacked>,
+    /// CSeq number of our INVITE that was answered last: its 2xx may come again.
+    pub(super) acked: Option<u32>,
+    /// Early dialogs of our INVITE (leg B), at most [`MAX_FORKS`].
+    pub(super) forks: Vec<Fork>,
+    pub(super) peer: Peer,
+    pub(super) session: Option<SessionTimer>,
+    /// The browser's connection broke and it is not back yet.
+    pub(super) lost: bool,
+}
+
+/// Where the leg's dialog stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum State {
+    /// Leg B before its INVITE.
+    Waiting,
+    /// The first INVITE has no final response yet.
+    Early,
+    /// We gave our INVITE up and wait for its final response.
+    Cancelled { sent: bool, reason: Option<String> },
+    /// A 2xx was sent or received.
+    Confirmed,
+    /// To be ended as soon as the caller acknowledged our 2xx, before which there must be no BYE (RFC 3261 §15).
+    Closing { reason: Option<String> },
+    /// Our BYE has no final response yet.
+    Leaving { cseq: u32 },
+    /// Over.
+    Ended,
+}
+
+/// A request of the peer that we did not answer yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) request: Stored,
+    pub(super) from: Destination,
+    /// The last provisional response, to be repeated for a repeated INVITE.
+    pub(super) told: Option<Status>,
+}
+
+/// An INVITE of ours that has no final response yet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asking {
+    pub(super) cseq: u32,
+    pub(super) request: Stored,
+    /// A CANCEL must wait for a provisional response (RFC 3261 §9.1).
+    pub(super) provisional: bool,
+    /// What is offered; none in a call's first INVITE.
+    pub(super) offer: Option<Offer>,
+}
+
+/// A re-INVITE of ours.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Offer {
+    pub(super) why: Why,
+    pub(super) formats: Vec<Format>,
+    pub(super) direction: Direction,
+    /// How often it met a 491.
+    pub(super) refused: u8,
+}
+
+/// Why we send a re-INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Why {
+    /// The other leg's peer made an offer and waits for what this peer answers.
+    Forward,
+    /// The other leg changed by an answer, which can't be refused any more.
+    Follow,
+    /// The session timer (RFC 4028).
+    Refresh,
+}
+
+/// A 2xx of ours without ACK.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Unacked {
+    pub(super) cseq: u32,
+    pub(super) response: Stored,
+    pub(super) to: Destination,
+    /// Milliseconds until the next repetition.
+    pub(super) interval: u64,
+    /// Unix milliseconds.
+    pub(super) give_up: u64,
+    /// The 2xx holds our offer, so the ACK must bring the answer.
+    pub(super) awaits_answer: bool,
+    /// It answered the call's first INVITE.
+    pub(super) first: bool,
+}
+
+/// One early dialog of a forked INVITE.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Fork {
+    pub(super) tag: String,
+    pub(super) cseq: Option<u32>,
+    /// Confirmed although another fork was taken; ACK and BYE were sent.
+    pub(super) stray: bool,
+}
+
+/// What the peer said about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Peer {
+    pub(super) timer: bool,
+    pub(super) info: bool,
+}
+
+impl Leg {
+    pub(super) fn new(name: LegName, link: Link, dialog: Dialog, state: State, step: &Step<'_>) -> Self {
+        let session_id = step.sealer.number(step.call, name, "session id") >> 1;
+        Self {
+            name,
+            media: LegMedia::new(link.profile, session_id),
+            link,
+            dialog,
+            state,
+            asked: None,
+            asking: None,
+            retry: None,
+            unacked: None,
+            acked: None,
+            forks: Vec::new(),
+            peer: Peer::default(),
+            session: None,
+            lost: false,
+        }
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.state == State::Confirmed
+    }
+
+    pub(super) fn is_ended(&self) -> bool {
+        self.state == State::Ended
+    }
+
+    /// No offer of either side is open, and every 2xx was acknowledged: a re-INVITE may go out.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_confirmed()
+            && self.asked.is_none()
+            && self.asking.is_none()
+            && self.retry.is_none()
+            && self.unacked.is_none()
+    }
+
+    /// Notes what the peer can do.
+    pub(super) fn note_peer(&mut self, message: &Message) {
+        self.peer.timer = super::session_timer::supports(message, "timer");
+        if message.header(Name::Allow).is_some() {
+            self.peer.info = message.values(Name::Allow).any(|method| method == Method::Info.as_str());
+        }
+    }
+
+    /// A request within the dialog, complete but for what the method itself needs. `part` tells apart requests that
+    /// share a CSeq number.
+    pub(super) fn request(
+        &self,
+        method: &Method,
+        cseq: u32,
+        part: BranchPart,
+        hops: u8,
+        step: &Step<'_>,
+    ) -> Builder {
+        self.request_in(&self.dialog, method, cseq, part, hops, step)
+    }
+
+    /// The same within another dialog of this leg: a fork that was not taken.
+    pub(super) fn request_in(
+        &self,
+        dialog: &Dialog,
+        method: &Method,
+        cseq: u32,
+        part: BranchPart,
+        hops: u8,
+        step: &Step<'_>,
+    ) -> Builder {
+        let branch = step.sealer.branch(step.call, self.name, cseq << 4 | part.number());
+        let via =
+            format!("SIP/2.0/{} {};branch={branch}{}", self.link.transport, self.link.local, self.rport());
+        dialog.request(method, cseq, &via, hops)
+    }
+
+    /// Adds who we are and what we can do: for INVITE, UPDATE and their answers.
+    pub(super) fn presented(&self, builder: Builder, step: &Step<'_>) -> Builder {
+        builder
+            .header(Name::Contact, self.contact(step))
+            .header(Name::Allow, ALLOW)
+            .header(Name::Supported, "timer")
+    }
+
+    /// A response of ours to a request of the peer's.
+    pub(super) fn response(&self, request: &Message, status: Status) -> Builder {
+        request.response(status).to_tag(&self.dialog.local_tag)
+    }
+
+    /// Answers with a status and nothing else.
+    pub(super) fn reply(&self, request: &Message, status: Status, to: &Destination, step: &mut Step<'_>) {
+        step.respond(self.name, self.response(request, status), to);
+    }
+
+    /// Where a request within the dialog goes. A name or a stranger's address in a Contact is never followed.
+    pub(super) fn destination(&self) -> Destination {
+        self.destination_in(&self.dialog)
+    }
+
+    /// The same within another dialog of this leg.
+    pub(super) fn destination_in(&self, dialog: &Dialog) -> Destination {
+        match &self.link.destination {
+            Destination::Flow(flow) => Destination::Flow(*flow),
+            Destination::Trunk(trunk) => {
+                let hop = Uri::parse(dialog.next_hop()).ok();
+                let named = hop.and_then(|uri| {
+                    let port = uri.port.unwrap_or(self.link.transport.default_port());
+                    uri.host_ip().map(|ip| SocketAddr::new(ip, port))
+                });
+                let known =
+                    named.filter(|to| self.link.networks.iter().any(|network| network.contains(to.ip())));
+                let mut trunk = trunk.clone();
+                trunk.address = known.unwrap_or(trunk.address);
+                Destination::Trunk(trunk)
+            }
+        }
+    }
+
+    /// Sends BYE, or ends at once where nobody can hear it.
+    pub(super) fn send_bye(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
+        self.forget_timers(step);
+        if self.lost {
+            self.state = State::Ended;
+            return;
+        }
+        let cseq = self.dialog.next_cseq();
+        let bye = self.request(&Method::Bye, cseq, BranchPart::Own, HOPS, step);
+        let sent = step.send(self.name, with_reason(bye, reason), self.destination());
+        self.state = if sent.is_some() { State::Leaving { cseq } } else { State::Ended };
+    }
+
+    /// Acknowledges a 2xx (RFC 3261 §13.2.2.4).
+    pub(super) fn send_ack(&self, cseq: u32, step: &mut Step<'_>) {
+        let ack = self.request(&Method::Ack, cseq, BranchPart::Ack, HOPS, step);
+        if let Ok(message) = ack.build() {
+            step.push(Effect::SendAck { leg: self.name, message, to: self.destination() });
+        }
+    }
+
+    /// The 2xx to an INVITE left: it is repeated until the ACK comes (RFC 3261 §13.3.1.4).
+    pub(super) fn await_ack(
+        &mut self,
+        response: Message,
+        to: Destination,
+        kind: AckKind,
+        step: &mut Step<'_>,
+    ) {
+        step.start(CallTimer::Resend2xx(self.name), step.policy.t1);
+        let patience = step.policy.t1.saturating_mul(64);
+        self.unacked = Some(Unacked {
+            cseq: response.cseq().0,
+            response: Stored(response),
+            to,
+            interval: u64::try_from(step.policy.t1.as_millis()).unwrap_or(u64::MAX),
+            give_up: step.now.plus(patience).0,
+            awaits_answer: kind.awaits_answer,
+            first: kind.first,
+        });
+    }
+
+    /// Starts the session timer anew, after each refresh.
+    pub(super) fn restart_session(&self, step: &mut Step<'_>) {
+        if let Some(session) = self.session {
+            step.start(CallTimer::Session(self.name), session.wait());
+        }
+    }
+
+    /// Nothing is repeated, retried or refreshed any more.
+    pub(super) fn forget_timers(&mut self, step: &mut Step<'_>) {
+        if self.unacked.take().is_some() {
+            step.stop(CallTimer::Resend2xx(self.name));
+        }
+        if self.retry.take().is_some() {
+            step.stop(CallTimer::Retry(self.name));
+        }
+        if self.session.take().is_some() {
+            step.stop(CallTimer::Session(self.name));
+        }
+    }
+
+    /// Our Contact: the configured user, or else a token that names this leg.
+    fn contact(&self, step: &Step<'_>) -> String {
+        let token = || {
+            step.sealer.seal(&Named { purpose: Purpose::Contact, call: step.call, leg: self.name, number: 0 })
+        };
+        let user = self.link.contact_user.clone().unwrap_or_else(token);
+        let transport = self.link.transport.uri_parameter().map(|name| format!(";transport={name}"));
+        format!("<sip:{user}@{}{}>", self.link.local, transport.unwrap_or_default())
+    }
+
+    /// RFC 3581: over UDP we ask for answers to the port we sent from.
+    fn rport(&self) -> &'static str {
+        if self.link.transport.is_reliable() { "" } else { ";rport" }
+    }
+}
+
+/// What kind of 2xx waits for its ACK.
+#[derive(Clone, Copy)]
+pub(super) struct AckKind {
+    pub(super) awaits_answer: bool,
+    pub(super) first: bool,
+}
+
+/// Tells requests with one CSeq number apart in their branches.
+#[derive(Clone, Copy)]
+pub(super) enum BranchPart {
+    /// The request itself.
+    Own,
+    /// The ACK of its 2xx, a transaction of its own (RFC 3261 §17.1.1.3).
+    Ack,
+    /// What a fork gets that was not taken.
+    Stray(u8),
+}
+
+impl BranchPart {
+    fn number(self) -> u32 {
+        match self {
+            Self::Own => 0,
+            Self::Ack => 1,
+            Self::Stray(at) => 2 + u32::from(at.min(13)),
+        }
+    }
+}
+
+/// RFC 3326.
+pub(super) fn with_reason(builder: Builder, reason: Option<&str>) -> Builder {
+    match reason {
+        Some(reason) => builder.header(Name::Reason, reason),
+        None => builder,
+    }
+}
+
+/// Most early dialogs of one INVITE; further ones are not remembered.
+pub(super) const MAX_FORKS: usize = 8;
+/// Max-Forwards of requests within a dialog (RFC 3261 §20.22).
+pub(super) const HOPS: u8 = 70;

@@ -1,0 +1,332 @@
+//! One leg's sound: what its two ends agreed on, and what the relay must do for it.
+
+use std::net::SocketAddr;
+
+use relay_api::{Codec, Direction, DtlsRole, LegDescription, LegSpec, RtpLeg, WebRtcLeg};
+use serde::{Deserialize, Serialize};
+
+use crate::sdp::{self, Format, LocalAudio, Negotiation, Profile, RemoteAudio, SdpError, Setup};
+
+use super::Link;
+
+/// Offer/answer of one leg (RFC 3264).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct LegMedia {
+    negotiation: Negotiation,
+    /// Our side, once the relay made it.
+    description: Option<LegDescription>,
+    /// The peer's offer which we did not answer yet.
+    offer: Option<RemoteAudio>,
+    /// Our offer which the peer did not answer yet.
+    proposal: Option<Ours>,
+    agreed: Option<Agreed>,
+}
+
+/// Our half of a description.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Ours {
+    formats: Vec<Format>,
+    direction: Direction,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Agreed {
+    remote: RemoteAudio,
+    ours: Ours,
+    role: DtlsRole,
+}
+
+impl LegMedia {
+    pub(super) fn new(profile: Profile, session_id: u64) -> Self {
+        Self {
+            negotiation: Negotiation::new(profile, session_id),
+            description: None,
+            offer: None,
+            proposal: None,
+            agreed: None,
+        }
+    }
+
+    /// Takes the peer's offer; `own` are our addresses, which no peer can have.
+    pub(super) fn receive_offer(&mut self, sdp: &[u8], own: &[SocketAddr]) -> Result<(), SdpError> {
+        let remote = self.negotiation.receive_offer(sdp)?;
+        self.offer = Some(without_echo(remote, own));
+        Ok(())
+    }
+
+    /// Takes the peer's answer: to our open offer, or once more to the last (a 200 after a 183, another fork).
+    pub(super) fn receive_answer(&mut self, sdp: &[u8], own: &[SocketAddr]) -> Result<(), SdpError> {
+        let mut negotiation = self.negotiation.clone();
+        let remote = without_echo(negotiation.receive_answer(sdp)?, own);
+        let ours = match (&self.proposal, &self.agreed) {
+            (Some(proposal), _) => proposal,
+            (None, Some(agreed)) => &agreed.ours,
+            (None, None) => return Err(SdpError::NoOffer),
+        };
+        if remote.rejected || !has_sound(&common(&ours.formats, &remote.formats)) {
+            return Err(SdpError::NotAcceptable("no codec of the offer was taken"));
+        }
+        self.agreed = Some(Agreed { ours: ours.clone(), role: self.role_towards(&remote), remote });
+        self.proposal = None;
+        self.negotiation = negotiation;
+        Ok(())
+    }
+
+    /// Our offer. Payload types keep the meaning they have on this leg (RFC 3264 §8.3.2).
+    pub(super) fn make_offer(&mut self, formats: Vec<Format>, direction: Direction) -> Option<String> {
+        let formats = renumbered(formats, self.local_formats());
+        let sdp = self.negotiation.offer(&self.local(&formats, direction, DtlsRole::Passive)?);
+        self.offer = None;
+        self.proposal = Some(Ours { formats, direction });
+        Some(sdp)
+    }
+
+    /// Our answer to the open offer: its formats that are in `common_with`, in the offerer's order.
+    pub(super) fn make_answer(
+        &mut self,
+        common_with: Option<&[Format]>,
+        link: &Link,
+        willing: Direction,
+    ) -> Option<String> {
+        let remote = self.offer.as_ref()?;
+        let mut formats = self.acceptable(link);
+        if let Some(others) = common_with {
+            formats = with_parameters_of(common(&formats, others), others);
+        }
+        let (direction, role) = (narrowed(willing, remote.direction), self.role_towards(remote));
+        let local = self.local(&formats, direction, role).filter(|_| has_sound(&formats))?;
+        let sdp = self.negotiation.answer(&local);
+        let remote = self.offer.take()?;
+        self.agreed = Some(Agreed { remote, ours: Ours { formats, direction }, role });
+        Some(sdp)
+    }
+
+    /// The open offer of either side came to nothing.
+    pub(super) fn rollback(&mut self) {
+        if self.offer.take().is_some() | self.proposal.take().is_some() {
+            self.negotiation.rollback();
+        }
+    }
+
+    /// The description that the peer got last, word for word.
+    pub(super) fn repeated(&self) -> Option<String> {
+        self.negotiation.current_local().map(str::to_owned)
+    }
+
+    pub(super) fn set_description(&mut self, description: LegDescription) {
+        self.description = Some(description);
+    }
+
+    pub(super) fn is_agreed(&self) -> bool {
+        self.agreed.is_some()
+    }
+
+    pub(super) fn has_open_offer(&self) -> bool {
+        self.offer.is_some()
+    }
+
+    pub(super) fn has_open_proposal(&self) -> bool {
+        self.proposal.is_some()
+    }
+
+    /// Formats of the peer's open offer that this leg may use.
+    pub(super) fn acceptable(&self, link: &Link) -> Vec<Format> {
+        self.offer.as_ref().map(|offer| sdp::select(&offer.formats, &link.codecs)).unwrap_or_default()
+    }
+
+    /// Formats which both ends of this leg named, as the peer describes them.
+    pub(super) fn common(&self) -> Vec<Format> {
+        self.agreed
+            .as_ref()
+            .map(|agreed| {
+                with_parameters_of(
+                    common(&agreed.ours.formats, &agreed.remote.formats),
+                    &agreed.remote.formats,
+                )
+            })
+            .unwrap_or_default()
+    }
+
+    /// What we listed last.
+    pub(super) fn local_formats(&self) -> &[Format] {
+        self.agreed.as_ref().map(|agreed| agreed.ours.formats.as_slice()).unwrap_or_default()
+    }
+
+    /// What we said last about the direction.
+    pub(super) fn we_say(&self) -> Direction {
+        self.agreed.as_ref().map(|agreed| agreed.ours.direction).unwrap_or_default()
+    }
+
+    /// What the peer wants: by its open offer, else by what was agreed.
+    pub(super) fn peer_says(&self) -> Direction {
+        let agreed = self.agreed.as_ref().map(|agreed| agreed.remote.direction);
+        self.offer.as_ref().map(|offer| offer.direction).or(agreed).unwrap_or_default()
+    }
+
+    /// What the peer wanted before its open offer.
+    pub(super) fn peer_said(&self) -> Direction {
+        self.agreed.as_ref().map(|agreed| agreed.remote.direction).unwrap_or_default()
+    }
+
+    /// Does the open offer restart ICE? Our answer then needs new credentials from the relay (RFC 8839 §4.4.1.1).
+    pub(super) fn restarts_ice(&self) -> bool {
+        match (&self.offer, &self.agreed) {
+            (Some(offer), Some(agreed)) => offer.restarts_ice_of(&agreed.remote),
+            (Some(_), None) | (None, Some(_)) | (None, None) => false,
+        }
+    }
+
+    /// Can the peer be sent DTMF as RTP events?
+    pub(super) fn has_telephone_event(&self) -> bool {
+        self.common().iter().any(Format::is_telephone_event)
+    }
+
+    /// Where the relay receives this leg's sound.
+    pub(super) fn own_address(&self) -> Option<SocketAddr> {
+        match &self.description {
+            Some(LegDescription::Rtp { rtp, .. }) => Some(*rtp),
+            Some(LegDescription::WebRtc { .. } | LegDescription::Service) | None => None,
+        }
+    }
+
+    /// What the relay is to do.
+    pub(super) fn spec(&self, link: &Link) -> LegSpec {
+        let remote = self.transport_remote();
+        match link.profile {
+            Profile::WebRtc => LegSpec::WebRtc(WebRtcLeg {
+                remote: remote.and_then(RemoteAudio::webrtc_remote),
+                dtls: self.role(),
+                codecs: self.codecs(link),
+                direction: self.flow(),
+            }),
+            Profile::PlainRtp => LegSpec::Rtp(RtpLeg {
+                interface: link.interface.clone(),
+                remote: remote.and_then(RemoteAudio::rtp_remote),
+                codecs: self.codecs(link),
+                direction: self.flow(),
+                learn: link.learn,
+            }),
+        }
+    }
+
+    /// An ICE restart counts at once, since our answer depends on it; anything else counts once it is agreed.
+    fn transport_remote(&self) -> Option<&RemoteAudio> {
+        match (&self.offer, &self.agreed) {
+            (Some(offer), None) => Some(offer),
+            (Some(offer), Some(_)) if self.restarts_ice() => Some(offer),
+            (_, Some(agreed)) => Some(&agreed.remote),
+            (None, None) => None,
+        }
+    }
+
+    fn codecs(&self, link: &Link) -> Vec<Codec> {
+        match (&self.agreed, &self.offer, &self.proposal) {
+            (Some(agreed), _, _) => sdp::join(&agreed.ours.formats, &agreed.remote.formats),
+            (None, Some(offer), _) => sdp::join(&self.acceptable(link), &offer.formats),
+            (None, None, Some(ours)) => sdp::join(&ours.formats, &ours.formats),
+            (None, None, None) => Vec::new(),
+        }
+    }
+
+    fn flow(&self) -> Direction {
+        self.agreed.as_ref().map_or_else(
+            || self.peer_says().reversed(),
+            |agreed| narrowed(agreed.ours.direction, agreed.remote.direction),
+        )
+    }
+
+    fn role(&self) -> DtlsRole {
+        match (&self.agreed, &self.offer) {
+            (Some(agreed), _) => agreed.role,
+            (None, Some(offer)) => offer.dtls_role(),
+            (None, None) => DtlsRole::Passive,
+        }
+    }
+
+    /// RFC 8842 §5.3: a role once taken stays, unless the peer takes it from us.
+    fn role_towards(&self, remote: &RemoteAudio) -> DtlsRole {
+        match (remote.setup, &self.agreed) {
+            (Some(Setup::ActPass) | None, Some(agreed)) => agreed.role,
+            (Some(Setup::ActPass) | None, None) | (Some(Setup::Active | Setup::Passive), _) => {
+                remote.dtls_role()
+            }
+        }
+    }
+
+    fn local(&self, formats: &[Format], direction: Direction, role: DtlsRole) -> Option<LocalAudio> {
+        Some(LocalAudio {
+            description: self.description.clone()?,
+            formats: formats.to_vec(),
+            direction,
+            setup: role.into(),
+            ptime: None,
+        })
+    }
+}
+
+/// What is left of our wish within the peer's description (RFC 3264 §6.1).
+pub(super) fn narrowed(ours: Direction, theirs: Direction) -> Direction {
+    Direction::of(ours.sends() && theirs.receives(), ours.receives() && theirs.sends())
+}
+
+/// The formats of `first` that `second` has as well; RTP events only beside a sound of their clock rate.
+pub(super) fn common(first: &[Format], second: &[Format]) -> Vec<Format> {
+    let shared = |format: &&Format| second.iter().any(|other| other.same_codec(format));
+    let both: Vec<Format> = first.iter().filter(shared).cloned().collect();
+    let fits = |format: &Format| {
+        let beside = |other: &Format| !other.is_telephone_event() && other.clock_rate == format.clock_rate;
+        !format.is_telephone_event() || both.iter().any(beside)
+    };
+    both.iter().filter(|format| fits(format)).cloned().collect()
+}
+
+/// Is there more than RTP events?
+pub(super) fn has_sound(formats: &[Format]) -> bool {
+    formats.iter().any(|format| !format.is_telephone_event())
+}
+
+/// A peer that describes itself with one of our own addresses would make the relay talk to itself: it gets silence.
+fn without_echo(mut remote: RemoteAudio, own: &[SocketAddr]) -> RemoteAudio {
+    if remote.echoed || remote.rtp.is_some_and(|rtp| own.contains(&rtp)) {
+        remote.rtp = None;
+        remote.rtcp = None;
+        remote.direction = Direction::Inactive;
+        remote.held = true;
+    }
+    remote
+}
+
+/// What the far end wants to receive is what the near end must know of it.
+fn with_parameters_of(mut formats: Vec<Format>, others: &[Format]) -> Vec<Format> {
+    for format in &mut formats {
+        let theirs = others.iter().find(|other| other.same_codec(format));
+        if let Some(parameters) = theirs.and_then(|other| other.fmtp.clone()) {
+            format.fmtp = Some(parameters);
+        }
+    }
+    formats
+}
+
+/// Payload types that were given away on this leg keep their meaning; newcomers get free ones.
+fn renumbered(mut formats: Vec<Format>, before: &[Format]) -> Vec<Format> {
+    for at in 0..formats.len() {
+        let wanted =
+            before.iter().find(|known| known.same_codec(&formats[at])).map(|known| known.payload_type);
+        let taken = |payload_type: u8| {
+            formats[..at].iter().any(|earlier| earlier.payload_type == payload_type)
+                || before
+                    .iter()
+                    .any(|known| known.payload_type == payload_type && !known.same_codec(&formats[at]))
+        };
+        let own = formats[at].payload_type;
+        let free =
+            wanted.or_else(|| (!taken(own)).then_some(own)).or_else(|| DYNAMIC.rev().find(|pt| !taken(*pt)));
+        if let Some(payload_type) = free {
+            formats[at].payload_type = payload_type;
+        }
+    }
+    formats
+}
+
+/// RFC 3551 §6: payload types without a fixed meaning.
+const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
