@@ -3,9 +3,18 @@
 //! `sip` and `ua` are pure (no sockets, no clock), `transport` carries them, `swarm` paces them, `process` weighs the server,
 //! `compare` puts two servers side by side. Nothing here shares code with the gateway.
 
+pub mod cli;
+pub mod idle;
+pub mod measure;
+pub mod process;
 pub mod random;
 pub mod recorder;
+pub mod report;
 pub mod sip;
 pub mod stats;
+pub mod swarm;
+pub mod sys;
 pub mod target;
+pub mod transport;
 pub mod ua;
+pub mod users;

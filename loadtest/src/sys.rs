@@ -1,7 +1,9 @@
-//! The two system calls the standard library does not offer.
-#![expect(unsafe_code, reason = "setrlimit and kill have no safe wrapper in std; both take plain integers")]
+//! The system calls the standard library does not offer.
+#![expect(unsafe_code, reason = "setrlimit, kill and prctl have no safe wrapper in std; all take plain integers")]
 
 use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 /// Raises the limit of open descriptors to the most this process may have, and returns it.
 ///
@@ -37,6 +39,17 @@ pub fn signal(pid: u32, signal: Signal) {
     };
     // SAFETY: takes two integers; `pid` is above 1, so that it names one process, no group and not init.
     unsafe { libc::kill(pid, number) };
+}
+
+/// Makes a child end with SIGTERM when the thread that starts it ends, however that comes about (prctl(2), PR_SET_PDEATHSIG).
+pub fn end_with_parent(command: &mut Command) {
+    // SAFETY: between fork and exec only prctl is called, which is async-signal-safe and takes integers.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
 }
 
 #[cfg(test)]

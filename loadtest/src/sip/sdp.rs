@@ -86,7 +86,7 @@ mod tests {
     fn offers_are_told_apart() {
         assert!(is_webrtc(&Flavour::Browser.offer()));
         assert!(!is_webrtc(&Flavour::Trunk.offer()));
-        assert!((1_800..2_600).contains(&Flavour::Browser.offer().len()), "a browser's offer is some 2 kB");
+        assert!((1_500..2_500).contains(&Flavour::Browser.offer().len()), "a browser's offer is some 2 kB");
     }
 
     #[test] // RFC 8829 §5.3.1: an answer keeps the offer's mid and formats, RFC 8842 §5.3: it decides the DTLS role.

@@ -30,6 +30,11 @@ impl Pace {
         self.given >= self.limit
     }
 
+    /// All the work there is.
+    pub fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// Pieces given so far.
     pub fn given(&self) -> u64 {
         self.given

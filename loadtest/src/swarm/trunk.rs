@@ -15,7 +15,6 @@ use tokio::time::MissedTickBehavior;
 /// The swarm's end of the trunk.
 #[derive(Debug)]
 pub(super) struct Trunk {
-    pub(super) address: SocketAddr,
     /// Where calls to phones are sent.
     pub(super) target: Option<SocketAddr>,
     pub(super) orders: mpsc::Sender<Order>,
@@ -57,7 +56,7 @@ pub(super) fn spawn(
     let (orders, inbox) = mpsc::channel(ORDERS);
     let peer = Peer { agent: Agent::new(party, tokens, MAX_CALLS), socket, inbox, recorder };
     tokio::spawn(peer.serve());
-    Trunk { address, target, orders }
+    Trunk { target, orders }
 }
 
 struct Peer {

@@ -191,7 +191,8 @@ impl<D: Copy> Call<D> {
                 voice.failed(measures.acknowledged, Failure::LostBye);
                 self.over(None, now);
             }
-            State::Cancelled { .. } | State::Over { .. } => self.over(None, now),
+            State::Cancelled { .. } => self.over(None, now),
+            State::Over { .. } => {} // forgotten next
         }
     }
 
@@ -350,8 +351,10 @@ impl<D: Copy> Call<D> {
     fn give_up(&mut self, voice: &mut Voice<D>, invite: Invite, now: Instant) {
         let cancel = invite.cancel(&voice.party.identity);
         voice.send(self.peer, cancel);
-        self.over(None, now);
+        // The line stays busy until the 487: the callee's side is still up.
         self.state = State::Cancelled { invite };
+        self.resend = None;
+        self.deadline = now + LINGER;
     }
 
     fn over(&mut self, dialog: Option<Dialog>, now: Instant) {
