@@ -21,7 +21,7 @@ fn reply(raw: &Bytes, scan: &Scan, error: ParseError) -> Option<Message> {
     let method = lines.answerable_method()?;
     let mut builder = Builder::response(error.status(), Some(&error.to_string()));
     for via in lines.vias()? {
-        builder = builder.header_bytes(Name::Via, via);
+        builder = builder.header_bytes(Name::Via, &via);
     }
     let from = lines.first(Known::From).filter(|value| address::Fields::parse(value).is_some());
     let to = lines.first(Known::To).filter(|value| address::Fields::parse(value).is_some());
@@ -68,17 +68,22 @@ impl<'a> Wreck<'a> {
         self.all(known).next()
     }
 
-    /// The values up to the first that cannot be read. Of the topmost at least the sent-by is needed.
-    fn vias(&self) -> Option<Vec<&'a [u8]>> {
+    /// The values up to the first that cannot be read. Of the topmost at least the sent-by is needed; one of another
+    /// version is answered in ours.
+    fn vias(&self) -> Option<Vec<Vec<u8>>> {
         let mut values = self.all(Known::Via).flat_map(pieces);
         let top = values.next()?;
-        let sound = |value: &&[u8]| via::Fields::parse(value).is_some();
-        if sound(&top) {
-            let others = values.take_while(sound).take(MOST_VIAS);
-            return Some(std::iter::once(top).chain(others).collect());
+        let sound = |value: &[u8]| via::Fields::parse(value).is_some();
+        if sound(top) {
+            let others = values.take_while(|value| sound(value)).take(MOST_VIAS);
+            return Some(std::iter::once(top).chain(others).map(<[u8]>::to_vec).collect());
         }
-        let (sent_by, _) = cut_at(top, b';')?;
-        sound(&sent_by).then(|| vec![sent_by])
+        let (_, behind_protocol) = cut_at(top, b'/')?;
+        let (_, behind_version) = cut_at(behind_protocol, b'/')?;
+        let respelled = [b"SIP/2.0/", behind_version].concat();
+        let (sent_by, _) = cut_at(&respelled, b';').unwrap_or((&respelled, &[]));
+        let readable = [respelled.as_slice(), sent_by].into_iter().find(|value| sound(value))?;
+        Some(vec![readable.to_vec()])
     }
 
     fn cseq(&self) -> Option<&'a [u8]> {

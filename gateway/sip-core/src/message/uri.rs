@@ -73,12 +73,12 @@ impl<'a> Uri<'a> {
         matches!(self.scheme, Scheme::Sip | Scheme::Sips)
     }
 
-    /// Equivalence as RFC 3261 §19.1.4 defines it. It is not transitive.
+    /// Equivalence as RFC 3261 §19.1.4 and RFC 5954 §4.2 define it. It is not transitive.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         self.scheme.same(other.scheme)
             && same_unescaped(self.user, other.user)
             && same_unescaped(self.password, other.password)
-            && unescape(self.host).eq_ignore_ascii_case(&unescape(other.host))
+            && same_host(self.host, other.host)
             && self.port == other.port
             && same_params(self.params, other.params)
             && same_headers(self.headers, other.headers)
@@ -199,6 +199,15 @@ fn is_uri_octet(c: u8) -> bool {
 
 fn same_unescaped(a: Option<&str>, b: Option<&str>) -> bool {
     a.map(unescape) == b.map(unescape)
+}
+
+// RFC 5954 §4.2: addresses are equal when their octets are, however they are written.
+fn same_host(a: &str, b: &str) -> bool {
+    match (host_ip(a), host_ip(b)) {
+        (Some(a), Some(b)) => a == b,
+        (Some(_), None) | (None, Some(_)) => false,
+        (None, None) => unescape(a).eq_ignore_ascii_case(&unescape(b)),
+    }
 }
 
 // RFC 3261 §19.1.4: these must be on both sides or on none; any other that is on one side only is ignored.
@@ -352,6 +361,7 @@ mod tests {
         assert!(!same("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"));
         assert!(!same("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"));
         assert!(!same("sip:a@b", "sips:a@b"));
+        assert!(same("sip:a@[2001:db8::1]", "sip:a@[2001:0DB8:0:0::1]")); // RFC 5954 §4.2
     }
 
     #[test]
