@@ -4,6 +4,7 @@
 //! `compare` puts two servers side by side. Nothing here shares code with the gateway.
 
 pub mod cli;
+pub mod compare;
 pub mod idle;
 pub mod measure;
 pub mod process;

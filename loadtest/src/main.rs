@@ -2,7 +2,8 @@
 
 use anyhow::Context;
 use clap::Parser;
-use loadtest::cli::{Cli, Command, IdleArgs, SwarmArgs};
+use loadtest::cli::{Cli, Command, CompareArgs, IdleArgs, SwarmArgs};
+use loadtest::compare;
 use loadtest::idle;
 use loadtest::measure::{Growth, Meter};
 use loadtest::report::{Connections, Report, json};
@@ -36,6 +37,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Idle(args) => {
                 fits(args.server().connections, descriptors)?;
                 idle(&args, stop).await
+            }
+            Command::Compare(args) => {
+                fits(args.connections(), descriptors)?;
+                compare(&args, stop).await
             }
         }
     })
@@ -84,6 +89,13 @@ async fn idle(args: &IdleArgs, stop: Stop) -> anyhow::Result<ExitCode> {
     let idle = idle::measure(&mut swarm, &meter, target, server.connections, server.connect_rate).await?;
     print(&idle, server.json)?;
     Ok(exit_code(stop.is_requested(), idle.summary.failures()))
+}
+
+async fn compare(args: &CompareArgs, stop: Stop) -> anyhow::Result<ExitCode> {
+    let logs = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let comparison = compare::run(&args.contest(logs.path())?, &stop).await?;
+    print(&comparison, args.json)?;
+    Ok(exit_code(comparison.interrupted, comparison.failures()))
 }
 
 fn meter(pid: Option<u32>) -> anyhow::Result<Meter> {

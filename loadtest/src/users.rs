@@ -1,5 +1,6 @@
 //! Who the phones are.
 
+use crate::random::Tokens;
 use crate::sip::digest::Credentials;
 use std::fs;
 use std::io;
@@ -33,6 +34,15 @@ pub fn from_template(template: &str, password: &Path, count: usize) -> Result<Ve
     (1..=count).map(|n| Ok(Credentials { user: expand(template, n)?, password: password.to_owned() })).collect()
 }
 
+/// Makes up `count` users with random passwords, for a server that is configured with them.
+///
+/// # Errors
+/// When the operating system gives no random bytes.
+pub fn invented(count: usize) -> Result<Vec<Credentials>, UsersError> {
+    let mut tokens = Tokens::new().map_err(UsersError::Random)?;
+    Ok((1..=count).map(|n| Credentials { user: format!("load{n}"), password: tokens.token() }).collect())
+}
+
 /// Why there are no users.
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
@@ -45,6 +55,9 @@ pub enum UsersError {
     /// No user at all.
     #[error("{0} names no user")]
     Empty(PathBuf),
+    /// No random bytes.
+    #[error("cannot make passwords: {0}")]
+    Random(#[source] getrandom::Error),
     /// No `{n}`, or no password.
     #[error("a user template holds {{n}}, as in 'load{{n:4}}', and its password file one non-empty line")]
     Template,
