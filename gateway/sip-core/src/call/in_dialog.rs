@@ -3,10 +3,11 @@
 use relay_api::LegName;
 
 use crate::dialog::Order;
-use crate::message::{Builder, Message, Method, Name, Status};
+use crate::message::{Message, Method, Name, Status};
 use crate::routing::Destination;
 
 use super::leg::{BranchPart, HOPS, Leg, State};
+use super::refusal::Refusal;
 use super::screen::{self, not_allowed, sdp_of};
 use super::setup::session_timer;
 use super::step::Step;
@@ -32,9 +33,8 @@ impl Call {
             leg.repeated_invite(request, step);
             return;
         }
-        if let Err(reply) = leg.admit(request) {
-            step.respond(name, leg.answered_as(reply), from);
-            return;
+        if let Err(refusal) = leg.admit(request) {
+            return leg.refuse(request, &refusal, from, step);
         }
         match leg.judge(request) {
             Order::New => self.in_dialog(name, request, from, step),
@@ -52,15 +52,15 @@ impl Call {
             Method::Update => self.update(name, request, from, step),
             Method::Info => self.info(name, request, from, step),
             Method::Options => self.options(name, request, from, step),
-            Method::Notify => self.refuse(name, request.response(Status::BAD_EVENT), from, step),
+            Method::Notify => self.refuse(name, request, Status::BAD_EVENT.into(), from, step),
             Method::Ack | Method::Cancel => {}
             Method::Register
             | Method::Prack
             | Method::Subscribe
             | Method::Refer
             | Method::Message
-            | Method::Publish => self.refuse(name, not_allowed(request), from, step),
-            Method::Other(_) => self.refuse(name, request.response(Status::NOT_IMPLEMENTED), from, step),
+            | Method::Publish => self.refuse(name, request, not_allowed(), from, step),
+            Method::Other(_) => self.refuse(name, request, Status::NOT_IMPLEMENTED.into(), from, step),
         }
     }
 
@@ -145,7 +145,7 @@ impl Call {
     fn update(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
         let timer = match session_timer(request, step) {
             Ok(timer) => timer,
-            Err(reply) => return self.refuse(name, reply, from, step),
+            Err(refusal) => return self.refuse(name, request, refusal, from, step),
         };
         let Some(leg) = self.leg_mut(name) else { return };
         leg.refreshed_by(request, timer, step);
@@ -181,10 +181,16 @@ impl Call {
         }
     }
 
-    /// A refusal with our tag.
-    pub(super) fn refuse(&mut self, name: LegName, reply: Builder, from: &Destination, step: &mut Step<'_>) {
+    pub(super) fn refuse(
+        &self,
+        name: LegName,
+        request: &Message,
+        refusal: Refusal,
+        from: &Destination,
+        step: &mut Step<'_>,
+    ) {
         if let Some(leg) = self.leg(name) {
-            step.respond(name, leg.answered_as(reply), from);
+            leg.refuse(request, &refusal, from, step);
         }
     }
 
@@ -197,12 +203,13 @@ impl Call {
 }
 
 impl Leg {
-    pub(super) fn answered_as(&self, reply: Builder) -> Builder {
-        reply.to_tag(&self.dialog.local_tag)
+    fn refuse(&self, request: &Message, refusal: &Refusal, from: &Destination, step: &mut Step<'_>) {
+        let response = refusal.response(request).to_tag(&self.dialog.local_tag);
+        step.respond(self.name, response, from);
     }
 
     /// The request belongs to this leg's dialog, and demands nothing we don't have.
-    fn admit(&self, request: &Message) -> Result<(), Builder> {
+    fn admit(&self, request: &Message) -> Result<(), Refusal> {
         let early_fork = || {
             matches!(self.state, State::Early | State::Cancelled { .. })
                 && request.call_id() == self.dialog.call_id
@@ -212,7 +219,7 @@ impl Leg {
         let dialog =
             !self.is_ended() && self.state != State::Waiting && (self.is_from_peer(request) || early_fork());
         if !dialog && !repeated_bye {
-            return Err(request.response(Status::CALL_DOES_NOT_EXIST));
+            return Err(Status::CALL_DOES_NOT_EXIST.into());
         }
         screen::extensions(request)
     }

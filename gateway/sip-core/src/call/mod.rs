@@ -17,6 +17,7 @@ mod leg;
 mod media;
 mod orphan;
 mod policy;
+mod refusal;
 mod renegotiate;
 mod screen;
 mod session;
@@ -94,7 +95,7 @@ impl Call {
     ) -> Result<(Self, Vec<Effect>), Message> {
         let mut step = Step::new(sealer.call_id(request), sealer, policy, now);
         let call = setup::begin(request, admission, &mut step)
-            .map_err(|reply| screen::stateless(request, reply, sealer))?;
+            .map_err(|refusal| screen::stateless(request, &refusal, sealer))?;
         Ok((call, step.finish()))
     }
 

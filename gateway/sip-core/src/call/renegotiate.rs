@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use relay_api::LegName;
 
-use crate::message::{Builder, Message, Method, Name, Status};
+use crate::message::{Message, Method, Name, Status};
 use crate::routing::Destination;
 use crate::sdp::{self, Format};
 
 use super::leg::{AckKind, Asked, Asking, BranchPart, HOPS, Leg, Offer, State, Why};
 use super::media::{common, has_sound};
+use super::refusal::Refusal;
 use super::screen::{SDP, sdp_of, session_body};
 use super::session::Then;
 use super::session_timer::{Refresher, Role, SessionTimer};
@@ -36,7 +37,7 @@ impl Call {
         let admitted = leg.admit_offer(request, step).and_then(|()| session_timer(request, step));
         let timer = match admitted {
             Ok(timer) => timer,
-            Err(reply) => return self.refuse(name, reply, from, step),
+            Err(refusal) => return self.refuse(name, request, refusal, from, step),
         };
         let offer = match sdp_of(request) {
             Some(sdp) => leg.media.receive_offer(sdp, &own).map_err(status::of_sdp),
@@ -260,25 +261,23 @@ impl Call {
 
 impl Leg {
     /// May this offer, or wish for one, come now (RFC 3261 §14.2, RFC 3311 §5.2)?
-    fn admit_offer(&self, request: &Message, step: &Step<'_>) -> Result<(), Builder> {
+    fn admit_offer(&self, request: &Message, step: &Step<'_>) -> Result<(), Refusal> {
         let later = || {
             let seconds = step.sealer.number(step.call, self.name, request.call_id()) % 10 + 1;
-            request.response(Status::SERVER_INTERNAL_ERROR).header(Name::RetryAfter, seconds)
+            Refusal::from(Status::SERVER_INTERNAL_ERROR).with(Name::RetryAfter, seconds)
         };
         let awaits_answer = self.unacked.as_ref().is_some_and(|unacked| unacked.awaits_answer);
         match self.state {
             _ if self.asked.is_some() => Err(later()),
-            State::Early if self.asking.is_some() => Err(request.response(Status::REQUEST_PENDING)),
-            State::Confirmed if self.asking.is_some() || awaits_answer => {
-                Err(request.response(Status::REQUEST_PENDING))
-            }
+            State::Early if self.asking.is_some() => Err(Status::REQUEST_PENDING.into()),
+            State::Confirmed if self.asking.is_some() || awaits_answer => Err(Status::REQUEST_PENDING.into()),
             State::Confirmed => session_body(request),
             State::Waiting
             | State::Early
             | State::Cancelled { .. }
             | State::Closing { .. }
             | State::Leaving { .. }
-            | State::Ended => Err(request.response(Status::CALL_DOES_NOT_EXIST)),
+            | State::Ended => Err(Status::CALL_DOES_NOT_EXIST.into()),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::sdp::{self, CodecName, Format};
 
 use super::leg::{Asked, Asking, BranchPart, Fork, Leg, MAX_FORKS, State};
 use super::media::has_sound;
+use super::refusal::Refusal;
 use super::screen::{SDP, sdp_of, session_body};
 use super::session::{Session, Then};
 use super::session_timer::{Role, SessionTimer};
@@ -29,7 +30,7 @@ pub(super) struct Prepared {
 ///
 /// # Errors
 /// The response to the INVITE.
-pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>) -> Result<Call, Builder> {
+pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>) -> Result<Call, Refusal> {
     let a = caller(request, admission.caller, step)?;
     let (b, prepared) = match admission.target {
         Target::Service(service) => (FarEnd::Service(service), None),
@@ -53,15 +54,15 @@ pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>
         over: false,
     };
     if !has_sound(&call.first_formats()) {
-        return Err(request.response(Status::NOT_ACCEPTABLE_HERE));
+        return Err(Status::NOT_ACCEPTABLE_HERE.into());
     }
     call.declare_media_then(Then::Call, step);
     Ok(call)
 }
 
 /// Leg A out of the INVITE that made it.
-fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Builder> {
-    let bad = || request.response(Status::BAD_REQUEST);
+fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Refusal> {
+    let bad = || Refusal::from(Status::BAD_REQUEST);
     dialog::target_of(request).ok_or_else(bad)?;
     session_body(request)?;
     let session = session_timer(request, step)?;
@@ -72,7 +73,7 @@ fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Builder
     leg.session = session;
     leg.asked = Some(Asked { request: Stored::skeleton(request).ok_or_else(bad)?, from, told: None });
     if let Some(offer) = sdp_of(request) {
-        leg.media.receive_offer(offer, &[]).map_err(|error| request.response(status::of_sdp(error)))?;
+        leg.media.receive_offer(offer, &[]).map_err(status::of_sdp)?;
     }
     Ok(leg)
 }
@@ -91,12 +92,12 @@ fn called(callee: Callee, step: &Step<'_>) -> Leg {
 }
 
 /// The session timer an INVITE or UPDATE asks for, unless its interval is too small (RFC 4028 §9).
-pub(super) fn session_timer(request: &Message, step: &Step<'_>) -> Result<Option<SessionTimer>, Builder> {
+pub(super) fn session_timer(request: &Message, step: &Step<'_>) -> Result<Option<SessionTimer>, Refusal> {
     let timer = SessionTimer::of(request, Role::Uas);
     let least = u32::try_from(step.policy.min_session.as_secs()).unwrap_or(u32::MAX);
     match timer {
         Some(timer) if timer.interval < least => {
-            Err(request.response(Status::SESSION_INTERVAL_TOO_SMALL).header(Name::MinSe, least))
+            Err(Refusal::from(Status::SESSION_INTERVAL_TOO_SMALL).with(Name::MinSe, least))
         }
         timer => Ok(timer),
     }
