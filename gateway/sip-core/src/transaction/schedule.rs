@@ -9,7 +9,7 @@ use crate::time::Instant;
 /// Wake-ups in order of time.
 ///
 /// Wake-ups that no longer matter are not searched for: the table skips them when they come up. They never outnumber
-/// the live ones by more than [`SLACK`]; the table sees to that with [`Schedule::is_mostly_stale`].
+/// the transactions by more than [`SLACK`]; the table sees to that with [`Schedule::is_mostly_stale`].
 #[derive(Default)]
 pub(super) struct Schedule {
     heap: BinaryHeap<Reverse<(Instant, Slot)>>,
@@ -33,7 +33,7 @@ impl Schedule {
 
     /// Whether the wake-ups of transactions that are gone cost more than a rebuild.
     pub fn is_mostly_stale(&self, live: usize) -> bool {
-        self.heap.len() > live.saturating_mul(2).saturating_add(SLACK)
+        live == 0 || self.heap.len() > live.saturating_mul(2).saturating_add(SLACK)
     }
 
     /// Starts over with these wake-ups.
