@@ -1,11 +1,13 @@
 //! SIP on a byte stream, TCP or TLS (RFC 3261 §18.3, RFC 5626 §4.4.1).
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use sip_core::message::framing::{Frame, FramingError, Stream as Framing};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use sip_core::message::framing::{Frame, Stream as Framing};
+use sip_core::message::{Malformed, ParseError};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::limits::Limits;
 use super::session::{Received, Wire, io_reason};
@@ -17,12 +19,29 @@ pub(crate) struct StreamWire<S> {
     framing: Framing,
     received: u64,
     writing: Bytes,
+    /// The answer to what broke the framing, to be sent before we close.
+    farewell: Bytes,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
     pub(crate) fn new(stream: S, limits: &Limits) -> Self {
         let limits = sip_core::message::Limits { message: limits.message, ..Default::default() };
-        Self { stream, framing: Framing::new(limits), received: 0, writing: Bytes::new() }
+        Self {
+            stream,
+            framing: Framing::new(limits),
+            received: 0,
+            writing: Bytes::new(),
+            farewell: Bytes::new(),
+        }
+    }
+
+    /// Where one message ends and the next begins is lost (RFC 3261 §18.3): there is no going on.
+    fn part_with(&mut self, malformed: Malformed) -> CloseReason {
+        self.farewell = malformed.reply.map(|reply| reply.bytes().clone()).unwrap_or_default();
+        match malformed.error {
+            ParseError::MessageTooLarge => CloseReason::TooBig,
+            _ => CloseReason::Protocol,
+        }
     }
 
     /// Reads once. No bytes: the peer is done.
@@ -45,7 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
                 Some(Ok(Frame::Message(raw))) => return Poll::Ready(Received::Message(raw)),
                 Some(Ok(Frame::KeepAlivePing)) => return Poll::Ready(Received::KeepAlive),
                 Some(Ok(Frame::KeepAlivePong)) => return Poll::Ready(Received::Control),
-                Some(Err(error)) => return Poll::Ready(Received::End(reason(&error))),
+                Some(Err(malformed)) => return Poll::Ready(Received::End(self.part_with(malformed))),
                 None => {}
             }
             match ready!(self.poll_feed(cx)) {
@@ -78,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
     }
 
     fn is_mid_message(&self) -> bool {
-        self.framing.is_mid_message()
+        self.framing.pending() > 0
     }
 
     fn bytes_received(&self) -> u64 {
@@ -86,15 +105,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
     }
 
     async fn close(&mut self, _why: CloseReason) {
-        // A stream has no word for the reason.
+        // A stream has no word for the reason. What was begun is ended first, else the farewell would be part of it.
+        let _ = poll_fn(|cx| self.poll_flush(cx)).await;
+        let _ = self.stream.write_all(&self.farewell).await;
         let _ = self.stream.shutdown().await;
-    }
-}
-
-fn reason(error: &FramingError) -> CloseReason {
-    match error {
-        FramingError::TooLarge => CloseReason::TooBig,
-        _ => CloseReason::Protocol,
+        // A socket that is closed with bytes unread is reset, and the reset may overtake what we sent.
+        let mut scrap = [0; 1024];
+        while let Ok(1..) = self.stream.read(&mut scrap).await {}
     }
 }
 
