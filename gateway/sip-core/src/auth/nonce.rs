@@ -1,0 +1,113 @@
+//! Nonces that carry their own age under a seal: nothing is kept for a challenge (RFC 7616 §3.3, §5.4).
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::time::UnixMillis;
+
+/// Seals and opens nonces. All nodes hold the same key, so all judge alike.
+#[derive(Clone)]
+pub struct NonceSealer(Hmac<Sha256>);
+
+impl NonceSealer {
+    /// From a secret key.
+    pub fn new(key: &[u8; 32]) -> Self {
+        // RFC 2104 §2: a key shorter than a block is filled up with zeros.
+        let mut block = Zeroizing::new([0; 64]);
+        block[..32].copy_from_slice(key);
+        Self(Hmac::new((&*block).into()))
+    }
+
+    /// A nonce of 40 characters. `salt` must come from a source of randomness: it makes the nonce of one challenge
+    /// differ from that of the next. A nonce opens only with the `binding` it was sealed with, which may be empty.
+    pub fn seal(&self, issued: UnixMillis, salt: u64, binding: &[u8]) -> String {
+        let mut nonce = [0; NONCE];
+        let (body, seal) = nonce.split_at_mut(BODY);
+        let (time, salted) = body.split_at_mut(TIME);
+        time.copy_from_slice(&issued.0.to_be_bytes()[8 - TIME..]);
+        salted.copy_from_slice(&salt.to_be_bytes());
+        seal.copy_from_slice(&self.mac(body, binding).finalize().into_bytes()[..SEAL]);
+        encode(&nonce)
+    }
+
+    /// Which nonce this is and when it was made; `None` for one that is not ours or not for this binding.
+    pub(super) fn open(&self, nonce: &str, binding: &[u8]) -> Option<(NonceId, UnixMillis)> {
+        let nonce = decode(nonce)?;
+        let (body, seal) = nonce.split_at(BODY);
+        self.mac(body, binding).verify_truncated_left(seal).ok()?;
+        let id = body.iter().fold(0, |id: u128, byte| id << 8 | u128::from(*byte));
+        let issued = u64::try_from(id >> 64).ok()?;
+        Some((NonceId(id), UnixMillis(issued)))
+    }
+
+    /// For the decoy of unknown users.
+    pub(super) fn derive(&self, label: &[u8]) -> String {
+        encode(&self.mac(&[0; BODY], label).finalize().into_bytes())
+    }
+
+    fn mac(&self, body: &[u8], binding: &[u8]) -> Hmac<Sha256> {
+        self.0.clone().chain_update(body).chain_update(binding)
+    }
+}
+
+impl fmt::Debug for NonceSealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NonceSealer")
+    }
+}
+
+/// Names a nonce in the store of nonce counts. Nobody but us can make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NonceId(pub u128);
+
+/// URL-safe base64 (RFC 4648 §5): nothing in it needs a quoted-string escape.
+fn encode(bytes: &[u8]) -> String {
+    let group = |group: &[u8]| {
+        let bits = group.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - group.len()));
+        [18, 12, 6, 0]
+            .map(|shift| char::from(ALPHABET[bits >> shift & 0x3F]))
+            .into_iter()
+            .take(group.len() + 1)
+    };
+    bytes.chunks(3).flat_map(group).collect()
+}
+
+fn decode(text: &str) -> Option<[u8; NONCE]> {
+    let mut bytes = [0; NONCE];
+    if text.len() != NONCE / 3 * 4 {
+        return None;
+    }
+    for (group, to) in text.as_bytes().chunks(4).zip(bytes.chunks_mut(3)) {
+        let bits =
+            group.iter().try_fold(0_u32, |bits, digit| Some(bits << 6 | u32::from(sextet(*digit)?)))?;
+        to.copy_from_slice(&bits.to_be_bytes()[1..]);
+    }
+    Some(bytes)
+}
+
+fn sextet(digit: u8) -> Option<u8> {
+    match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    }
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+/// 48 bits of milliseconds last for 8,000 years.
+const TIME: usize = 6;
+const SALT: usize = 8;
+const BODY: usize = TIME + SALT;
+/// 128 bits of HMAC-SHA-256 (RFC 2104 §5).
+const SEAL: usize = 16;
+/// A multiple of three, so that base64 needs no padding.
+const NONCE: usize = BODY + SEAL;
