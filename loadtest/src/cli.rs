@@ -183,7 +183,8 @@ impl CompareArgs {
     }
 
     fn gateway(&self, directory: &Path) -> Result<Option<Gateway>, OptionsError> {
-        let (Some(program), Some(ws), Some(trunk)) = (&self.gateway, &self.gateway_target, self.trunk_listen) else {
+        let (Some(program), Some(ws), Some(trunk)) = (&self.gateway, &self.gateway_target, self.trunk_listen)
+        else {
             return Ok(None);
         };
         let config = match &self.gateway_config {
@@ -191,7 +192,8 @@ impl CompareArgs {
             None if self.gateway_args.contains("{config}") => return Err(OptionsError::NoGatewayConfig),
             None => String::new(),
         };
-        let arguments = self.gateway_args.split_whitespace().map(|word| word.replace("{config}", &config)).collect();
+        let arguments =
+            self.gateway_args.split_whitespace().map(|word| word.replace("{config}", &config)).collect();
         let (program, ws, wss) = (program.clone(), ws.clone(), self.gateway_tls_target.clone());
         Ok(Some(Gateway { program, arguments, ws, wss, trunk, directory: directory.to_owned() }))
     }
@@ -273,10 +275,14 @@ pub enum OptionsError {
     #[error(transparent)]
     Users(#[from] UsersError),
     /// Neither file nor template.
-    #[error("phones need names: give --users-file FILE, or --user-template 'load{{n}}' with --password-file FILE")]
+    #[error(
+        "phones need names: give --users-file FILE, or --user-template 'load{{n}}' with --password-file FILE"
+    )]
     NoUsers,
     /// --call-rate alone.
-    #[error("--call-rate needs the swarm to be the trunk: give --trunk-listen 127.0.0.1:PORT, the trunk the server knows")]
+    #[error(
+        "--call-rate needs the swarm to be the trunk: give --trunk-listen 127.0.0.1:PORT, the trunk the server knows"
+    )]
     NoTrunk,
     /// --incoming-rate alone.
     #[error("--incoming-rate needs --trunk-listen and --trunk-target, the server's UDP address")]
@@ -320,7 +326,8 @@ impl SwarmArgs {
             _ => return Err(OptionsError::NoUsers),
         };
         let domain = domain.clone().unwrap_or_else(|| self.server.target.host.clone());
-        let script = Script { ring: self.ring, hold: self.hold, timeout: self.server.timeout, expires: self.expires };
+        let script =
+            Script { ring: self.ring, hold: self.hold, timeout: self.server.timeout, expires: self.expires };
         Ok(Plan { users, domain, digest: *digest, script, number: self.number.clone() })
     }
 }
@@ -355,7 +362,13 @@ impl ServerArgs {
             Some(file) => Some(Trust::Authority(file.clone())),
             None => self.insecure.then_some(Trust::Anyone),
         };
-        Ok(Dialer::new(self.target.clone(), trust.as_ref(), self.origin.as_deref(), self.sources, self.timeout)?)
+        Ok(Dialer::new(
+            self.target.clone(),
+            trust.as_ref(),
+            self.origin.as_deref(),
+            self.sources,
+            self.timeout,
+        )?)
     }
 }
 
@@ -393,7 +406,9 @@ pub fn rate(text: &str) -> Result<f64, String> {
 
 /// A rate above zero: a fixed amount of work never ends at zero.
 pub fn positive_rate(text: &str) -> Result<f64, String> {
-    rate(text).and_then(|rate| if rate > 0.0 { Ok(rate) } else { Err("expected more than 0 per second".to_owned()) })
+    rate(text).and_then(
+        |rate| if rate > 0.0 { Ok(rate) } else { Err("expected more than 0 per second".to_owned()) },
+    )
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 all went well, 1 something failed under load (see the report), 2 wrong options, \
@@ -422,7 +437,8 @@ mod tests {
     fn options_that_need_others_say_so() {
         let args = swarm("--target ws://127.0.0.1:5080/ws --call-rate 1").unwrap();
         assert!(matches!(args.plan(), Err(OptionsError::NoTrunk)));
-        let args = swarm("--target ws://127.0.0.1:5080/ws --trunk-listen 127.0.0.1:0 --incoming-rate 1").unwrap();
+        let args =
+            swarm("--target ws://127.0.0.1:5080/ws --trunk-listen 127.0.0.1:0 --incoming-rate 1").unwrap();
         assert!(matches!(args.plan(), Err(OptionsError::NoTrunkTarget)));
         let args = swarm("--target ws://127.0.0.1:5080/ws").unwrap();
         assert!(matches!(args.plan(), Err(OptionsError::NoUsers)));

@@ -27,7 +27,13 @@ pub struct Idle {
 ///
 /// # Errors
 /// When the server's process cannot be read, or no connection could be opened.
-pub async fn measure(swarm: &mut Swarm, meter: &Meter, target: String, count: usize, rate: f64) -> io::Result<Idle> {
+pub async fn measure(
+    swarm: &mut Swarm,
+    meter: &Meter,
+    target: String,
+    count: usize,
+    rate: f64,
+) -> io::Result<Idle> {
     let gone = || io::Error::new(io::ErrorKind::NotFound, "the server's process cannot be read");
     swarm.connect(WARM_UP, rate).await;
     tokio::time::sleep(REST).await;

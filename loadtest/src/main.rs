@@ -26,7 +26,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let descriptors = sys::raise_descriptor_limit().context("cannot raise the limit of open descriptors")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(async {
         let stop = Stop::at_signal().context("cannot receive signals")?;
         match cli.command {
@@ -99,7 +100,8 @@ async fn compare(args: &CompareArgs, stop: Stop) -> anyhow::Result<ExitCode> {
 }
 
 fn meter(pid: Option<u32>) -> anyhow::Result<Meter> {
-    Meter::new(pid).with_context(|| format!("cannot read process {}; is the server running?", pid.unwrap_or_default()))
+    Meter::new(pid)
+        .with_context(|| format!("cannot read process {}; is the server running?", pid.unwrap_or_default()))
 }
 
 fn fits(connections: usize, descriptors: u64) -> anyhow::Result<()> {

@@ -97,7 +97,10 @@ mod tests {
     fn a_phase_divides_its_cost_by_what_was_done() {
         let done = Done { operations: 4, took: Duration::from_secs(2) };
         assert_eq!(Phase::new("x", done, Some(Duration::from_millis(1))).cpu_us_per_operation, Some(250.0));
-        assert_eq!(Phase::new("x", Done::default(), Some(Duration::from_millis(1))).cpu_us_per_operation, None);
+        assert_eq!(
+            Phase::new("x", Done::default(), Some(Duration::from_millis(1))).cpu_us_per_operation,
+            None
+        );
         assert_eq!(Phase::new("x", done, None).cpu_us, None);
     }
 

@@ -190,7 +190,9 @@ mod tests {
     #[test]
     fn this_process_can_be_read_and_a_missing_one_not() {
         let reading = ProcessTree::new(std::process::id()).read().unwrap();
-        assert!(reading.memory.resident > 0 && reading.memory.proportional > 0 && !reading.threads.is_empty());
+        assert!(
+            reading.memory.resident > 0 && reading.memory.proportional > 0 && !reading.threads.is_empty()
+        );
         let nowhere = tempfile::tempdir().unwrap();
         assert!(ProcessTree { root: 1, proc: nowhere.path().to_owned() }.read().is_err());
     }

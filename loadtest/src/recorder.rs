@@ -113,7 +113,9 @@ impl Recorder {
     pub fn add(&self, outcome: Outcome) {
         let mut state = self.lock();
         match outcome {
-            Outcome::Done(operation, took) => state.operations.entry(operation).or_default().took.record(took),
+            Outcome::Done(operation, took) => {
+                state.operations.entry(operation).or_default().took.record(took)
+            }
             Outcome::Failed(operation, failure) => {
                 *state.operations.entry(operation).or_default().failures.entry(failure).or_default() += 1;
             }
@@ -132,7 +134,11 @@ impl Recorder {
     pub fn summary(&self) -> Summary {
         let state = self.lock();
         Summary {
-            operations: state.operations.iter().map(|(operation, entry)| (operation.label(), entry.row())).collect(),
+            operations: state
+                .operations
+                .iter()
+                .map(|(operation, entry)| (operation.label(), entry.row()))
+                .collect(),
             notes: state.notes.iter().map(|(text, count)| ((*text).to_owned(), *count)).collect(),
         }
     }

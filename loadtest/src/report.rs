@@ -42,7 +42,11 @@ impl fmt::Display for Report {
         writeln!(f)?;
         write!(f, "{}", self.summary)?;
         if !self.phases.is_empty() {
-            writeln!(f, "\n{:<18}{:>10}{:>10}{:>14}{:>14}", "phase", "number", "seconds", "CPU ms", "CPU µs each")?;
+            writeln!(
+                f,
+                "\n{:<18}{:>10}{:>10}{:>14}{:>14}",
+                "phase", "number", "seconds", "CPU ms", "CPU µs each"
+            )?;
         }
         for phase in &self.phases {
             writeln!(
@@ -65,11 +69,20 @@ impl fmt::Display for Report {
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let head = ["done", "p50 ms", "p90 ms", "p99 ms", "max ms", "failed"];
-        writeln!(f, "{:<18}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}", "operation", head[0], head[1], head[2], head[3], head[4], head[5])?;
+        writeln!(
+            f,
+            "{:<18}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}",
+            "operation", head[0], head[1], head[2], head[3], head[4], head[5]
+        )?;
         for (name, row) in &self.operations {
-            let [p50, p90, p99, max] = [row.p50_us, row.p90_us, row.p99_us, row.max_us].map(|us| us as f64 / 1e3);
+            let [p50, p90, p99, max] =
+                [row.p50_us, row.p90_us, row.p99_us, row.max_us].map(|us| us as f64 / 1e3);
             let failed: u64 = row.failures.values().sum();
-            writeln!(f, "{name:<18}{:>10}{p50:>10.2}{p90:>10.2}{p99:>10.2}{max:>10.2}{failed:>10}", row.done)?;
+            writeln!(
+                f,
+                "{name:<18}{:>10}{p50:>10.2}{p90:>10.2}{p99:>10.2}{max:>10.2}{failed:>10}",
+                row.done
+            )?;
             for (kind, count) in &row.failures {
                 writeln!(f, "    {kind}: {count}")?;
             }
@@ -129,7 +142,10 @@ mod tests {
             memory: None,
         };
         let text = report.to_string();
-        assert!(text.contains("1 of 2 phones") && text.contains("interrupted") && text.contains("status 503: 1"), "{text}");
+        assert!(
+            text.contains("1 of 2 phones") && text.contains("interrupted") && text.contains("status 503: 1"),
+            "{text}"
+        );
         assert!(text.contains("register                   1      1.25"), "{text}");
         let parsed: serde_json::Value = serde_json::from_str(&json(&report).unwrap()).unwrap();
         assert_eq!(parsed["operations"]["register"]["p50_us"], 1_250);

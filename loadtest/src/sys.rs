@@ -1,5 +1,8 @@
 //! The system calls the standard library does not offer.
-#![expect(unsafe_code, reason = "setrlimit, kill and prctl have no safe wrapper in std; all take plain integers")]
+#![expect(
+    unsafe_code,
+    reason = "setrlimit, kill and prctl have no safe wrapper in std; all take plain integers"
+)]
 
 use std::io;
 use std::os::unix::process::CommandExt;

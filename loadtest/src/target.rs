@@ -67,7 +67,11 @@ impl FromStr for Target {
 /// Reads `address:port` of a UDP peer, refusing what is not loopback.
 pub fn loopback_socket(text: &str) -> Result<SocketAddr, TargetError> {
     let address: SocketAddr = text.parse().map_err(|_| TargetError::Socket)?;
-    if address.ip().is_loopback() { Ok(address) } else { Err(TargetError::NotLoopback(address.ip().to_string())) }
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(TargetError::NotLoopback(address.ip().to_string()))
+    }
 }
 
 /// Why an address was refused.
@@ -131,7 +135,9 @@ mod tests {
 
     #[test]
     fn other_machines_are_refused() {
-        for url in ["ws://192.0.2.1:80/", "wss://sip.example.com/", "ws://0.0.0.0:5080/", "ws://127.0.0.1.example/"] {
+        for url in
+            ["ws://192.0.2.1:80/", "wss://sip.example.com/", "ws://0.0.0.0:5080/", "ws://127.0.0.1.example/"]
+        {
             assert!(matches!(url.parse::<Target>(), Err(TargetError::NotLoopback(_))), "{url} was taken");
         }
         assert!(matches!(loopback_socket("198.51.100.7:5060"), Err(TargetError::NotLoopback(_))));

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 pub fn from_file(path: &Path) -> Result<Vec<Credentials>, UsersError> {
     let text = fs::read_to_string(path).map_err(|error| UsersError::Read(path.to_owned(), error))?;
     let mut users = Vec::new();
-    for (index, line) in text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+    for (index, line) in
+        text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+    {
         let (user, password) =
             line.split_once([' ', '\t', ':']).ok_or_else(|| UsersError::Line(path.to_owned(), index + 1))?;
         users.push(Credentials { user: user.to_owned(), password: password.trim().to_owned() });
@@ -31,7 +33,9 @@ pub fn from_template(template: &str, password: &Path, count: usize) -> Result<Ve
     if password.is_empty() {
         return Err(UsersError::Template);
     }
-    (1..=count).map(|n| Ok(Credentials { user: expand(template, n)?, password: password.to_owned() })).collect()
+    (1..=count)
+        .map(|n| Ok(Credentials { user: expand(template, n)?, password: password.to_owned() }))
+        .collect()
 }
 
 /// Makes up `count` users with random passwords, for a server that is configured with them.

@@ -88,7 +88,8 @@ impl Server {
     }
 
     fn log_end(&self) -> String {
-        let text = fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        let text =
+            fs::read(&self.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }
@@ -112,7 +113,10 @@ impl Drop for Server {
         }
         // Until it is waited for below, its id and its children's parent cannot be reused.
         let still_there = ProcessTree::new(pid).descendants();
-        children.into_iter().filter(|child| still_there.contains(child)).for_each(|child| sys::signal(child, Signal::Kill));
+        children
+            .into_iter()
+            .filter(|child| still_there.contains(child))
+            .for_each(|child| sys::signal(child, Signal::Kill));
         // An error means that it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -132,7 +136,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
         command.args(["-c", "echo no such option; exit 7"]);
-        let error = Server::start("test", command, directory.path(), "127.0.0.1:9".parse().unwrap()).await.unwrap_err();
+        let error = Server::start("test", command, directory.path(), "127.0.0.1:9".parse().unwrap())
+            .await
+            .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("no such option") && text.contains("exit status: 7"), "{text}");
     }
@@ -143,7 +149,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("sleep");
         command.arg("600");
-        let server = Server::start("test", command, directory.path(), listener.local_addr().unwrap()).await.unwrap();
+        let server =
+            Server::start("test", command, directory.path(), listener.local_addr().unwrap()).await.unwrap();
         let pid = server.pid();
         drop(server);
         assert!(ProcessTree::new(pid).read().is_err());
@@ -153,7 +160,9 @@ mod tests {
     async fn a_missing_program_is_named() {
         let directory = tempfile::tempdir().unwrap();
         let command = Command::new("/nonexistent/kamailio");
-        let error = Server::start("test", command, directory.path(), "127.0.0.1:9".parse().unwrap()).await.unwrap_err();
+        let error = Server::start("test", command, directory.path(), "127.0.0.1:9".parse().unwrap())
+            .await
+            .unwrap_err();
         assert!(error.to_string().contains("/nonexistent/kamailio"));
     }
 }

@@ -63,7 +63,10 @@ impl Kamailio {
         write_files(directory.path(), setup, ports)?;
         let mut command = Command::new(&setup.program);
         // In the foreground; 2 GB of shared memory are reserved but only counted where used, 16 MB private.
-        command.args(["-DD", "-E", "-m", "2048", "-M", "16"]).arg("-f").arg(directory.path().join("kamailio.cfg"));
+        command
+            .args(["-DD", "-E", "-m", "2048", "-M", "16"])
+            .arg("-f")
+            .arg(directory.path().join("kamailio.cfg"));
         command.arg("-Y").arg(directory.path()).arg("-w").arg(directory.path());
         let server = Server::start("kamailio", command, directory.path(), local(ports.wss)).await?;
         Ok(Self {
@@ -127,7 +130,9 @@ fn configuration(directory: &str, setup: &Setup, ports: Ports) -> String {
 /// The htable's rows in db_text's form: a colon separates, a backslash escapes.
 fn user_table(users: &[Credentials]) -> String {
     let escape = |text: &str| text.replace('\\', "\\\\").replace(':', "\\:");
-    let mut table = "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n".to_owned();
+    let mut table =
+        "id(int,auto) key_name(string) key_type(int) value_type(int) key_value(string) expires(int)\n"
+            .to_owned();
     for (index, Credentials { user, password }) in users.iter().enumerate() {
         // Writing to a String cannot fail.
         let _ = writeln!(table, "{}:{}:0:0:{}:0", index + 1, escape(user), escape(password));
@@ -160,7 +165,9 @@ mod tests {
     fn every_blank_of_the_configuration_is_filled() {
         let text = configuration("/tmp/x", &setup(), Ports { udp: 1, ws: 2, wss: 3 });
         assert!(!text.replace("@signs@", "").contains('@'), "{text}");
-        assert!(text.contains("src_port == 5070") && text.contains("\"SHA-256\"") && text.contains("children=2"));
+        assert!(
+            text.contains("src_port == 5070") && text.contains("\"SHA-256\"") && text.contains("children=2")
+        );
     }
 
     #[test]

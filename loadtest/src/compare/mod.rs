@@ -105,7 +105,8 @@ pub async fn run(contest: &Contest, stop: &Stop) -> Result<Comparison, CompareEr
     }
     for round in 0..contest.rounds {
         // Who goes first changes, so that neither always follows the other.
-        let order: Vec<usize> = if round % 2 == 0 { (0..sides.len()).collect() } else { (0..sides.len()).rev().collect() };
+        let order: Vec<usize> =
+            if round % 2 == 0 { (0..sides.len()).collect() } else { (0..sides.len()).rev().collect() };
         for index in order {
             if stop.is_requested() {
                 break;
@@ -152,7 +153,12 @@ async fn weigh(
     Ok(())
 }
 
-async fn weigh_one(contest: &Contest, stop: &Stop, server: &Server, target: Target) -> Result<Idle, CompareError> {
+async fn weigh_one(
+    contest: &Contest,
+    stop: &Stop,
+    server: &Server,
+    target: Target,
+) -> Result<Idle, CompareError> {
     eprintln!("memory: {} idle connections to {}", contest.idle, target.url());
     let meter = meter(server)?;
     let url = target.url();
@@ -229,7 +235,10 @@ impl Side {
     fn count(&mut self, before: Option<&Reading>, done: Done, add: impl FnOnce(&mut Measured, Cost)) {
         let phase = self.meter.phase("round", done, before);
         if let (Some(cpu_us), Some(each)) = (phase.cpu_us, phase.cpu_us_per_operation) {
-            add(&mut self.measured, Cost { cpu_us, cpu_us_each: each, operations: done.operations, seconds: phase.seconds });
+            add(
+                &mut self.measured,
+                Cost { cpu_us, cpu_us_each: each, operations: done.operations, seconds: phase.seconds },
+            );
         }
     }
 
@@ -264,7 +273,8 @@ fn dialer(contest: &Contest, target: Target) -> Result<Dialer, DialerError> {
 }
 
 fn meter(server: &Server) -> Result<Meter, CompareError> {
-    Meter::new(Some(server.pid())).map_err(|error| CompareError::Io("cannot read the server's process", error))
+    Meter::new(Some(server.pid()))
+        .map_err(|error| CompareError::Io("cannot read the server's process", error))
 }
 
 fn free_trunk() -> Result<SocketAddr, CompareError> {
@@ -274,7 +284,9 @@ fn free_trunk() -> Result<SocketAddr, CompareError> {
 
 fn serve_trunk(swarm: &mut Swarm, listen: SocketAddr) -> Result<(), CompareError> {
     let served = swarm.serve_trunk(listen, None);
-    served.map(drop).map_err(|error| CompareError::Io("cannot be the trunk at the address the server knows", error))
+    served
+        .map(drop)
+        .map_err(|error| CompareError::Io("cannot be the trunk at the address the server knows", error))
 }
 
 const CONNECT_RATE: f64 = 300.0;

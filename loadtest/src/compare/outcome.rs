@@ -72,7 +72,8 @@ impl Measured {
         let each = |costs: &[Cost]| costs.iter().map(|cost| cost.cpu_us_each).collect::<Vec<_>>();
         let (register, call) = (each(&self.register), each(&self.call));
         let memory = |scheme| self.idle.get(scheme).map(|idle: &Idle| idle.memory.per_connection / 1e3);
-        let opening = |scheme| self.idle.get(scheme).and_then(|idle: &Idle| idle.connect.cpu_us_per_operation);
+        let opening =
+            |scheme| self.idle.get(scheme).and_then(|idle: &Idle| idle.connect.cpu_us_per_operation);
         vec![
             ("REGISTER with challenge, CPU µs, min", minimum(&register)),
             ("REGISTER with challenge, CPU µs, median", median(&register)),
@@ -90,7 +91,8 @@ impl Measured {
 impl Comparison {
     /// Failures under load on both sides.
     pub fn failures(&self) -> u64 {
-        let idle = |measured: &Measured| measured.idle.values().map(|idle| idle.summary.failures()).sum::<u64>();
+        let idle =
+            |measured: &Measured| measured.idle.values().map(|idle| idle.summary.failures()).sum::<u64>();
         let of = |measured: &Measured| measured.summary.failures() + idle(measured);
         of(&self.kamailio) + self.gateway.as_ref().map_or(0, of)
     }
@@ -105,7 +107,10 @@ impl fmt::Display for Comparison {
         let gateway = self.gateway.as_ref().map(Measured::rows);
         for (index, (name, yardstick)) in self.kamailio.rows().into_iter().enumerate() {
             let own = gateway.as_ref().and_then(|rows| rows[index].1);
-            let ratio = own.zip(yardstick).filter(|(_, yardstick)| *yardstick > 0.0).map(|(own, yardstick)| own / yardstick);
+            let ratio = own
+                .zip(yardstick)
+                .filter(|(_, yardstick)| *yardstick > 0.0)
+                .map(|(own, yardstick)| own / yardstick);
             let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
             writeln!(f, "{name:<42}{:>12}{:>12}{ratio:>12}", optional(yardstick), optional(own))?;
         }
@@ -121,7 +126,9 @@ mod tests {
     use super::*;
 
     fn costs(each: &[f64]) -> Vec<Cost> {
-        each.iter().map(|each| Cost { cpu_us: each * 10.0, cpu_us_each: *each, operations: 10, seconds: 1.0 }).collect()
+        each.iter()
+            .map(|each| Cost { cpu_us: each * 10.0, cpu_us_each: *each, operations: 10, seconds: 1.0 })
+            .collect()
     }
 
     #[test]
@@ -129,7 +136,11 @@ mod tests {
         let kamailio = Measured { register: costs(&[100.0, 200.0, 300.0]), ..Measured::new("kamailio") };
         let gateway = Measured { register: costs(&[50.0, 60.0, 90.0]), ..Measured::new("gateway") };
         let text = Comparison { interrupted: false, rounds: 3, kamailio, gateway: Some(gateway) }.to_string();
-        let row = |name: &str| text.lines().find(|line| line.starts_with(name)).map(|line| line.split_whitespace().rev().take(3).collect::<Vec<_>>());
+        let row = |name: &str| {
+            text.lines()
+                .find(|line| line.starts_with(name))
+                .map(|line| line.split_whitespace().rev().take(3).collect::<Vec<_>>())
+        };
         assert_eq!(row("REGISTER with challenge, CPU µs, min"), Some(vec!["0.50", "50.0", "100.0"]));
         assert_eq!(row("REGISTER with challenge, CPU µs, median"), Some(vec!["0.30", "60.0", "200.0"]));
         assert_eq!(row("call WS to UDP trunk, CPU µs, min"), Some(vec!["-", "-", "-"]));

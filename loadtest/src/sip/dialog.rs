@@ -90,7 +90,8 @@ mod tests {
     fn a_bye_follows_the_route_set_to_the_contact() {
         let ok = "SIP/2.0 200 OK\r\nVia: SIP/2.0/WS c;branch=z9hG4bK1\r\nRecord-Route: <sip:p2;lr>,<sip:p1;lr>\r\n\
             From: <sip:a@x>;tag=f\r\nTo: <sip:b@x>;tag=t\r\nCall-ID: c1\r\nCSeq: 2 INVITE\r\nContact: <sip:b@h:5070>\r\n\r\n";
-        let identity = Identity { transport: "WS", sent_by: "c.invalid".into(), contact: "<sip:a@c.invalid>".into() };
+        let identity =
+            Identity { transport: "WS", sent_by: "c.invalid".into(), contact: "<sip:a@c.invalid>".into() };
         let mut dialog = Dialog::of_caller(&Received::parse(ok.as_bytes()).unwrap());
         let mut tokens = Tokens::with_prefix("t");
         assert_eq!(

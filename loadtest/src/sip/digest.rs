@@ -189,12 +189,17 @@ mod tests {
              WWW-Authenticate: Digest realm=\"r\",nonce=\"n\",qop=\"auth\",algorithm=MD5\r\n",
         );
         let tokens = &mut Tokens::with_prefix("t");
-        let (header, used) = answer(&both, &mufasa(), Algorithm::Sha256, ("REGISTER", "sip:x"), tokens).unwrap();
+        let (header, used) =
+            answer(&both, &mufasa(), Algorithm::Sha256, ("REGISTER", "sip:x"), tokens).unwrap();
         assert_eq!(used, Algorithm::Sha256);
         assert!(header.to_string().contains("realm=\"a, \\\"b\", nonce=\"n=1,2\""), "{header}");
-        assert_eq!(answer(&both, &mufasa(), Algorithm::Md5, ("REGISTER", "sip:x"), tokens).unwrap().1, Algorithm::Md5);
+        assert_eq!(
+            answer(&both, &mufasa(), Algorithm::Md5, ("REGISTER", "sip:x"), tokens).unwrap().1,
+            Algorithm::Md5
+        );
         let proxy = challenge("Proxy-Authenticate: Digest realm=\"r\", nonce=\"n\", qop=\"auth\"\r\n");
-        let (header, used) = answer(&proxy, &mufasa(), Algorithm::Sha256, ("INVITE", "sip:x"), tokens).unwrap();
+        let (header, used) =
+            answer(&proxy, &mufasa(), Algorithm::Sha256, ("INVITE", "sip:x"), tokens).unwrap();
         assert!(matches!(header, Header::ProxyAuthorization(_)));
         assert_eq!(used, Algorithm::Md5);
     }
@@ -208,7 +213,8 @@ mod tests {
             "",
         ] {
             let tokens = &mut Tokens::with_prefix("t");
-            let answered = answer(&challenge(header), &mufasa(), Algorithm::Md5, ("REGISTER", "sip:x"), tokens);
+            let answered =
+                answer(&challenge(header), &mufasa(), Algorithm::Md5, ("REGISTER", "sip:x"), tokens);
             assert!(answered.is_none(), "{header}");
         }
     }

@@ -44,7 +44,9 @@ impl Received {
         let (first, lines) = head.split_once("\r\n").ok_or(Unreadable)?;
         let start = Start::parse(first)?;
         let message = match rsip::SipMessage::try_from(bytes) {
-            Ok(message) => Self { start, split_here: false, headers: headers_of(message), body: body.to_owned() },
+            Ok(message) => {
+                Self { start, split_here: false, headers: headers_of(message), body: body.to_owned() }
+            }
             Err(_) => Self { start, split_here: true, headers: split(lines), body: body.to_owned() },
         };
         if message.is_complete() {
@@ -89,7 +91,8 @@ impl Received {
 
     /// Number and method of CSeq.
     pub fn cseq(&self) -> (u32, &str) {
-        let value = self.find(|header| if let Header::CSeq(cseq) = header { Some(cseq.value()) } else { None });
+        let value =
+            self.find(|header| if let Header::CSeq(cseq) = header { Some(cseq.value()) } else { None });
         let (number, method) = value.trim().split_once(char::is_whitespace).unwrap_or((value, ""));
         (number.parse().unwrap_or(0), method.trim())
     }
@@ -287,7 +290,8 @@ mod tests {
 
     #[test]
     fn noise_is_refused() {
-        for noise in ["", "\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SIP/2.0 200 OK\r\nVia: x\r\n\r\n"] {
+        for noise in ["", "\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SIP/2.0 200 OK\r\nVia: x\r\n\r\n"]
+        {
             assert_eq!(Received::parse(noise.as_bytes()).unwrap_err(), Unreadable, "{noise:?}");
         }
     }

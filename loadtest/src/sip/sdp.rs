@@ -15,7 +15,9 @@ impl Flavour {
     /// An offer of this side's usual shape and size.
     pub fn offer(self) -> String {
         match self {
-            Self::Browser => format!("{BROWSER_HEAD}{BROWSER_AUDIO}{BROWSER_KEYS}a=setup:actpass\r\na=mid:0\r\n{BROWSER_FORMATS}"),
+            Self::Browser => format!(
+                "{BROWSER_HEAD}{BROWSER_AUDIO}{BROWSER_KEYS}a=setup:actpass\r\na=mid:0\r\n{BROWSER_FORMATS}"
+            ),
             Self::Trunk => TRUNK.to_owned(),
         }
     }
@@ -29,10 +31,17 @@ impl Flavour {
                 let head = BROWSER_HEAD.replace("BUNDLE 0", &format!("BUNDLE {mid}"));
                 let mut audio = String::new();
                 // Writing to a String cannot fail.
-                let _ = write!(audio, "m=audio 9 UDP/TLS/RTP/SAVPF {}\r\nc=IN IP4 0.0.0.0\r\n", common_formats(offer));
-                let mapping = lines(offer).filter(|line| line.starts_with("a=rtpmap:") || line.starts_with("a=fmtp:"));
+                let _ = write!(
+                    audio,
+                    "m=audio 9 UDP/TLS/RTP/SAVPF {}\r\nc=IN IP4 0.0.0.0\r\n",
+                    common_formats(offer)
+                );
+                let mapping =
+                    lines(offer).filter(|line| line.starts_with("a=rtpmap:") || line.starts_with("a=fmtp:"));
                 let mapping: String = mapping.map(|line| format!("{line}\r\n")).collect();
-                format!("{head}{audio}{BROWSER_KEYS}a=setup:active\r\na=mid:{mid}\r\na=sendrecv\r\na=rtcp-mux\r\n{mapping}")
+                format!(
+                    "{head}{audio}{BROWSER_KEYS}a=setup:active\r\na=mid:{mid}\r\na=sendrecv\r\na=rtcp-mux\r\n{mapping}"
+                )
             }
             Self::Browser | Self::Trunk => TRUNK.to_owned(),
         }
@@ -95,14 +104,24 @@ mod tests {
             m=audio 5000 UDP/TLS/RTP/SAVPF 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\n\
             a=fingerprint:sha-256 00\r\na=setup:actpass\r\na=mid:audio\r\n";
         let answer = Flavour::Browser.answer(offer);
-        for line in ["a=group:BUNDLE audio", "m=audio 9 UDP/TLS/RTP/SAVPF 0 101", "a=mid:audio", "a=setup:active", "a=rtpmap:0 PCMU/8000"] {
+        for line in [
+            "a=group:BUNDLE audio",
+            "m=audio 9 UDP/TLS/RTP/SAVPF 0 101",
+            "a=mid:audio",
+            "a=setup:active",
+            "a=rtpmap:0 PCMU/8000",
+        ] {
             assert!(lines(&answer).any(|have| have == line), "no {line} in {answer}");
         }
     }
 
     #[test]
     fn every_line_is_a_field() {
-        for sdp in [Flavour::Browser.offer(), Flavour::Trunk.offer(), Flavour::Browser.answer(&Flavour::Browser.offer())] {
+        for sdp in [
+            Flavour::Browser.offer(),
+            Flavour::Trunk.offer(),
+            Flavour::Browser.answer(&Flavour::Browser.offer()),
+        ] {
             assert!(lines(&sdp).all(|line| line.as_bytes().get(1) == Some(&b'=')), "{sdp}");
             assert!(sdp.ends_with("\r\n"));
         }

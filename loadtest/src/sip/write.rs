@@ -10,11 +10,19 @@ pub fn request(method: &str, uri: &str, headers: Vec<Header>, body: Option<&str>
 
 /// Prints a response to `to` (RFC 3261 §8.2.6): its Via fields, From, To, Call-ID and CSeq, then `extra`. A 101 to 199 and
 /// a 2xx also repeat Record-Route (§12.1.1).
-pub fn response(to: &Received, status: u16, tag: Option<&str>, extra: Vec<Header>, body: Option<&str>) -> String {
+pub fn response(
+    to: &Received,
+    status: u16,
+    tag: Option<&str>,
+    extra: Vec<Header>,
+    body: Option<&str>,
+) -> String {
     let mut headers: Vec<Header> = Vec::new();
     for header in to.headers() {
         match header {
-            Header::Via(_) | Header::From(_) | Header::CallId(_) | Header::CSeq(_) => headers.push(header.clone()),
+            Header::Via(_) | Header::From(_) | Header::CallId(_) | Header::CSeq(_) => {
+                headers.push(header.clone())
+            }
             Header::RecordRoute(_) if (101..=299).contains(&status) => headers.push(header.clone()),
             Header::To(_) => headers.push(Header::To(tagged(to.to(), tag).into())),
             _ => {}

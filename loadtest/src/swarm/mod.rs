@@ -70,7 +70,8 @@ impl Stop {
     /// When signals cannot be received.
     pub fn at_signal() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let (sender, receiver) = watch::channel(false);
         tokio::spawn(async move {
             tokio::select! {
@@ -207,7 +208,8 @@ impl Swarm {
         };
         while !self.stop.is_requested() {
             let elapsed = started.elapsed();
-            let is_over = duration.is_some_and(|duration| elapsed >= duration) || paces.iter().all(Pace::is_done);
+            let is_over =
+                duration.is_some_and(|duration| elapsed >= duration) || paces.iter().all(Pace::is_done);
             if is_over {
                 break;
             }
@@ -267,7 +269,8 @@ impl Swarm {
         let count = self.lines.len().max(1);
         let line = self.lines.get(self.next_register % count);
         self.next_register += 1;
-        let sent = line.filter(|line| line.is_connected()).map(|line| line.orders.try_send(phone::Order::Register));
+        let sent =
+            line.filter(|line| line.is_connected()).map(|line| line.orders.try_send(phone::Order::Register));
         if !matches!(sent, Some(Ok(()))) {
             self.recorder.add(Outcome::Failed(Operation::Register, Failure::ConnectionLost));
         }
@@ -275,7 +278,9 @@ impl Swarm {
 
     fn order_call(&mut self) {
         let uri = format!("sip:{}@{}", self.plan.number, self.plan.domain);
-        let sent = self.free_line().map(|(line, seized)| line.orders.try_send(phone::Order::Dial(uri, Some(seized))));
+        let sent = self
+            .free_line()
+            .map(|(line, seized)| line.orders.try_send(phone::Order::Dial(uri, Some(seized))));
         if !matches!(sent, Some(Ok(()))) {
             self.recorder.add(Outcome::Failed(Operation::OutAnswered, Failure::NoFreePhone));
         }
@@ -355,7 +360,8 @@ async fn open(dialer: Arc<Dialer>, index: usize) -> (usize, Result<Socket, Failu
 
 /// A line of progress on standard error, nothing when that is no terminal.
 fn bar(name: &'static str, length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix:10} [{elapsed_precise}] {wide_bar} {percent:>3} % {msg}");
+    let style =
+        ProgressStyle::with_template("{prefix:10} [{elapsed_precise}] {wide_bar} {percent:>3} % {msg}");
     let bar = ProgressBar::new(length).with_prefix(name);
     match style {
         Ok(style) => bar.with_style(style),

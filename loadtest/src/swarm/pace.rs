@@ -19,7 +19,11 @@ impl Pace {
     /// How many pieces became due since the last call, `elapsed` after the start. At most [`BURST`]: after a pause of this
     /// program the rest is caught up over the next calls, not in one blow.
     pub fn due(&mut self, elapsed: Duration) -> u64 {
-        let by_now = if self.per_second.is_finite() { (elapsed.as_secs_f64() * self.per_second) as u64 } else { self.limit };
+        let by_now = if self.per_second.is_finite() {
+            (elapsed.as_secs_f64() * self.per_second) as u64
+        } else {
+            self.limit
+        };
         let due = by_now.min(self.limit).saturating_sub(self.given).min(BURST);
         self.given += due;
         due

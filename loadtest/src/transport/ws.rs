@@ -45,7 +45,9 @@ pub struct Dialer {
 #[derive(Debug, thiserror::Error)]
 pub enum DialerError {
     /// wss without --ca or --insecure.
-    #[error("wss needs --ca FILE with the server's certificate authority, or --insecure to accept any certificate")]
+    #[error(
+        "wss needs --ca FILE with the server's certificate authority, or --insecure to accept any certificate"
+    )]
     NoTrust,
     /// The file of --ca.
     #[error("cannot read certificates from {0}: {1}; it must hold PEM certificates")]
@@ -80,7 +82,9 @@ impl Dialer {
     ) -> Result<Self, DialerError> {
         let tls = match target.security {
             Security::Plain => None,
-            Security::Tls => Some(TlsConnector::from(Arc::new(tls_client(trust.ok_or(DialerError::NoTrust)?)?))),
+            Security::Tls => {
+                Some(TlsConnector::from(Arc::new(tls_client(trust.ok_or(DialerError::NoTrust)?)?)))
+            }
         };
         let origin = origin.map(HeaderValue::from_str).transpose().map_err(|_| DialerError::Origin)?;
         Ok(Self { target, tls, origin, sources: sources.max(1), timeout })
@@ -113,7 +117,8 @@ impl Dialer {
         let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(buffers())).await;
         let (socket, response) = opened.map_err(|_| Failure::Handshake)?;
         // RFC 7118 §4.1: without the server's `sip` this is not a SIP connection.
-        let agreed = response.headers().get("sec-websocket-protocol").is_some_and(|protocol| protocol == "sip");
+        let agreed =
+            response.headers().get("sec-websocket-protocol").is_some_and(|protocol| protocol == "sip");
         if agreed { Ok(socket) } else { Err(Failure::Handshake) }
     }
 
@@ -151,7 +156,8 @@ const MAX_MESSAGE: usize = 65_536;
 
 fn tls_client(trust: &Trust) -> Result<rustls::ClientConfig, DialerError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
     let mut config = match trust {
         Trust::Authority(file) => builder.with_root_certificates(roots(file)?).with_no_client_auth(),
         Trust::Anyone => builder

@@ -65,7 +65,8 @@ impl<D: Copy> Call<D> {
         let message = invite.print(&voice.party.identity, None);
         let id = invite.call_id.clone();
         let state = State::Inviting { invite, sent: now, heard: Heard::Nothing, authenticated: false };
-        let mut call = Self { id, peer, state, deadline: now + voice.party.script.timeout, resend: None, line };
+        let mut call =
+            Self { id, peer, state, deadline: now + voice.party.script.timeout, resend: None, line };
         call.send_repeated(voice, message, now);
         call
     }
@@ -153,7 +154,9 @@ impl<D: Copy> Call<D> {
         let measures = voice.party.measures;
         match self.state {
             State::Inviting { .. } => voice.failed(measures.answered, Failure::ConnectionLost),
-            State::Talking { .. } | State::HangingUp { .. } => voice.failed(measures.hang_up, Failure::ConnectionLost),
+            State::Talking { .. } | State::HangingUp { .. } => {
+                voice.failed(measures.hang_up, Failure::ConnectionLost)
+            }
             State::Answered { .. } | State::Ringing { .. } | State::Confirmed => {
                 voice.failed(measures.acknowledged, Failure::ConnectionLost);
             }
@@ -223,7 +226,9 @@ impl<D: Copy> Call<D> {
                 self.state = State::Talking { dialog };
                 self.deadline_reached(voice, now);
             }
-            State::Talking { dialog } | State::HangingUp { dialog, .. } | State::Over { dialog: Some(dialog) } => {
+            State::Talking { dialog }
+            | State::HangingUp { dialog, .. }
+            | State::Over { dialog: Some(dialog) } => {
                 // RFC 3261 §13.2.2.4: the ACK is repeated for every repeated 2xx.
                 let of_invite = Dialog::of_caller(message);
                 if of_invite.cseq() <= dialog.cseq() {
@@ -231,7 +236,10 @@ impl<D: Copy> Call<D> {
                     voice.send(self.peer, ack);
                 }
             }
-            State::Ringing { .. } | State::Answered { .. } | State::Confirmed | State::Over { dialog: None } => {}
+            State::Ringing { .. }
+            | State::Answered { .. }
+            | State::Confirmed
+            | State::Over { dialog: None } => {}
         }
     }
 
@@ -312,9 +320,13 @@ impl<D: Copy> Call<D> {
         let measures = voice.party.measures;
         match &self.state {
             State::Confirmed | State::Over { .. } | State::Cancelled { .. } => {}
-            State::Talking { .. } | State::HangingUp { .. } => voice.failed(measures.hang_up, Failure::UnexpectedBye),
+            State::Talking { .. } | State::HangingUp { .. } => {
+                voice.failed(measures.hang_up, Failure::UnexpectedBye)
+            }
             State::Inviting { .. } => voice.failed(measures.answered, Failure::UnexpectedBye),
-            State::Ringing { .. } | State::Answered { .. } => voice.failed(measures.acknowledged, Failure::UnexpectedBye),
+            State::Ringing { .. } | State::Answered { .. } => {
+                voice.failed(measures.acknowledged, Failure::UnexpectedBye)
+            }
         }
         self.over(None, now);
     }
@@ -336,15 +348,20 @@ impl<D: Copy> Call<D> {
                 let ringing = write::response(invite, 180, Some(tag), vec![contact(voice)], None);
                 voice.send(from, ringing);
             }
-            State::Answered { invite, ok, .. } if invite.cseq() == message.cseq() => voice.send(from, ok.clone()),
+            State::Answered { invite, ok, .. } if invite.cseq() == message.cseq() => {
+                voice.send(from, ok.clone())
+            }
             State::Over { .. } => voice.reply(message, from, 481, None),
             _ => accept_offer(voice, message, from),
         }
     }
 
     fn send_repeated(&mut self, voice: &mut Voice<D>, message: String, now: Instant) {
-        self.resend = (voice.party.reliability == Reliability::Unreliable)
-            .then(|| Resend { message: message.clone(), at: now + T1, interval: T1 });
+        self.resend = (voice.party.reliability == Reliability::Unreliable).then(|| Resend {
+            message: message.clone(),
+            at: now + T1,
+            interval: T1,
+        });
         voice.send(self.peer, message);
     }
 

@@ -155,7 +155,9 @@ impl<D: Copy> Agent<D> {
             self.voice.note("received message that rsip cannot read");
         }
         match message.method() {
-            None if message.cseq().1 == "REGISTER" => self.registration.handle_response(&mut self.voice, &message, now),
+            None if message.cseq().1 == "REGISTER" => {
+                self.registration.handle_response(&mut self.voice, &message, now)
+            }
             None => self.response(&message, now),
             Some(_) => self.request(message, from, now),
         }

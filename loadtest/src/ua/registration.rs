@@ -139,8 +139,16 @@ fn registrar_of(aor: &str) -> String {
 
 /// A UUID's form around a token that differs for every phone.
 fn uuid(token: &str) -> String {
-    let digits: String = token.chars().filter(char::is_ascii_hexdigit).chain(std::iter::repeat('0')).take(32).collect();
-    format!("{}-{}-4{}-8{}-{}", &digits[..8], &digits[8..12], &digits[12..15], &digits[15..18], &digits[18..30])
+    let digits: String =
+        token.chars().filter(char::is_ascii_hexdigit).chain(std::iter::repeat('0')).take(32).collect();
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        &digits[..8],
+        &digits[8..12],
+        &digits[12..15],
+        &digits[15..18],
+        &digits[18..30]
+    )
 }
 
 /// Plain, challenged, and once more for `stale=true` or 423.

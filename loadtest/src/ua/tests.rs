@@ -4,7 +4,12 @@ use super::*;
 use Operation::{OutAcknowledged, OutAnswered, OutHangUp, OutRinging, Register};
 
 const MS: Duration = Duration::from_millis(1);
-const SCRIPT: Script = Script { ring: MS.saturating_mul(100), hold: MS.saturating_mul(1_000), timeout: MS.saturating_mul(5_000), expires: 600 };
+const SCRIPT: Script = Script {
+    ring: MS.saturating_mul(100),
+    hold: MS.saturating_mul(1_000),
+    timeout: MS.saturating_mul(5_000),
+    expires: 600,
+};
 
 fn party(name: &str, reliability: Reliability) -> Party {
     Party {
@@ -17,7 +22,12 @@ fn party(name: &str, reliability: Reliability) -> Party {
         flavour: if name == "trunk" { Flavour::Trunk } else { Flavour::Browser },
         reliability,
         script: SCRIPT,
-        measures: Measures { ringing: OutRinging, answered: OutAnswered, hang_up: OutHangUp, acknowledged: OutAcknowledged },
+        measures: Measures {
+            ringing: OutRinging,
+            answered: OutAnswered,
+            hang_up: OutHangUp,
+            acknowledged: OutAcknowledged,
+        },
         credentials: Some((Credentials { user: name.into(), password: "secret".into() }, Algorithm::Md5)),
     }
 }
@@ -86,10 +96,13 @@ impl Pair {
     }
 
     fn done(&self, operation: Operation) -> Vec<Duration> {
-        self.outcomes.iter().filter_map(|outcome| match outcome {
-            Outcome::Done(done, took) if *done == operation => Some(*took),
-            _ => None,
-        }).collect()
+        self.outcomes
+            .iter()
+            .filter_map(|outcome| match outcome {
+                Outcome::Done(done, took) if *done == operation => Some(*took),
+                _ => None,
+            })
+            .collect()
     }
 }
 
@@ -102,7 +115,15 @@ fn a_call_rings_is_answered_and_hung_up_by_the_script() {
     pair.run(MS * 1_500);
     assert_eq!(
         pair.wire,
-        ["INVITE sip", "SIP/2.0 100 Trying", "SIP/2.0 180 Ringing", "SIP/2.0 200 OK", "ACK sip", "BYE sip", "SIP/2.0 200 OK"]
+        [
+            "INVITE sip",
+            "SIP/2.0 100 Trying",
+            "SIP/2.0 180 Ringing",
+            "SIP/2.0 200 OK",
+            "ACK sip",
+            "BYE sip",
+            "SIP/2.0 200 OK"
+        ]
     );
     assert_eq!(pair.done(OutRinging), [Duration::ZERO]);
     assert_eq!(pair.done(OutAnswered), [SCRIPT.ring]);
@@ -119,7 +140,11 @@ fn over_udp_every_lost_message_is_repeated() {
     pair.phone.dial("sip:100@example.com", (), None, pair.now);
     pair.run(MS * 60_000);
     assert_eq!(pair.done(OutHangUp).len(), 1);
-    assert!(!pair.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(..))), "{:?}", pair.outcomes);
+    assert!(
+        !pair.outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed(..))),
+        "{:?}",
+        pair.outcomes
+    );
     assert!(pair.phone.calls.is_empty() && pair.trunk.calls.is_empty());
 }
 
@@ -129,10 +154,7 @@ fn an_unanswered_call_is_cancelled_and_counted() {
     pair.trunk.voice.party.script.ring = SCRIPT.timeout * 2;
     pair.phone.dial("sip:100@example.com", (), None, pair.now);
     pair.run(MS * 60_000);
-    assert_eq!(
-        pair.wire[3..],
-        ["CANCEL sip", "SIP/2.0 200 OK", "SIP/2.0 487 RequestTerminated", "ACK sip"]
-    );
+    assert_eq!(pair.wire[3..], ["CANCEL sip", "SIP/2.0 200 OK", "SIP/2.0 487 RequestTerminated", "ACK sip"]);
     assert!(pair.outcomes.contains(&Outcome::Failed(OutAnswered, Failure::Timeout)));
     assert!(pair.phone.calls.is_empty() && pair.trunk.calls.is_empty());
 }
@@ -160,7 +182,9 @@ fn ending_a_run_hangs_up_and_cancels() {
     pair.phone.hang_up_all(pair.now);
     pair.run(SCRIPT.ring);
     assert!(!pair.phone.in_call() && !pair.trunk.in_call());
-    assert!(pair.wire.iter().any(|line| line == "CANCEL sip") && pair.wire.iter().any(|line| line == "BYE sip"));
+    assert!(
+        pair.wire.iter().any(|line| line == "CANCEL sip") && pair.wire.iter().any(|line| line == "BYE sip")
+    );
 }
 
 #[test]
@@ -178,12 +202,14 @@ fn a_busy_agent_answers_486_and_a_stray_bye_481() {
 
 /// Answers the request the agent sent last.
 fn reply(phone: &mut Agent<()>, now: Instant, status: u16, headers: &str) {
-    let Some(Output::Send((), request)) = std::iter::from_fn(|| phone.poll_output()).filter(|output| matches!(output, Output::Send(..))).last()
+    let Some(Output::Send((), request)) =
+        std::iter::from_fn(|| phone.poll_output()).filter(|output| matches!(output, Output::Send(..))).last()
     else {
         panic!("nothing was sent")
     };
     let request = Received::parse(request.as_bytes()).unwrap();
-    let answer = write::response(&request, status, Some("r"), Vec::new(), None).replace("Content-Length", &format!("{headers}Content-Length"));
+    let answer = write::response(&request, status, Some("r"), Vec::new(), None)
+        .replace("Content-Length", &format!("{headers}Content-Length"));
     phone.handle_input(answer.as_bytes(), (), now);
 }
 
