@@ -12,6 +12,7 @@ use sip_core::transaction::{
     cancel_for,
 };
 
+use crate::chance::Chance;
 use crate::messages::{Request, response};
 use crate::trace::{KEY, PATIENCE, T1, T2};
 
@@ -311,24 +312,3 @@ impl World {
 
 /// The user value of a CANCEL.
 const CANCEL: u32 = u32::MAX;
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn percent(&mut self, of_a_hundred: u64) -> bool {
-        self.next() % 100 < of_a_hundred
-    }
-
-    fn up_to(&mut self, milliseconds: u64) -> Duration {
-        Duration::from_millis(self.next() % milliseconds)
-    }
-}

@@ -1,0 +1,327 @@
+//! Finding the servers of a configured name: RFC 3263 §4, RFC 2782.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+
+use sip_core::routing::Transport::{self, Tcp, Tls, Udp, Ws};
+use sip_core::routing::locate::{
+    Answers, Candidate, MOST_CANDIDATES, Naptr, Question, Scheme, Srv, Target, Tries, candidates, questions,
+};
+
+const ALL: &[Transport] = &[Udp, Tcp, Tls];
+
+#[test] // §4.1 and §4.2: a numeric host asks nothing
+fn an_address_is_its_own_answer() {
+    let zone = Zone::default();
+    assert_eq!(zone.find("192.0.2.4", None, None, Scheme::Sip), ["UDP 192.0.2.4:5060"]);
+    assert_eq!(zone.find("192.0.2.4", Some(5080), Some(Tcp), Scheme::Sip), ["TCP 192.0.2.4:5080"]);
+    assert_eq!(zone.find("192.0.2.4", None, None, Scheme::Sips), ["TLS 192.0.2.4:5061"]);
+    assert_eq!(zone.find("[2001:db8::1]", None, Some(Tls), Scheme::Sip), ["TLS [2001:db8::1]:5061"]);
+    assert_eq!(zone.find("2001:db8::1", Some(5070), None, Scheme::Sip), ["UDP [2001:db8::1]:5070"]);
+    assert!(zone.asked("192.0.2.4", None, None, Scheme::Sip).is_empty());
+}
+
+#[test] // §4.2: with a port, only addresses are asked for
+fn a_port_leaves_neither_naptr_nor_srv_to_ask() {
+    let zone = Zone::default().a("pbx.example.com", &["192.0.2.1", "2001:db8::1"]);
+    assert_eq!(
+        zone.find("PBX.example.com.", Some(5070), None, Scheme::Sip),
+        ["UDP 192.0.2.1:5070", "UDP [2001:db8::1]:5070"]
+    );
+    assert_eq!(zone.asked("pbx.example.com", Some(5070), None, Scheme::Sip), ["A pbx.example.com"]);
+    assert_eq!(
+        zone.find("pbx.example.com", Some(5071), None, Scheme::Sips).first().unwrap(),
+        "TLS 192.0.2.1:5071"
+    );
+}
+
+#[test] // §4.1: with a transport, no NAPTR is asked for
+fn a_transport_asks_for_its_own_srv_records() {
+    let zone = Zone::default().srv("_sip._tcp.example.com", &[(0, 0, 5062, "s1.example.com")]);
+    let zone = zone.a("s1.example.com", &["192.0.2.1"]);
+    assert_eq!(zone.find("example.com", None, Some(Tcp), Scheme::Sip), ["TCP 192.0.2.1:5062"]);
+    assert_eq!(
+        zone.asked("example.com", None, Some(Tcp), Scheme::Sip),
+        ["SRV _sip._tcp.example.com", "A s1.example.com"]
+    );
+}
+
+#[test] // the example of §4.1 and §4.2
+fn naptr_then_srv_then_addresses() {
+    let zone = Zone::default()
+        .naptr(
+            "example.com",
+            &[
+                (50, 50, "s", "SIPS+D2T", "_sips._tcp.example.com."),
+                (90, 50, "s", "SIP+D2T", "_sip._tcp.example.com"),
+                (100, 50, "s", "SIP+D2U", "_sip._udp.example.com"),
+            ],
+        )
+        .srv(
+            "_sip._tcp.example.com",
+            &[(0, 1, 5060, "server1.example.com"), (1, 2, 5061, "server2.example.com")],
+        )
+        .srv("_sips._tcp.example.com", &[(0, 1, 5061, "server1.example.com")])
+        .a("server1.example.com", &["192.0.2.1"])
+        .a("server2.example.com", &["192.0.2.2", "192.0.2.3"]);
+    assert_eq!(zone.find("example.com", None, None, Scheme::Sip), ["TLS 192.0.2.1:5061"]);
+    assert_eq!(
+        zone.find_by("example.com", None, None, Scheme::Sip, &[Udp, Tcp], || 0),
+        ["TCP 192.0.2.1:5060", "TCP 192.0.2.2:5061", "TCP 192.0.2.3:5061"]
+    );
+    assert_eq!(zone.find("example.com", None, None, Scheme::Sips), ["TLS 192.0.2.1:5061"]);
+}
+
+#[test] // RFC 3403 §4.1: equal order, by preference
+fn naptr_records_of_one_order_are_all_used_by_preference() {
+    let zone = Zone::default()
+        .naptr(
+            "example.com",
+            &[
+                (10, 20, "S", "sip+d2t", "_sip._tcp.example.com"),
+                (10, 10, "s", "SIP+D2U", "_sip._udp.example.com"),
+                (10, 5, "u", "E2U+sip", "ignored.example.com"),
+                (10, 5, "s", "SIP+D2S", "_sip._sctp.example.com"),
+            ],
+        )
+        .srv("_sip._tcp.example.com", &[(0, 0, 5060, "t.example.com")])
+        .srv("_sip._udp.example.com", &[(0, 0, 5060, "u.example.com")])
+        .a("t.example.com", &["192.0.2.1"])
+        .a("u.example.com", &["192.0.2.2"]);
+    let found = zone.find("example.com", None, None, Scheme::Sip);
+    assert_eq!(found, ["UDP 192.0.2.2:5060", "TCP 192.0.2.1:5060"]);
+}
+
+#[test] // §4.1: without NAPTR, SRV for every transport we have, in our order
+fn without_naptr_each_transport_is_asked_for() {
+    let zone = Zone::default()
+        .srv("_sip._tcp.example.com", &[(0, 0, 5060, "s.example.com")])
+        .srv("_sips._tcp.example.com", &[(0, 0, 5061, "s.example.com")])
+        .a("s.example.com", &["192.0.2.1"]);
+    assert_eq!(
+        zone.find("example.com", None, None, Scheme::Sip),
+        ["TCP 192.0.2.1:5060", "TLS 192.0.2.1:5061"]
+    );
+    assert_eq!(zone.find("example.com", None, None, Scheme::Sips), ["TLS 192.0.2.1:5061"]);
+    assert_eq!(
+        zone.asked("example.com", None, None, Scheme::Sips),
+        ["NAPTR example.com", "SRV _sips._tcp.example.com", "A s.example.com"]
+    );
+}
+
+#[test] // §4.1, §4.2: neither NAPTR nor SRV
+fn without_any_service_record_the_name_itself_is_the_server() {
+    let zone = Zone::default().a("example.com", &["192.0.2.9"]);
+    assert_eq!(zone.find("example.com", None, None, Scheme::Sip), ["UDP 192.0.2.9:5060"]);
+    assert_eq!(zone.find("example.com", None, None, Scheme::Sips), ["TLS 192.0.2.9:5061"]);
+    assert_eq!(zone.find("example.com", None, Some(Tcp), Scheme::Sip), ["TCP 192.0.2.9:5060"]);
+    let only_tcp = zone.find_by("example.com", None, None, Scheme::Sip, &[Tcp], || 0);
+    assert_eq!(only_tcp, ["TCP 192.0.2.9:5060"]);
+}
+
+#[test] // §4.1: the transport that NAPTR chose stays when its SRV name has no records
+fn a_naptr_without_its_srv_records_leaves_the_transport() {
+    let zone = Zone::default()
+        .naptr("example.com", &[(1, 1, "s", "SIP+D2T", "_sip._tcp.example.com")])
+        .a("example.com", &["192.0.2.9"]);
+    assert_eq!(zone.find("example.com", None, None, Scheme::Sip), ["TCP 192.0.2.9:5060"]);
+}
+
+#[test] // RFC 2782: a target of "."
+fn a_service_that_is_said_not_to_exist_is_not_looked_for_elsewhere() {
+    let zone =
+        Zone::default().srv("_sip._udp.example.com", &[(0, 0, 0, ".")]).a("example.com", &["192.0.2.9"]);
+    assert!(zone.find("example.com", None, Some(Udp), Scheme::Sip).is_empty());
+}
+
+#[test]
+fn a_transport_that_is_forbidden_or_not_ours_finds_nothing() {
+    let zone = Zone::default().a("example.com", &["192.0.2.9"]);
+    assert!(zone.find("example.com", None, Some(Udp), Scheme::Sips).is_empty());
+    assert!(zone.find("example.com", None, Some(Ws), Scheme::Sip).is_empty());
+    assert!(zone.find_by("192.0.2.4", None, Some(Tls), Scheme::Sip, &[Udp], || 0).is_empty());
+    assert!(zone.find_by("example.com", None, None, Scheme::Sips, &[Udp, Tcp], || 0).is_empty());
+}
+
+#[test] // RFC 2782: priority first
+fn lower_priorities_wait_until_the_higher_ones_failed() {
+    let zone = Zone::servers(&[(20, 100, 1), (10, 1, 2), (30, 0, 3), (10, 1, 4)]);
+    for random in [0, u32::MAX / 2, u32::MAX] {
+        let found = zone.find_by("example.com", None, Some(Udp), Scheme::Sip, ALL, || random);
+        let mut first = vec![found[0].clone(), found[1].clone()];
+        first.sort();
+        assert_eq!(first, ["UDP 192.0.2.2:5060", "UDP 192.0.2.4:5060"]);
+        assert_eq!(found.get(2..).unwrap(), ["UDP 192.0.2.1:5060", "UDP 192.0.2.3:5060"]);
+    }
+}
+
+#[test] // RFC 2782: "proportional to its weight"
+fn weights_are_shares() {
+    let zone = Zone::servers(&[(0, 60, 1), (0, 30, 2), (0, 10, 3), (0, 0, 4)]);
+    let mut first: BTreeMap<String, u32> = BTreeMap::new();
+    for step in 0..1_000_u32 {
+        let random = u32::MAX / 1_000 * step;
+        let found = zone.find_by("example.com", None, Some(Udp), Scheme::Sip, ALL, || random);
+        assert_eq!(found.len(), 4);
+        *first.entry(found[0].clone()).or_insert(0) += 1;
+    }
+    // Numbers from 0 to 100: 0 is the one of weight 0, 1 to 60 the first, and so on.
+    let of = |last: u8| first.get(&format!("UDP 192.0.2.{last}:5060")).copied().unwrap_or(0);
+    assert!(of(1).abs_diff(594) < 12 && of(2).abs_diff(297) < 12, "{first:?}");
+    assert!(of(3).abs_diff(99) < 12 && (1..=12).contains(&of(4)), "{first:?}");
+}
+
+#[test]
+fn an_address_is_tried_once_and_the_list_is_bounded() {
+    let many: Vec<(u16, u16, u8)> = (0..200).map(|number| (0, 0, number)).collect();
+    let zone = Zone::servers(&many);
+    assert_eq!(zone.find("example.com", None, Some(Udp), Scheme::Sip).len(), MOST_CANDIDATES);
+    let zone = Zone::servers(&[(0, 0, 7), (1, 0, 7)]);
+    assert_eq!(zone.find("example.com", None, Some(Udp), Scheme::Sip), ["UDP 192.0.2.7:5060"]);
+}
+
+#[test] // §4.3
+fn tries_go_on_to_the_next_and_leave_the_bad_ones_for_last() {
+    let to =
+        |last: u8| Candidate { transport: Udp, address: format!("192.0.2.{last}:5060").parse().unwrap() };
+    let mut tries = Tries::new(vec![to(1), to(2), to(3)]);
+    let is_bad = |candidate: &Candidate| *candidate == to(1);
+    assert_eq!(tries.next(is_bad), Some(to(2)));
+    assert_eq!(tries.next(is_bad), Some(to(3)));
+    assert_eq!(tries.next(is_bad), Some(to(1)));
+    assert_eq!(tries.next(is_bad), None);
+}
+
+/// What a name server knows.
+#[derive(Default)]
+struct Zone {
+    answers: BTreeMap<Question, Records>,
+}
+
+#[derive(Clone)]
+enum Records {
+    Naptr(Vec<Naptr>),
+    Srv(Vec<Srv>),
+    Addresses(Vec<std::net::IpAddr>),
+}
+
+impl Zone {
+    /// SRV records of `_sip._udp.example.com`: priority, weight and the last octet of the address.
+    fn servers(records: &[(u16, u16, u8)]) -> Self {
+        let names: Vec<String> = records.iter().map(|(.., last)| format!("s{last}.example.com")).collect();
+        let rows: Vec<_> = records
+            .iter()
+            .zip(&names)
+            .map(|((priority, weight, _), name)| (*priority, *weight, 5060, name.as_str()))
+            .collect();
+        let zone = Self::default().srv("_sip._udp.example.com", &rows);
+        records
+            .iter()
+            .zip(&names)
+            .fold(zone, |zone, ((.., last), name)| zone.a(name, &[&format!("192.0.2.{last}")]))
+    }
+
+    fn naptr(mut self, name: &str, rows: &[(u16, u16, &str, &str, &str)]) -> Self {
+        let records = rows.iter().map(|(order, preference, flags, service, replacement)| Naptr {
+            order: *order,
+            preference: *preference,
+            flags: (*flags).to_owned(),
+            service: (*service).to_owned(),
+            replacement: (*replacement).to_owned(),
+        });
+        self.answers.insert(Question::Naptr(name.to_owned()), Records::Naptr(records.collect()));
+        self
+    }
+
+    fn srv(mut self, name: &str, rows: &[(u16, u16, u16, &str)]) -> Self {
+        let records = rows.iter().map(|(priority, weight, port, target)| Srv {
+            priority: *priority,
+            weight: *weight,
+            port: *port,
+            target: (*target).to_owned(),
+        });
+        self.answers.insert(Question::Srv(name.to_owned()), Records::Srv(records.collect()));
+        self
+    }
+
+    fn a(mut self, name: &str, addresses: &[&str]) -> Self {
+        let records = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.answers.insert(Question::Addresses(name.to_owned()), Records::Addresses(records));
+        self
+    }
+
+    fn find(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        transport: Option<Transport>,
+        scheme: Scheme,
+    ) -> Vec<String> {
+        self.find_by(host, port, transport, scheme, ALL, || 0)
+    }
+
+    fn find_by(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        transport: Option<Transport>,
+        scheme: Scheme,
+        supported: &[Transport],
+        random: impl FnMut() -> u32,
+    ) -> Vec<String> {
+        let target = Target::new(host, port, transport, scheme);
+        let (answers, _) = self.ask(&target, supported);
+        let found = candidates(&target, supported, &answers, random);
+        found.iter().map(|candidate| format!("{} {}", candidate.transport, candidate.address)).collect()
+    }
+
+    /// The questions in the order they were asked.
+    fn asked(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        transport: Option<Transport>,
+        scheme: Scheme,
+    ) -> Vec<String> {
+        let (_, asked) = self.ask(&Target::new(host, port, transport, scheme), ALL);
+        asked
+    }
+
+    fn ask(&self, target: &Target, supported: &[Transport]) -> (Answers, Vec<String>) {
+        let (mut answers, mut asked) = (Answers::default(), Vec::new());
+        for round in 0.. {
+            assert!(round <= 3, "each answer leads to new questions three times at most");
+            let open = questions(target, supported, &answers);
+            if open.is_empty() {
+                break;
+            }
+            for question in open {
+                let records = self.answers.get(&question).cloned();
+                match (question, records) {
+                    (Question::Naptr(name), records) => {
+                        asked.push(format!("NAPTR {name}"));
+                        let records =
+                            if let Some(Records::Naptr(records)) = records { records } else { Vec::new() };
+                        answers.naptr(name, records);
+                    }
+                    (Question::Srv(name), records) => {
+                        asked.push(format!("SRV {name}"));
+                        let records =
+                            if let Some(Records::Srv(records)) = records { records } else { Vec::new() };
+                        answers.srv(name, records);
+                    }
+                    (Question::Addresses(name), records) => {
+                        asked.push(format!("A {name}"));
+                        let records = if let Some(Records::Addresses(records)) = records {
+                            records
+                        } else {
+                            Vec::new()
+                        };
+                        answers.addresses(name, records);
+                    }
+                }
+            }
+        }
+        (answers, asked)
+    }
+}
