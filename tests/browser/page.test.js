@@ -44,6 +44,14 @@ describe('softphone page', { timeout: 120_000 }, () => {
     await phone.page.close();
   });
 
+  it('signs in a user of another domain than the host of the page', async () => {
+    const phone = await Softphone.open(browser, server.origin);
+    await phone.signIn('alice@example.com', PASSWORDS.alice);
+    await phone.isSignedIn();
+    assert.match(server.received.at(-1).get('to'), /<sip:alice@example\.com>/);
+    await phone.page.close();
+  });
+
   for (const [order, expected] of [[['SHA-256', 'MD5'], 'SHA-256'], [['MD5', 'SHA-256'], 'SHA-256'], [['MD5'], 'MD5']]) {
     it(`answers ${order.join(' then ')} with ${expected}`, async () => {
       server.algorithms = order;
@@ -110,7 +118,8 @@ describe('softphone page', { timeout: 120_000 }, () => {
     server.refusesCallsWith = 503;
     await alice.dial('bob');
     await alice.says('call-state', 'down or full. Try later');
-    await screenshot(alice.page, 'failed');
+    await alice.page.emulateMedia({ colorScheme: 'dark' });
+    await screenshot(alice.page, 'failed-dark');
     server.refusesCallsWith = null;
     await Promise.all([alice.page.close(), bob.page.close()]);
   });

@@ -36,6 +36,7 @@ export class CallView {
     byId('call-state').textContent = call.ended && call.reason ? call.reason : STATE[call.state];
     byId('answer').hidden = call.state !== 'incoming';
     byId('hang-up').setAttribute('aria-label', HANG_UP[call.state] ?? 'Hang up');
+    document.getElementById('hang-up-icon')?.setAttribute('href', call.ended ? '#icon-close' : '#icon-handset');
     byId('controls').hidden = !call.answered;
     byId('levels').hidden = !call.answered;
     byId('quality').hidden = !call.answered;
@@ -110,7 +111,6 @@ export class CallView {
 
   private finish(call: Call): void {
     this.closeLevels();
-    byId('hang-up').setAttribute('aria-label', 'Close');
     // A text that asks something of the user stays until it was read and closed.
     this.dismissal ??= setTimeout(this.dismiss, call.reason ? READ_MILLISECONDS : GLANCE_MILLISECONDS);
   }
@@ -165,7 +165,7 @@ const STATE: Record<CallState, string> = {
   'held-by-peer': 'The other side put you on hold',
   ended: 'Call ended',
 };
-const HANG_UP: Partial<Record<CallState, string>> = { calling: 'Cancel', ringing: 'Cancel', incoming: 'Decline' };
+const HANG_UP: Partial<Record<CallState, string>> = { calling: 'Cancel', ringing: 'Cancel', incoming: 'Decline', ended: 'Close' };
 const NOTHING: Quality = { loss: null, jitterMilliseconds: null, roundTripMilliseconds: null, verdict: null };
 
 const SAMPLE_MILLISECONDS = 1000;

@@ -8,6 +8,7 @@ import { registrationFailure } from './reasons';
 export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'refused';
 
 export interface Account {
+  /** `name`, or `name@domain` where the domain is not the host of `server`. */
   user: string;
   password: string;
   server: string;
@@ -35,10 +36,11 @@ export class Phone {
   signIn(account: Account): void {
     this.leave();
     this.media = account.media;
+    const [name = '', domain = new URL(account.server).hostname] = account.user.split('@');
     this.agent = new UA({
       sockets: [new WebSocketInterface(account.server)],
-      uri: `sip:${encodeURIComponent(account.user)}@${new URL(account.server).hostname}`,
-      authorization_user: account.user,
+      uri: `sip:${encodeURIComponent(name)}@${domain}`,
+      authorization_user: name,
       password: account.password,
       instance_id: account.instance,
       register_expires: REGISTER_SECONDS,

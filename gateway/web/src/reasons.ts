@@ -36,7 +36,7 @@ const RETRY_SECONDS = 10;
 const WRONG = 'User or password is wrong. Type them again.';
 const REGISTER: Record<number, string> = {
   401: WRONG,
-  403: WRONG,
+  403: 'The gateway refused the sign-in. Type the user with its domain, as in alice@example.com; after many wrong passwords wait a minute first.',
   407: WRONG,
   404: 'The gateway does not know this user. Check the name.',
   408: 'The gateway did not answer the sign-in. The page tries again.',

@@ -71,11 +71,10 @@ export class ScriptedServer {
   #register(socket, request) {
     const user = userOf(uriOf(request.get('to')));
     const credentials = request.get('authorization');
-    if (!credentials) {
+    if (!credentials || !isRight(credentials, this.#users[user])) {
       const headers = this.algorithms.map((name) => ['www-authenticate', challenge(name)]);
       this.#answer(socket, request, 401, headers);
-    } else if (!isRight(credentials, this.#users[user])) this.#answer(socket, request, 403);
-    else {
+    } else {
       const contact = request.get('contact');
       this.#flows.set(user, socket);
       this.#flows.set(userOf(uriOf(contact)), socket);
