@@ -323,3 +323,6 @@ impl<W: Wire, I: Ingress> Session<W, I> {
 
 /// For the close handshake.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests;

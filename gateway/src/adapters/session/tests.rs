@@ -1,0 +1,252 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use tokio::sync::mpsc;
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::adapters::connections::Connections;
+use crate::adapters::limits::Rate;
+use crate::ports::transport::{Protocol, Reply};
+
+/// A wire whose other end is the test.
+struct Puppet {
+    says: mpsc::UnboundedReceiver<Received>,
+    took: mpsc::UnboundedSender<Took>,
+    state: Arc<PuppetState>,
+    waiting: Option<Took>,
+}
+
+#[derive(Default)]
+struct PuppetState {
+    bytes: AtomicU64,
+    mid_message: AtomicBool,
+    takes_nothing: AtomicBool,
+}
+
+/// What came out at the other end.
+#[derive(Debug, PartialEq, Eq)]
+enum Took {
+    Message(Bytes),
+    Ping,
+    Close(CloseReason),
+}
+
+impl Wire for Puppet {
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
+        self.says.poll_recv(cx).map(|said| said.unwrap_or(Received::End(CloseReason::Peer)))
+    }
+
+    fn start_send(&mut self, message: Bytes) -> Result<(), CloseReason> {
+        self.waiting = Some(Took::Message(message));
+        Ok(())
+    }
+
+    fn start_ping(&mut self) -> Result<(), CloseReason> {
+        self.waiting = Some(Took::Ping);
+        Ok(())
+    }
+
+    fn poll_flush(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        if self.state.takes_nothing.load(Relaxed) {
+            return Poll::Pending;
+        }
+        if let Some(waiting) = self.waiting.take() {
+            let _ = self.took.send(waiting);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn is_mid_message(&self) -> bool {
+        self.state.mid_message.load(Relaxed)
+    }
+
+    fn bytes_received(&self) -> u64 {
+        self.state.bytes.load(Relaxed)
+    }
+
+    async fn close(&mut self, why: CloseReason) {
+        let _ = self.took.send(Took::Close(why));
+    }
+}
+
+#[derive(Clone)]
+struct App(mpsc::UnboundedSender<(Instant, Bytes)>);
+
+impl Ingress for App {
+    fn opened(&self, _source: &Source) {}
+
+    async fn receive(&self, _source: &Source, raw: Bytes) {
+        let _ = self.0.send((Instant::now(), raw));
+    }
+
+    fn closed(&self, _source: &Source, _why: CloseReason) {}
+
+    fn unreachable(&self, _to: &Destination, _why: SendError) {}
+}
+
+/// The peer's end of a session, in paused time: waiting for what comes moves the clock.
+struct Peer {
+    says: mpsc::UnboundedSender<Received>,
+    took: mpsc::UnboundedReceiver<Took>,
+    app: mpsc::UnboundedReceiver<(Instant, Bytes)>,
+    outbox: Arc<Outbox>,
+    state: Arc<PuppetState>,
+    start: Instant,
+}
+
+fn start(edge: Edge, limits: Limits) -> Peer {
+    let (says, from_peer) = mpsc::unbounded_channel();
+    let (to_peer, took) = mpsc::unbounded_channel();
+    let (to_app, app) = mpsc::unbounded_channel();
+    let state = Arc::new(PuppetState::default());
+    let outbox = Arc::new(Outbox::new(&limits));
+    let registration = Arc::new(Connections::default()).register(&outbox, None, None);
+    let address = "192.0.2.1:5060".parse().unwrap();
+    let source = Source {
+        edge,
+        listener: "test".into(),
+        protocol: Protocol::Wss,
+        local: address,
+        remote: address,
+        connection: Some(registration.id()),
+        dialled: None,
+        reply: Reply::new(address, outbox.clone()),
+    };
+    let line = Line {
+        ingress: App(to_app),
+        source: Arc::new(source),
+        outbox: Arc::clone(&outbox),
+        limits: Arc::new(limits),
+        registration,
+    };
+    tokio::spawn(run(Puppet { says: from_peer, took: to_peer, state: state.clone(), waiting: None }, line));
+    Peer { says, took, app, outbox, state, start: Instant::now() }
+}
+
+impl Peer {
+    fn says(&self, what: Received) {
+        self.state.bytes.fetch_add(10, Relaxed);
+        self.says.send(what).unwrap();
+    }
+
+    fn says_message(&self, text: &'static str) {
+        self.says(Received::Message(Bytes::from_static(text.as_bytes())));
+    }
+
+    /// What comes next, and after how many seconds since the start.
+    async fn takes(&mut self) -> (Took, u64) {
+        let took = self.took.recv().await.unwrap();
+        (took, self.start.elapsed().as_secs())
+    }
+}
+
+fn identified(limits: Limits) -> Peer {
+    let peer = start(Edge::Browser, limits);
+    peer.outbox.identify();
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_peer_is_asked_and_closed_within_45_seconds() {
+    let mut peer = identified(Limits::browser());
+    assert_eq!(peer.takes().await, (Took::Ping, 25));
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::Silent), 40));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pong_is_a_sign_of_life_and_so_is_anything_else() {
+    let mut peer = identified(Limits::browser());
+    for (said, at) in [(Received::Control, 25), (Received::KeepAlive, 50)] {
+        assert_eq!(peer.takes().await, (Took::Ping, at));
+        peer.says(said);
+    }
+    assert_eq!(peer.takes().await, (Took::Message(Bytes::from_static(b"\r\n")), 50));
+    assert_eq!(peer.takes().await, (Took::Ping, 75));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_talks_is_not_asked() {
+    let mut peer = identified(Limits::browser());
+    for _ in 0..6 {
+        sleep(Duration::from_secs(20)).await;
+        peer.says_message("OPTIONS");
+    }
+    assert_eq!(peer.takes().await, (Took::Ping, 145));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_browser_identifies_itself_in_30_seconds_and_talking_is_not_enough() {
+    let mut peer = start(Edge::Browser, Limits::browser());
+    sleep(Duration::from_secs(20)).await;
+    peer.says_message("OPTIONS");
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::TooSlow), 30));
+
+    let mut peer = identified(Limits::browser());
+    assert_eq!(peer.takes().await, (Took::Ping, 25), "and not closed at 30");
+    peer.says(Received::Control);
+    assert_eq!(peer.takes().await, (Took::Ping, 50));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trunk_identifies_itself_by_its_first_message_and_may_be_idle_for_ten_minutes() {
+    let mut peer = start(Edge::Trunk, Limits::trunk());
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::TooSlow), 30));
+
+    let mut peer = start(Edge::Trunk, Limits::trunk());
+    sleep(Duration::from_secs(20)).await;
+    peer.says_message("OPTIONS");
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::Idle), 620));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_message_is_closed_after_ten_seconds_however_it_trickles() {
+    let mut peer = identified(Limits::browser());
+    sleep(Duration::from_secs(3)).await;
+    peer.state.mid_message.store(true, Relaxed);
+    for _ in 0..5 {
+        // A byte of it: the wire is polled and has nothing to show.
+        peer.state.bytes.fetch_add(1, Relaxed);
+        peer.outbox.identify();
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::TooSlow), 13));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_takes_nothing_is_closed_in_less_than_ten_seconds() {
+    let mut peer = identified(Limits::browser());
+    peer.state.takes_nothing.store(true, Relaxed);
+    peer.outbox.push(Bytes::from_static(b"one")).unwrap();
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::SlowReader), 7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_closes_a_peer_that_takes_nothing_at_once() {
+    let mut peer = identified(Limits { queue_messages: 2, ..Limits::browser() });
+    peer.state.takes_nothing.store(true, Relaxed);
+    peer.outbox.push(Bytes::from_static(b"on its way")).unwrap();
+    advance(Duration::from_millis(1)).await;
+    for _ in 0..2 {
+        peer.outbox.push(Bytes::from_static(b"waiting")).unwrap();
+    }
+    assert_eq!(peer.outbox.push(Bytes::from_static(b"one too many")), Err(SendError::Full));
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::SlowReader), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_is_read_at_the_rate_and_nothing_is_lost() {
+    let rate = Some(Rate { per_second: 10, burst: 5 });
+    let mut peer = identified(Limits { rate, ..Limits::browser() });
+    for _ in 0..25 {
+        peer.says_message("OPTIONS");
+    }
+    let mut at = Vec::new();
+    for _ in 0..25 {
+        let (when, _) = peer.app.recv().await.unwrap();
+        at.push((when - peer.start).as_millis() / 100);
+    }
+    let expected: Vec<u128> = [0; 5].into_iter().chain(1..=20).collect();
+    assert_eq!(at, expected);
+}

@@ -1,0 +1,10 @@
+//! The transports from the wire: a recording application behind real sockets on loopback.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod recorder;
+mod tcp;
+mod trunks;
+mod udp;
+mod ws;
+mod wss;
