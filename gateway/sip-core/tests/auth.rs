@@ -40,7 +40,8 @@ fn the_vectors_of_the_rfcs() {
     let sha512 = "Digest realm=\"api@example.org\", qop=\"auth\", algorithm=SHA-512-256, \
                   nonce=\"5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK\", charset=UTF-8, userhash=true";
     let doe = person("Jäsøn Doe", "api@example.org", "Secret, or not?");
-    let answer = doe.answers(&[sha512], ("GET", "/doe.json"), "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v").unwrap();
+    let answer =
+        doe.answers(&[sha512], ("GET", "/doe.json"), "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v").unwrap();
     let response = "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5";
     assert!(answer.contains(response), "{answer}");
 }

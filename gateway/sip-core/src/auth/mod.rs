@@ -15,3 +15,4 @@ pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use nonce::{NonceId, NonceSealer};
 pub use params::{BadDigest, username};
 pub use secret::Secret;
+pub use server::{Refusal, Verdict};

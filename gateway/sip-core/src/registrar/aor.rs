@@ -1,0 +1,91 @@
+//! The address-of-record in its one spelling.
+
+use std::fmt::{self, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Uri;
+
+/// `user@domain`, RFC 3261 §10.3 step 5: escapes decoded and only needed ones written again, domain in lower case, no
+/// password, port or parameters. Two spellings of one user are equal here, so keys and permissions can be compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Aor(String);
+
+impl Aor {
+    /// Of a user's name as it is, without escapes.
+    pub fn new(user: &str, domain: &str) -> Self {
+        let mut text = String::with_capacity(user.len() + 1 + domain.len());
+        for byte in user.bytes() {
+            match is_plain(byte) {
+                true => text.push(char::from(byte)),
+                // Writing to a `String` cannot fail.
+                false => drop(write!(text, "%{byte:02X}")),
+            }
+        }
+        text.push('@');
+        text.extend(
+            domain.strip_suffix('.').unwrap_or(domain).chars().map(|letter| letter.to_ascii_lowercase()),
+        );
+        Self(text)
+    }
+
+    /// Of a SIP or SIPS URI with a user; `None` for any other.
+    pub fn of_uri(uri: &Uri<'_>) -> Option<Self> {
+        let user = uri.user_decoded().filter(|_| uri.is_sip())?;
+        Some(Self::new(&user, uri.host))
+    }
+
+    /// `user@domain`, ready to stand behind `sip:`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Aor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// RFC 3261 §25.1: `unreserved` and `user-unreserved`.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_user_are_equal() {
+        for spelling in [
+            "sip:alice@example.com",
+            "sips:alice@EXAMPLE.com:5061",
+            "sip:%61lice:secret@example.com;transport=ws",
+            "sip:alice@example.com.",
+        ] {
+            let aor = Aor::of_uri(&Uri::parse(spelling).unwrap());
+            assert_eq!(aor.unwrap().as_str(), "alice@example.com", "{spelling}");
+        }
+        for other in [
+            "sip:Alice@example.com",
+            "sip:alice@example.org",
+            "sip:alice%40example.com@x",
+            "sip:alice%00@example.com",
+        ] {
+            let aor = Aor::of_uri(&Uri::parse(other).unwrap());
+            assert_ne!(aor.unwrap().as_str(), "alice@example.com", "{other}");
+        }
+        assert_eq!(Aor::new("a b@c", "D.example").as_str(), "a%20b%40c@d.example");
+    }
+
+    #[test]
+    fn other_uris_are_nobodys() {
+        for other in ["sip:example.com", "tel:+15551234", "http:alice@example.com"] {
+            assert_eq!(Aor::of_uri(&Uri::parse(other).unwrap()), None, "{other}");
+        }
+    }
+}
