@@ -20,7 +20,11 @@ pub struct BuildError(#[from] pub ParseError);
 /// CR, LF and NUL in a value become blanks, so no value can end its line.
 #[derive(Clone, Debug)]
 #[must_use]
-pub struct Builder {
+pub struct Builder(Box<Draft>);
+
+/// Boxed, because a builder moves with each call.
+#[derive(Clone, Debug)]
+struct Draft {
     text: Vec<u8>,
     start: Start,
     method: Option<Method>,
@@ -38,24 +42,27 @@ impl Builder {
         let uri = written(&mut text, |text| put(text, uri.as_bytes()));
         text.extend_from_slice(b" SIP/2.0\r\n");
         let fault = (!is_token(method.as_str().as_bytes())).then_some(ParseError::Method);
-        Self { fault, ..Self::new(text, Start::Request { uri }, Some(method.clone())) }
+        Self::new(text, Start::Request { uri }, Some(method.clone()), fault)
     }
 
     /// A response; without `reason` the usual phrase.
     pub fn response(status: Status, reason: Option<&str>) -> Self {
         let mut text = Vec::with_capacity(TYPICAL_HEAD);
-        let _ = write!(Sink(&mut text), "SIP/2.0 {status} ");
+        text.extend_from_slice(b"SIP/2.0 ");
+        put_number(&mut text, u64::from(status.code()));
+        text.push(b' ');
         let reason = written(&mut text, |text| put(text, reason.unwrap_or(status.reason()).as_bytes()));
         text.extend_from_slice(b"\r\n");
-        Self::new(text, Start::Response { status, reason }, None)
+        Self::new(text, Start::Response { status, reason }, None, None)
     }
 
     /// Adds a header line.
-    pub fn header(self, name: Name<'_>, value: impl Display) -> Self {
-        self.line(name, |text| {
+    pub fn header(mut self, name: Name<'_>, value: impl Display) -> Self {
+        self.0.line(name, |text| {
             // The sink takes everything.
             let _ = write!(Sink(text), "{value}");
-        })
+        });
+        self
     }
 
     /// Adds a header line for each value.
@@ -64,27 +71,78 @@ impl Builder {
     }
 
     /// Adds a header line whose value need not be UTF-8.
-    pub fn header_bytes(self, name: Name<'_>, value: &[u8]) -> Self {
-        self.line(name, |text| put(text, value))
+    pub fn header_bytes(mut self, name: Name<'_>, value: &[u8]) -> Self {
+        self.0.line(name, |text| put(text, value));
+        self
     }
 
     /// Sets the body and adds its Content-Type.
-    pub fn body(self, content_type: &str, body: impl AsRef<[u8]>) -> Self {
-        let mut builder = self.header(Name::ContentType, content_type);
-        builder.body.clear();
-        builder.body.extend_from_slice(body.as_ref());
-        builder
+    pub fn body(mut self, content_type: &str, body: impl AsRef<[u8]>) -> Self {
+        self.0.line(Name::ContentType, |text| put(text, content_type.as_bytes()));
+        self.0.body = body.as_ref().to_vec();
+        self
     }
 
     /// Adds a tag to the To line, which stands already; one that has a tag keeps it (RFC 3261 §8.2.6.2).
     pub fn to_tag(mut self, tag: &str) -> Self {
+        self.0.to_tag(tag);
+        self
+    }
+
+    /// The message.
+    ///
+    /// # Errors
+    /// [`BuildError`] when it would not be a sound message.
+    pub fn build(self) -> Result<Message, BuildError> {
+        let mut draft = *self.0;
+        let body = std::mem::take(&mut draft.body);
+        let most_of_length_line = 40;
+        draft.text.reserve_exact(body.len().saturating_add(most_of_length_line));
+        draft.line(Name::ContentLength, |text| {
+            put_number(text, u64::try_from(body.len()).unwrap_or(u64::MAX))
+        });
+        let Draft { mut text, start, method, lines, fault, .. } = draft;
+        text.extend_from_slice(b"\r\n");
+        let at = text.len();
+        text.extend_from_slice(&body);
+        if let Some(fault) = fault {
+            return Err(BuildError(fault));
+        }
+        let raw = Bytes::from(text);
+        let index = Index::new(&raw, start, method, lines, at, &OWN)?;
+        Ok(Message::new(raw.clone(), raw, index))
+    }
+
+    fn new(text: Vec<u8>, start: Start, method: Option<Method>, fault: Option<ParseError>) -> Self {
+        let lines = Vec::with_capacity(TYPICAL_HEADERS);
+        Self(Box::new(Draft { text, start, method, lines, body: Vec::new(), fault }))
+    }
+}
+
+impl Draft {
+    fn line(&mut self, name: Name<'_>, value: impl FnOnce(&mut Vec<u8>)) {
+        if let Name::Other(text) = name
+            && !is_token(text.as_bytes())
+        {
+            self.fault.get_or_insert(ParseError::HeaderLine);
+            return;
+        }
+        let text = &mut self.text;
+        let spelling = written(text, |text| text.extend_from_slice(name.as_str().as_bytes()));
+        text.extend_from_slice(b": ");
+        let value = written(text, value);
+        text.extend_from_slice(b"\r\n");
+        self.lines.push(Line { known: name.known(), name: spelling, value });
+    }
+
+    fn to_tag(&mut self, tag: &str) {
         let Some(line) = self.lines.iter().position(|line| line.known == Known::To) else {
             self.fault.get_or_insert(ParseError::Missing("To"));
-            return self;
+            return;
         };
-        let Some(value) = self.lines.get(line).map(|line| line.value) else { return self };
+        let Some(value) = self.lines.get(line).map(|line| line.value) else { return };
         if address::Fields::parse(value.get(&self.text)).is_none_or(|to| to.tag.is_some()) {
-            return self;
+            return;
         }
         let mut added = Vec::with_capacity(tag.len().saturating_add(5));
         added.extend_from_slice(b";tag=");
@@ -99,54 +157,6 @@ impl Builder {
                 moved.value.end = moved.value.end.saturating_add_signed(by);
             }
         }
-        self
-    }
-
-    /// The message.
-    ///
-    /// # Errors
-    /// [`BuildError`] when it would not be a sound message.
-    pub fn build(mut self) -> Result<Message, BuildError> {
-        let body = std::mem::take(&mut self.body);
-        self = self.header(Name::ContentLength, body.len());
-        let Self { mut text, start, method, lines, fault, .. } = self;
-        text.reserve_exact(body.len().saturating_add(2));
-        text.extend_from_slice(b"\r\n");
-        let at = text.len();
-        text.extend_from_slice(&body);
-        if let Some(fault) = fault {
-            return Err(BuildError(fault));
-        }
-        let raw = Bytes::from(text);
-        let index = Index::new(&raw, start, method, lines, at, &OWN)?;
-        Ok(Message::new(raw.clone(), raw, index))
-    }
-
-    fn new(text: Vec<u8>, start: Start, method: Option<Method>) -> Self {
-        Self {
-            text,
-            start,
-            method,
-            lines: Vec::with_capacity(TYPICAL_HEADERS),
-            body: Vec::new(),
-            fault: None,
-        }
-    }
-
-    fn line(mut self, name: Name<'_>, value: impl FnOnce(&mut Vec<u8>)) -> Self {
-        if let Name::Other(text) = name
-            && !is_token(text.as_bytes())
-        {
-            self.fault.get_or_insert(ParseError::HeaderLine);
-            return self;
-        }
-        let text = &mut self.text;
-        let spelling = written(text, |text| text.extend_from_slice(name.as_str().as_bytes()));
-        text.extend_from_slice(b": ");
-        let value = written(text, value);
-        text.extend_from_slice(b"\r\n");
-        self.lines.push(Line { known: name.known(), name: spelling, value });
-        self
     }
 }
 
@@ -154,19 +164,25 @@ impl Message {
     /// The beginning of a response to this request: Via, From, To, Call-ID and CSeq copied (RFC 3261 §8.2.6.2), for
     /// 100 the Timestamp (§8.2.6.1), for 101 to 299 the Record-Route (§12.1.1).
     pub fn response(&self, status: Status) -> Builder {
-        let copy = |builder: Builder, known: Known| {
-            self.index().lines.iter().filter(|line| line.known == known).fold(builder, |builder, line| {
-                // The text holds no line breaks inside values, so it is copied as it is.
-                let value = line.value.get(self.text());
-                builder.line(known.name(""), |text| text.extend_from_slice(value))
-            })
-        };
-        let mut builder = copy(Builder::response(status, None), Known::Via);
-        if !status.is_failure() {
-            let also = if status == Status::TRYING { Known::Timestamp } else { Known::RecordRoute };
-            builder = copy(builder, also);
+        let mut builder = Builder::response(status, None);
+        self.copy(Known::Via, &mut builder);
+        if status == Status::TRYING {
+            self.copy(Known::Timestamp, &mut builder);
+        } else if !status.is_failure() {
+            self.copy(Known::RecordRoute, &mut builder);
         }
-        [Known::From, Known::To, Known::CallId, Known::CSeq].into_iter().fold(builder, copy)
+        for known in [Known::From, Known::To, Known::CallId, Known::CSeq] {
+            self.copy(known, &mut builder);
+        }
+        builder
+    }
+
+    /// The text holds no line breaks inside values, so they are copied as they are.
+    fn copy(&self, known: Known, to: &mut Builder) {
+        for line in self.index().lines.iter().filter(|line| line.known == known) {
+            let value = line.value.get(self.text());
+            to.0.line(known.name(""), |text| text.extend_from_slice(value));
+        }
     }
 }
 
@@ -183,6 +199,21 @@ fn put(text: &mut Vec<u8>, value: &[u8]) {
         text.extend_from_slice(value);
     } else {
         text.extend(value.iter().map(|c| if matches!(c, b'\r' | b'\n' | 0) { b' ' } else { *c }));
+    }
+}
+
+/// Decimal, without the machinery of formatting.
+fn put_number(text: &mut Vec<u8>, mut number: u64) {
+    let start = text.len();
+    loop {
+        text.push(u8::try_from(number % 10).unwrap_or(0).saturating_add(b'0'));
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    if let Some(digits) = text.get_mut(start..) {
+        digits.reverse();
     }
 }
 

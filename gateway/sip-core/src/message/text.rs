@@ -121,6 +121,12 @@ pub(super) fn trim_str(text: &str) -> &str {
 
 /// Where `separator` first stands outside quotes and angle brackets.
 pub(super) fn find(text: &[u8], separator: u8) -> Option<usize> {
+    let first = memchr::memchr(separator, text)?;
+    let (head, _) = text.split_at_checked(first)?;
+    if memchr::memchr2(b'"', b'<', head).is_none() { Some(first) } else { find_outside(text, separator) }
+}
+
+fn find_outside(text: &[u8], separator: u8) -> Option<usize> {
     let (mut quoted, mut bracketed, mut escaped) = (false, false, false);
     for (at, &c) in text.iter().enumerate() {
         if escaped {

@@ -96,8 +96,13 @@ impl Scheme<'_> {
 }
 
 fn split(text: &str) -> Option<Uri<'_>> {
-    if !text.bytes().all(is_uri_octet) {
+    if !text.bytes().fold(true, |all, c| all & is_uri_octet(c)) {
         return None;
+    }
+    if let Some((b"sip:", rest)) = text.as_bytes().split_at_checked(4)
+        && !rest.is_empty()
+    {
+        return split_sip(Scheme::Sip, text.get(4..)?);
     }
     let (scheme, rest) = text.split_once(':')?;
     if rest.is_empty() {
@@ -123,26 +128,34 @@ impl<'a> Uri<'a> {
 
 // RFC 3261 §25.1: `;` and `?` may stand in the user part, so the `@` is looked for first.
 fn split_sip<'a>(scheme: Scheme<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let (userinfo, rest) = match rest.split_once('@') {
-        Some((userinfo, rest)) => (Some(userinfo), rest),
-        None => (None, rest),
+    let (user, password, rest) = match memchr::memchr(b'@', rest.as_bytes()) {
+        Some(at) => {
+            let (user, password) = split_userinfo(rest.get(..at)?)?;
+            (Some(user), password, rest.get(at.saturating_add(1)..)?)
+        }
+        None => (None, None, rest),
     };
-    let (user, password) = match userinfo {
-        Some("") => return None,
-        Some(info) => match info.split_once(':') {
-            Some(("", _)) => return None,
-            Some((user, password)) => (Some(user), Some(password)),
-            None => (Some(info), None),
-        },
-        None => (None, None),
+    let (host_port, params, headers) = match memchr::memchr2(b';', b'?', rest.as_bytes()) {
+        Some(at) => {
+            let (host_port, tail) = (rest.get(..at)?, rest.get(at..)?);
+            let (params, headers) = match tail.split_once('?') {
+                Some((params, headers)) => (params, Some(headers)),
+                None => (tail, None),
+            };
+            (host_port, params.strip_prefix(';').unwrap_or(params), headers)
+        }
+        None => (rest, "", None),
     };
-    let (rest, headers) = match rest.split_once('?') {
-        Some((rest, headers)) => (rest, Some(headers)),
-        None => (rest, None),
-    };
-    let (host_port, params) = rest.split_once(';').unwrap_or((rest, ""));
     let (host, port) = host_port_str(host_port)?;
     Some(Uri { scheme, user, password, host, port, params: Params(params), headers })
+}
+
+fn split_userinfo(info: &str) -> Option<(&str, Option<&str>)> {
+    let (user, password) = match memchr::memchr(b':', info.as_bytes()) {
+        Some(at) => (info.get(..at)?, info.get(at.saturating_add(1)..)),
+        None => (info, None),
+    };
+    (!user.is_empty()).then_some((user, password))
 }
 
 fn host_port_str(text: &str) -> Option<(&str, Option<u16>)> {
@@ -194,7 +207,8 @@ fn is_scheme(scheme: &str) -> bool {
 }
 
 fn is_uri_octet(c: u8) -> bool {
-    c.is_ascii_graphic() && !matches!(c, b'<' | b'>' | b'"')
+    // Bit by bit, so that a whole URI is judged many octets at a time.
+    (c > b' ') & (c < 0x7f) & (c != b'<') & (c != b'>') & (c != b'"')
 }
 
 fn same_unescaped(a: Option<&str>, b: Option<&str>) -> bool {

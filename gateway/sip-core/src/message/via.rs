@@ -66,12 +66,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
-        let (protocol, rest) = cut_at(value, b'/')?;
-        let (version, rest) = cut_at(rest, b'/')?;
-        if !trim(protocol).eq_ignore_ascii_case(b"SIP") || trim(version) != b"2.0" {
-            return None;
-        }
-        let rest = trim(rest);
+        let rest = trim(behind_version(value)?);
         let (transport, rest) = cut(rest, memchr::memchr2(b' ', b'\t', rest)?);
         let (sent_by, params) = match find(rest, b';') {
             Some(at) => cut(rest, at),
@@ -122,6 +117,15 @@ impl<'a> Fields<'a> {
             params: Params(text(self.params)?),
         })
     }
+}
+
+fn behind_version(value: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = value.strip_prefix(b"SIP/2.0/") {
+        return Some(rest);
+    }
+    let (protocol, rest) = cut_at(value, b'/')?;
+    let (version, rest) = cut_at(rest, b'/')?;
+    (trim(protocol).eq_ignore_ascii_case(b"SIP") && trim(version) == b"2.0").then_some(rest)
 }
 
 #[cfg(test)]
