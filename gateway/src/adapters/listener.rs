@@ -145,21 +145,16 @@ impl<I: Ingress> Door<I> {
         let Ok(local) = stream.local_addr() else { return };
         let deadline = Instant::now() + self.limits.handshake;
         let visitor = Visitor { local, remote, deadline, admission };
+        // The handshakes have a task of their own: the room that they take is given back when they are done.
+        tokio::spawn(Arc::clone(self).shake_hands(stream, visitor));
+    }
+
+    async fn shake_hands(self: Arc<Self>, stream: TcpStream, visitor: Visitor) {
         match &self.kind {
             DoorKind::Tcp => {
                 keep_alive(&stream);
                 self.start_session(Protocol::Tcp, visitor, |limits| StreamWire::new(stream, limits));
             }
-            DoorKind::Tls(_) | DoorKind::Ws(_) | DoorKind::Wss(..) => {
-                // The handshakes have a task of their own: the room that they take is given back when they are done.
-                tokio::spawn(Arc::clone(self).shake_hands(stream, visitor));
-            }
-        }
-    }
-
-    async fn shake_hands(self: Arc<Self>, stream: TcpStream, visitor: Visitor) {
-        match &self.kind {
-            DoorKind::Tcp => {}
             DoorKind::Tls(acceptor) => {
                 keep_alive(&stream);
                 if let Some(stream) = self.accept_tls(acceptor, stream, &visitor).await {

@@ -313,6 +313,7 @@ impl<W: Wire, I: Ingress> Session<W, I> {
             work.await;
         }
         let Line { ingress, source, registration, .. } = self.line;
+        tracing::debug!(?source, why = why.as_str(), unwritten, "connection ended");
         registration.end(why);
         ingress.closed(&source, why);
         if let (Some(target), 1..) = (&source.dialled, unwritten) {
