@@ -45,7 +45,8 @@ pub async fn measure(
     tokio::time::sleep(REST).await;
     let added = swarm.connected().saturating_sub(warm);
     if added == 0 {
-        return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "no connection could be opened"));
+        let reason = swarm.first_error().map_or_else(|| "stopped".to_owned(), ToString::to_string);
+        return Err(io::Error::other(format!("no connection could be opened: {reason}")));
     }
     let after = meter.read().ok_or_else(gone)?;
     let memory = Growth::between(&before, &after, added);

@@ -60,8 +60,9 @@ async fn swarm(args: &SwarmArgs, stop: Stop) -> anyhow::Result<ExitCode> {
     let start = meter.read();
     let done = swarm.connect(server.connections, server.connect_rate).await;
     let mut phases = vec![meter.phase("connect", done, start.as_ref())];
-    if swarm.connected() == 0 && !stop.is_requested() {
-        anyhow::bail!("no phone could connect to {target}:\n{}", swarm.recorder().summary());
+    if let Some(error) = swarm.first_error() {
+        anyhow::ensure!(swarm.connected() > 0, "no phone could connect to {target}: {error}");
+        eprintln!("first connection that failed: {error}");
     }
     if !args.no_register {
         let before = meter.read();

@@ -58,6 +58,16 @@ impl Kamailio {
     /// # Errors
     /// When a file cannot be written or the program does not come up.
     pub async fn start(setup: &Setup) -> Result<Self, KamailioError> {
+        // Another program may take a chosen port before Kamailio does; then it ends at once and gets others.
+        for _ in 1..ATTEMPTS {
+            if let Ok(kamailio) = Self::start_once(setup).await {
+                return Ok(kamailio);
+            }
+        }
+        Self::start_once(setup).await
+    }
+
+    async fn start_once(setup: &Setup) -> Result<Self, KamailioError> {
         let directory = tempfile::tempdir()?;
         let ports = Ports::free()?;
         write_files(directory.path(), setup, ports)?;
@@ -144,6 +154,7 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
+const ATTEMPTS: u32 = 3;
 const TEMPLATE: &str = include_str!("../../kamailio/kamailio.cfg");
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::process::Reading;
 use crate::sip::digest::{Algorithm, Credentials};
 use crate::swarm::{Done, Plan, Stop, Swarm};
 use crate::target::{Target, TargetError};
-use crate::transport::ws::{Dialer, DialerError, Trust};
+use crate::transport::ws::{Dialer, DialerError, NotOpened, Trust};
 use crate::ua::Script;
 use child::{Server, ServerError};
 use gateway::Gateway;
@@ -23,7 +23,7 @@ pub use outcome::{Comparison, Cost, Measured};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is compared and how much of it.
 #[derive(Debug, Clone)]
@@ -83,6 +83,9 @@ pub enum CompareError {
     /// Processes and sockets.
     #[error("{0}: {1}")]
     Io(&'static str, #[source] io::Error),
+    /// It accepts connections but no WebSockets.
+    #[error("no WebSocket opens at {0}: {1}; is that its listener and path, and does it allow the Origin?")]
+    NoWebSocket(String, NotOpened),
     /// No phone of a server registered.
     #[error("no phone could register with {0}; users, domain and digest must fit its configuration:\n{1}")]
     NoPhone(&'static str, String),
@@ -162,7 +165,7 @@ async fn weigh_one(
     eprintln!("memory: {} idle connections to {}", contest.idle, target.url());
     let meter = meter(server)?;
     let url = target.url();
-    let mut swarm = Swarm::new(Plan::silent(), dialer(contest, target)?, stop.clone());
+    let mut swarm = Swarm::new(Plan::silent(), ready(contest, target).await?, stop.clone());
     let weighed = idle::measure(&mut swarm, &meter, url, contest.idle, CONNECT_RATE).await;
     weighed.map_err(|error| CompareError::Io("cannot weigh idle connections", error))
 }
@@ -186,7 +189,8 @@ impl Side {
         // The trunk's port goes into Kamailio's configuration, Kamailio's port into the phones: trunk first.
         let trunk = free_trunk()?;
         let server = Kamailio::start(&setup(contest, trunk)).await?;
-        let mut swarm = Swarm::new(plan(contest), dialer(contest, server.ws.parse()?)?, stop.clone());
+        let dialer = ready(contest, server.ws.parse()?).await?;
+        let mut swarm = Swarm::new(plan(contest), dialer, stop.clone());
         serve_trunk(&mut swarm, trunk)?;
         let (measured, meter) = (Measured::new("kamailio"), meter(&server.server)?);
         Ok(Self { measured, swarm, meter, _server: Running::Kamailio { _server: server } })
@@ -194,7 +198,8 @@ impl Side {
 
     async fn gateway(contest: &Contest, settings: &Gateway, stop: &Stop) -> Result<Self, CompareError> {
         let server = settings.start().await?;
-        let mut swarm = Swarm::new(plan(contest), dialer(contest, settings.ws.clone())?, stop.clone());
+        let dialer = ready(contest, settings.ws.clone()).await?;
+        let mut swarm = Swarm::new(plan(contest), dialer, stop.clone());
         serve_trunk(&mut swarm, settings.trunk)?;
         let (measured, meter) = (Measured::new("gateway"), meter(&server)?);
         Ok(Self { measured, swarm, meter, _server: Running::Gateway { _server: server } })
@@ -206,7 +211,7 @@ impl Side {
         self.swarm.connect(contest.phones, CONNECT_RATE).await;
         self.swarm.register_all(CONNECT_RATE).await;
         let summary = self.swarm.recorder().summary();
-        if !summary.operations.get("register").is_some_and(|row| row.done > 0) {
+        if summary.operations.get("register").is_none_or(|row| row.done == 0) {
             return Err(CompareError::NoPhone(self.measured.name, summary.to_string()));
         }
         self.swarm.calls(WARM_UP_CALLS, contest.calls.rate).await;
@@ -268,8 +273,26 @@ fn plan(contest: &Contest) -> Plan {
     }
 }
 
-fn dialer(contest: &Contest, target: Target) -> Result<Dialer, DialerError> {
-    Dialer::new(target, Some(&Trust::Anyone), contest.origin.as_deref(), contest.sources, TIMEOUT)
+/// Waits until the server opens WebSockets: Kamailio accepts connections before all of its processes serve them, and the early ones
+/// are never answered.
+async fn ready(contest: &Contest, target: Target) -> Result<Dialer, CompareError> {
+    let url = target.url();
+    let dialer = |timeout| {
+        Dialer::new(target.clone(), Some(&Trust::Anyone), contest.origin.as_deref(), contest.sources, timeout)
+    };
+    let (probe, deadline) = (dialer(PROBE)?, Instant::now() + START);
+    let mut opened = 0;
+    while opened < PROBES {
+        match probe.open(0).await {
+            Ok(_) => opened += 1,
+            Err(error) if Instant::now() >= deadline => return Err(CompareError::NoWebSocket(url, error)),
+            Err(_) => {
+                opened = 0;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    Ok(dialer(TIMEOUT)?)
 }
 
 fn meter(server: &Server) -> Result<Meter, CompareError> {
@@ -291,6 +314,10 @@ fn serve_trunk(swarm: &mut Swarm, listen: SocketAddr) -> Result<(), CompareError
 
 const CONNECT_RATE: f64 = 300.0;
 const WARM_UP_CALLS: u64 = 50;
+const START: Duration = Duration::from_secs(20);
+const PROBE: Duration = Duration::from_secs(1);
+/// Handshakes in a row that must succeed: connections are spread over a server's processes.
+const PROBES: u32 = 16;
 const QUIET: Duration = Duration::from_secs(1);
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Long enough for 180 and 200 not to overtake each other in a server of several processes.

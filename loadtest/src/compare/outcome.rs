@@ -116,6 +116,9 @@ impl fmt::Display for Comparison {
         }
         for measured in [Some(&self.kamailio), self.gateway.as_ref()].into_iter().flatten() {
             write!(f, "\n{}\n{}", measured.name, measured.summary)?;
+            for (scheme, idle) in measured.idle.iter().filter(|(_, idle)| idle.summary.failures() > 0) {
+                write!(f, "\n{}, idle {scheme}\n{}", measured.name, idle.summary)?;
+            }
         }
         Ok(())
     }

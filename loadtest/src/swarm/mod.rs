@@ -10,7 +10,7 @@ use crate::sip::dialog::Identity;
 use crate::sip::digest::{Algorithm, Credentials};
 use crate::sip::sdp::Flavour;
 use crate::transport::udp;
-use crate::transport::ws::{Dialer, Socket};
+use crate::transport::ws::{Dialer, NotOpened, Socket};
 use crate::ua::{Agent, Measures, Party, Reliability, Script, Seized};
 use indicatif::{ProgressBar, ProgressStyle};
 use pace::Pace;
@@ -105,6 +105,7 @@ pub struct Swarm {
     lines: Vec<Line>,
     trunk: Option<Trunk>,
     opened: usize,
+    first_error: Option<NotOpened>,
     next_register: usize,
     next_call: usize,
 }
@@ -120,6 +121,7 @@ impl Swarm {
             lines: Vec::new(),
             trunk: None,
             opened: 0,
+            first_error: None,
             next_register: 0,
             next_call: 0,
         }
@@ -128,6 +130,11 @@ impl Swarm {
     /// What happened so far.
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// Why the first connection that failed did; the others are only counted.
+    pub fn first_error(&self) -> Option<&NotOpened> {
+        self.first_error.as_ref()
     }
 
     /// Phones whose connection stands.
@@ -152,7 +159,7 @@ impl Swarm {
     pub async fn connect(&mut self, count: usize, rate: f64) -> Done {
         let bar = bar("connect", count as u64);
         let (started, mut pace) = (Instant::now(), Pace::new(rate, count as u64));
-        let mut opening: JoinSet<(usize, Result<Socket, Failure>, Duration)> = JoinSet::new();
+        let mut opening: JoinSet<(usize, Result<Socket, NotOpened>, Duration)> = JoinSet::new();
         while !(pace.is_done() || self.stop.is_requested()) || !opening.is_empty() {
             if !self.stop.is_requested() && opening.len() < MAX_OPENING {
                 for _ in 0..pace.due(started.elapsed()) {
@@ -312,19 +319,19 @@ impl Swarm {
         None
     }
 
-    fn opened(&mut self, index: usize, opened: Result<Socket, Failure>, took: Duration) {
-        let outcome = match opened {
-            Ok(socket) => self.add_phone(index, socket).map(|()| took),
-            Err(failure) => Err(failure),
-        };
-        self.recorder.add(match outcome {
-            Ok(took) => Outcome::Done(Operation::Connect, took),
-            Err(failure) => Outcome::Failed(Operation::Connect, failure),
+    fn opened(&mut self, index: usize, opened: Result<Socket, NotOpened>, took: Duration) {
+        let added = opened.and_then(|socket| self.add_phone(index, socket));
+        self.recorder.add(match &added {
+            Ok(()) => Outcome::Done(Operation::Connect, took),
+            Err(NotOpened { failure, .. }) => Outcome::Failed(Operation::Connect, *failure),
         });
+        if let Err(error) = added {
+            self.first_error.get_or_insert(error);
+        }
     }
 
-    fn add_phone(&mut self, index: usize, socket: Socket) -> Result<(), Failure> {
-        let mut tokens = Tokens::new().map_err(|_| Failure::Connect)?;
+    fn add_phone(&mut self, index: usize, socket: Socket) -> Result<(), NotOpened> {
+        let mut tokens = Tokens::new().map_err(NotOpened::connect)?;
         let credentials = self.plan.users[index % self.plan.users.len()].clone();
         let user = credentials.user.clone();
         let host = format!("{}.invalid", tokens.token());
@@ -352,7 +359,7 @@ impl Swarm {
     }
 }
 
-async fn open(dialer: Arc<Dialer>, index: usize) -> (usize, Result<Socket, Failure>, Duration) {
+async fn open(dialer: Arc<Dialer>, index: usize) -> (usize, Result<Socket, NotOpened>, Duration) {
     let started = Instant::now();
     let opened = dialer.open(index).await;
     (index, opened, started.elapsed())

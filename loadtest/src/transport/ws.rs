@@ -60,6 +60,26 @@ pub enum DialerError {
     Tls(#[from] rustls::Error),
 }
 
+/// A connection that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}: {detail}")]
+pub struct NotOpened {
+    /// Its kind, which is counted.
+    pub failure: Failure,
+    /// What the system or the server said.
+    pub detail: String,
+}
+
+impl NotOpened {
+    pub(crate) fn connect(error: impl std::fmt::Display) -> Self {
+        Self { failure: Failure::Connect, detail: error.to_string() }
+    }
+
+    fn handshake(error: impl std::fmt::Display) -> Self {
+        Self { failure: Failure::Handshake, detail: error.to_string() }
+    }
+}
+
 /// A WebSocket on either kind of connection.
 pub type Socket = WebSocketStream<Box<dyn Connection>>;
 
@@ -98,28 +118,35 @@ impl Dialer {
     /// Opens the `index`th connection: TCP, TLS, then the WebSocket with the subprotocol `sip`.
     ///
     /// # Errors
-    /// The kind of failure, for the report.
-    pub async fn open(&self, index: usize) -> Result<Socket, Failure> {
+    /// When a step fails, or all of them take longer than the time-out.
+    pub async fn open(&self, index: usize) -> Result<Socket, NotOpened> {
         // A handshake's future is large; boxed, it is gone once the connection is open.
-        timeout(self.timeout, Box::pin(self.connect(index))).await.unwrap_or(Err(Failure::Timeout))
+        timeout(self.timeout, Box::pin(self.connect(index))).await.unwrap_or_else(|_| {
+            let detail = format!("no WebSocket within {} s", self.timeout.as_secs_f64());
+            Err(NotOpened { failure: Failure::Timeout, detail })
+        })
     }
 
-    async fn connect(&self, index: usize) -> Result<Socket, Failure> {
-        let tcp = self.tcp(index).await.map_err(|_| Failure::Connect)?;
+    async fn connect(&self, index: usize) -> Result<Socket, NotOpened> {
+        let tcp = self.tcp(index).await.map_err(NotOpened::connect)?;
         let connection: Box<dyn Connection> = match &self.tls {
             None => Box::new(tcp),
             Some(tls) => {
-                let name = ServerName::try_from(self.target.host.clone()).map_err(|_| Failure::Handshake)?;
-                Box::new(tls.connect(name, tcp).await.map_err(|_| Failure::Handshake)?)
+                let name = ServerName::try_from(self.target.host.clone()).map_err(NotOpened::handshake)?;
+                Box::new(tls.connect(name, tcp).await.map_err(NotOpened::handshake)?)
             }
         };
-        let request = self.request().map_err(|_| Failure::Handshake)?;
+        let request = self.request().map_err(NotOpened::handshake)?;
         let opened = tokio_tungstenite::client_async_with_config(request, connection, Some(buffers())).await;
-        let (socket, response) = opened.map_err(|_| Failure::Handshake)?;
+        let (socket, response) = opened.map_err(NotOpened::handshake)?;
         // RFC 7118 §4.1: without the server's `sip` this is not a SIP connection.
         let agreed =
             response.headers().get("sec-websocket-protocol").is_some_and(|protocol| protocol == "sip");
-        if agreed { Ok(socket) } else { Err(Failure::Handshake) }
+        if agreed {
+            Ok(socket)
+        } else {
+            Err(NotOpened::handshake("the server does not agree to the subprotocol sip"))
+        }
     }
 
     async fn tcp(&self, index: usize) -> io::Result<TcpStream> {
