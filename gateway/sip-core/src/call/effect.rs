@@ -66,6 +66,6 @@ pub enum Effect {
     StartTimer(CallTimer, UnixMillis),
     /// Forget a timer; it may fire nevertheless.
     StopTimer(CallTimer),
-    /// The call is over and can be deleted. Always the last effect of a call.
+    /// The call is over and can be deleted. Nothing but responses to late requests can follow, if it is kept.
     Ended(Summary),
 }

@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Message, Method, Name, Status};
 use crate::routing::{Destination, FlowId};
-use crate::transaction::cancel_for;
 
 use super::answer::refusal;
-use super::leg::{Leg, State};
+use super::leg::{HOPS, Leg, State, with_reason};
 use super::step::Step;
 use super::{Call, CallTimer, Cause, Effect, FarEnd, Summary, status};
 
@@ -77,9 +76,8 @@ impl Call {
     /// Leg B's first INVITE is over without a dialog.
     pub(super) fn callee_gone(&mut self, status: Status, retry_after: Option<u32>, step: &mut Step<'_>) {
         let FarEnd::Leg(b) = &mut self.b else { return };
-        if matches!(b.state, State::Cancelled { .. }) {
-            step.stop(CallTimer::CancelWait);
-        }
+        let cancelled = matches!(b.state, State::Cancelled { .. });
+        step.stop(if cancelled { CallTimer::CancelWait } else { CallTimer::NoAnswer });
         b.asking = None;
         b.state = State::Ended;
         let ending =
@@ -249,10 +247,15 @@ impl Leg {
 
     /// Sends the CANCEL, once.
     pub(super) fn send_cancel(&mut self, step: &mut Step<'_>) {
-        let (State::Cancelled { sent, .. }, Some(asking)) = (&mut self.state, &self.asking) else { return };
+        let (State::Cancelled { sent, reason }, Some(asking)) = (&mut self.state, &self.asking) else {
+            return;
+        };
         if !std::mem::replace(sent, true) {
-            let message = cancel_for(&asking.request.0);
-            step.push(Effect::Send { leg: self.name, message, to: self.destination() });
+            // RFC 3261 §9.1: the INVITE's Via. Its dialog is as it was, too: it takes shape with a 2xx alone.
+            let via = asking.request.0.header(Name::Via).unwrap_or_default();
+            let cancel = self.dialog.request(&Method::Cancel, asking.cseq, via, HOPS);
+            let cancel = with_reason(cancel, reason.as_deref());
+            step.send(self.name, cancel, self.destination());
         }
     }
 

@@ -220,11 +220,10 @@ impl LegMedia {
     }
 
     fn codecs(&self, link: &Link) -> Vec<Codec> {
-        match (&self.agreed, &self.offer, &self.proposal) {
-            (Some(agreed), _, _) => sdp::join(&agreed.ours.formats, &agreed.remote.formats),
-            (None, Some(offer), _) => sdp::join(&self.acceptable(link), &offer.formats),
-            (None, None, Some(ours)) => sdp::join(&ours.formats, &ours.formats),
-            (None, None, None) => Vec::new(),
+        match (&self.agreed, &self.offer) {
+            (Some(agreed), _) => sdp::join(&agreed.ours.formats, &agreed.remote.formats),
+            (None, Some(offer)) => sdp::join(&self.acceptable(link), &offer.formats),
+            (None, None) => Vec::new(),
         }
     }
 

@@ -1,0 +1,15 @@
+//! The two-leg call as SIP traces: both peers and the relay are scripted, time is an argument.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cancel;
+mod dialog;
+mod flow;
+mod genesys;
+mod hang_up;
+mod media;
+mod renegotiate;
+mod sdp;
+mod session_timer;
+mod setup;
+mod trace;
+mod walk;

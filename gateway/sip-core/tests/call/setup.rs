@@ -1,0 +1,354 @@
+//! INVITE to ACK, with and without early media, services, forks, refusals.
+
+use relay_api::{LegSpec, Service};
+use sip_core::call::{CallTimer, Cause, Failure, screen};
+use sip_core::message::{Message, Method, Name};
+use sip_core::routing::Purpose;
+
+use super::sdp::{browser, trunk, trunk_answer};
+use super::trace::{A, B, Kind, Trace};
+
+#[test]
+fn a_browser_calls_through_the_trunk_and_hangs_up() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).does("media");
+    t.relay_ready().does("B INVITE+sdp");
+    t.answers(B, 100, None).does("");
+    t.answers(B, 180, None).does("A 180");
+    t.answers(B, 200, Some(&trunk_answer())).does("B ACK, media, A 200+sdp");
+    t.acks(A, None).does("");
+    t.sends(A, Method::Bye, None).does("A 200 BYE, release, B BYE");
+    t.answers(B, 200, None).does("ended HungUp by A");
+    assert!(t.timers.is_empty(), "{:?}", t.timers);
+    assert_eq!(t.released, 1);
+    assert_eq!(t.summary.unwrap().status, Some(200));
+}
+
+#[test]
+fn the_trunk_calls_a_browser_which_hangs_up() {
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().does("media, B INVITE+sdp");
+    let sdp = t.b.last_sdp();
+    for line in ["a=ice-lite", "a=rtcp-mux", "a=group:BUNDLE", "a=setup:actpass", "UDP/TLS/RTP/SAVPF 0 8 101"]
+    {
+        assert!(sdp.contains(line), "{line} in {sdp}");
+    }
+    let answer = t.b.answer();
+    t.answers(B, 180, None).answers(B, 200, Some(&answer)).does("A 180, B ACK, media, A 200+sdp");
+    t.acks(A, None).sends(B, Method::Bye, None).does("B 200 BYE, release, A BYE");
+    t.answers(A, 200, None).does("ended HungUp by B");
+}
+
+#[test]
+fn a_browser_calls_a_browser() {
+    let mut t = Trace::established(Kind::BrowserToBrowser);
+    t.sends(A, Method::Bye, None).answers(B, 200, None);
+    t.does("A 200 BYE, release, B BYE, ended HungUp by A");
+}
+
+#[test]
+fn a_service_answers_without_a_second_leg() {
+    for service in [Service::Echo, Service::Tone] {
+        let mut t = Trace::new(Kind::BrowserTo(service));
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).does("media");
+        assert!(matches!(t.spec.as_ref().unwrap().b, LegSpec::Service(s) if s == service));
+        let narrowed = if service == Service::Tone { "media, " } else { "" };
+        t.relay_ready().does(&format!("{narrowed}A 200+sdp"));
+        let has_opus = t.a.last_sdp().contains("opus");
+        assert_eq!(has_opus, service == Service::Echo, "the melody is PCMU or PCMA");
+        t.acks(A, None).sends(A, Method::Bye, None).does("A 200 BYE, release, ended HungUp by A");
+    }
+}
+
+#[test]
+fn a_service_is_hung_up_by_the_operator() {
+    let mut t = Trace::established(Kind::BrowserTo(Service::Echo));
+    t.terminated().does("release, A BYE");
+    t.answers(A, 200, None).does("ended Operator");
+}
+
+#[test] // SECURITY: a message for the other leg is rebuilt from an allow-list
+fn only_headers_that_the_policy_names_cross() {
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    let headers = [
+        ("X-Genesys-CallUUID", "QV7H40"),
+        ("P-Charging-Vector", "icid=1"),
+        ("P-Asserted-Identity", "<sip:boss@example.org>"),
+        ("Subject", "hello"),
+    ];
+    let offer = t.a.offer();
+    let invite = t.a.request(&Method::Invite, Some(&offer), &headers);
+    t.invites_with(invite).relay_ready();
+    let invite = t.b.last_request();
+    assert_eq!(invite.header(Name::Other("X-Genesys-CallUUID")), Some("QV7H40"));
+    for name in ["P-Charging-Vector", "P-Asserted-Identity", "Subject"] {
+        assert_eq!(invite.header(Name::Other(name)), None, "{name}");
+    }
+    assert_eq!(invite.from().uri, "sip:1001@gw.example", "never what the caller claimed");
+    assert_ne!(invite.call_id(), "call-of-a");
+    t.answers_as(B, 180, None, None, &[("X-Genesys-CallUUID", "back"), ("Alert-Info", "x")]);
+    assert_eq!(t.a.last().header(Name::Other("X-Genesys-CallUUID")), Some("back"));
+    assert_eq!(t.a.last().header(Name::AlertInfo), None);
+}
+
+#[test] // RFC 3325: the trunk is told who calls; RFC 3261 §16.6 step 3
+fn the_invite_to_a_trunk_asserts_the_callers_identity() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready();
+    let invite = t.b.last_request();
+    let identity = r#""Anna \"A\"" <sip:1001@gw.example>"#;
+    assert_eq!(invite.header(Name::PAssertedIdentity), Some(identity));
+    assert!(invite.header(Name::From).unwrap().starts_with(identity));
+    assert_eq!(invite.max_forwards(), Some(69));
+    assert_eq!(invite.header(Name::Contact), Some("<sip:1001@gw.example:5060>"));
+    let sdp = t.b.last_sdp();
+    assert!(sdp.contains("RTP/AVP 0 8 101") && !sdp.contains("opus"), "{sdp}");
+}
+
+#[test]
+fn every_token_of_ours_names_the_call() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().answers(B, 180, None);
+    let call = t.call.as_ref().unwrap().id();
+    let ring = t.sealer.open(t.a.last().to_tag().unwrap()).unwrap();
+    assert_eq!((ring.call, ring.leg, ring.purpose), (call, A, Purpose::Tag));
+    let invite = t.b.last_request();
+    for (token, purpose) in [
+        (invite.from_tag().unwrap(), Purpose::Tag),
+        (invite.via().branch.unwrap(), Purpose::Branch),
+        (invite.call_id(), Purpose::Dialog),
+    ] {
+        let named = t.sealer.open(token).unwrap();
+        assert_eq!((named.call, named.leg, named.purpose), (call, B, purpose));
+    }
+}
+
+#[test] // RFC 3261 §17.2.3: a repeated INVITE on another node makes the same call
+fn an_invite_that_comes_twice_makes_the_same_call() {
+    let (mut one, mut two) = (Trace::new(Kind::BrowserToTrunk), Trace::new(Kind::BrowserToTrunk));
+    for t in [&mut one, &mut two] {
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).relay_ready();
+    }
+    assert_eq!(one.call, two.call);
+    assert_eq!(one.b.last_request(), two.b.last_request());
+    // The store keeps the first; the second node hands the repetition to it.
+    one.answers(B, 180, None).and();
+    let mut invite = one.a.builder_with_cseq(&Method::Invite, 2, &[]);
+    invite = invite.body("application/sdp", one.a.offer());
+    one.a.gateway_tag = None;
+    let invite = without_to_tag(invite.build().unwrap());
+    one.delivers(A, invite).does("A 180");
+}
+
+fn without_to_tag(message: Message) -> Message {
+    let text = String::from_utf8(message.bytes().to_vec()).unwrap();
+    let (head, rest) = text.split_once("To: <sip:x@gw.example>").unwrap();
+    let (_, rest) = rest.split_once("\r\n").unwrap();
+    super::trace::parsed(&format!("{head}To: <sip:x@gw.example>\r\n{rest}").replace("\r\n", "\n"))
+}
+
+#[test] // RFC 3261 §13.2.1: early media
+fn a_183_with_sdp_brings_early_media_and_the_200_repeats_the_answer() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().and();
+    t.answers(B, 183, Some(&trunk_answer())).does("media, A 183+sdp");
+    let early = t.a.last_sdp();
+    assert!(early.contains("UDP/TLS/RTP/SAVPF 0 101"), "{early}");
+    t.answers(B, 200, Some(&trunk_answer())).does("B ACK, A 200+sdp");
+    assert_eq!(t.a.last_sdp(), early);
+    t.acks(A, None).does("");
+}
+
+#[test] // RFC 3261 §13.2.2.4
+fn media_follows_the_fork_that_answers_and_a_second_answer_is_hung_up() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().and();
+    let remote = |t: &Trace| match &t.spec.as_ref().unwrap().b {
+        LegSpec::Rtp(leg) => leg.remote.unwrap().rtp.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let (first, second) = (trunk(1, "192.0.2.21", "0", "sendrecv"), trunk(1, "192.0.2.22", "0", "sendrecv"));
+    t.answers_as(B, 183, Some(&first), Some("one"), &[]).does("media, A 183+sdp");
+    assert_eq!(remote(&t), "192.0.2.21:6000");
+    t.answers_as(B, 183, Some(&second), Some("two"), &[]).does("media, A 183+sdp");
+    assert_eq!(remote(&t), "192.0.2.22:6000");
+    let invite = t.b.last_request().clone();
+    t.answers_as(B, 200, Some(&first), Some("one"), &[]).does("B ACK, media, A 200+sdp");
+    assert_eq!(remote(&t), "192.0.2.21:6000");
+    t.answers_to(B, &invite, 200, Some(&second), Some("two"), &[]).does("B ACK, B BYE");
+    assert_eq!(t.b.last().to_tag(), Some("two"));
+    t.answers_to(B, &invite, 200, Some(&second), Some("two"), &[]).does("B ACK");
+    t.answers_to(B, &invite, 200, Some(&first), Some("one"), &[]).does("B ACK");
+    assert_eq!(t.b.last().to_tag(), Some("one"));
+}
+
+#[test]
+fn a_fork_with_another_codec_than_its_early_media_is_followed_by_a_reinvite() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().and();
+    let (pcmu, pcma) = (trunk(1, "192.0.2.21", "0", "sendrecv"), trunk(1, "192.0.2.22", "8", "sendrecv"));
+    t.answers_as(B, 183, Some(&pcmu), Some("one"), &[]).and();
+    t.answers_as(B, 200, Some(&pcma), Some("two"), &[]).does("B ACK, media, A 200+sdp");
+    t.acks(A, None).does("A INVITE+sdp");
+    assert!(t.a.last_sdp().contains("SAVPF 8\r\n"), "{}", t.a.last_sdp());
+    let answer = browser(3, "aaaa", "8", "sendrecv", "active");
+    t.answers_as(A, 200, Some(&answer), Some("tag-A"), &[]).does("A ACK, media");
+}
+
+#[test]
+fn refusals_of_the_callee_become_the_callers() {
+    let cases = [
+        (486, 486),
+        (404, 404),
+        (403, 403),
+        (480, 480),
+        (600, 600),
+        (603, 603),
+        (606, 488),
+        (401, 502),
+        (407, 502),
+        (302, 480),
+        (488, 488),
+        (503, 503),
+        (500, 500),
+        (481, 480),
+        (430, 480),
+        (420, 500),
+        (513, 502),
+        (699, 603),
+    ];
+    for (callee, caller) in cases {
+        let mut t = Trace::new(Kind::BrowserToTrunk);
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).relay_ready().and();
+        t.answers_as(
+            B,
+            callee,
+            None,
+            None,
+            &[("Retry-After", "17 (soon)"), ("Contact", "<sip:other@example.org>")],
+        );
+        t.does(&format!("release, A {caller}, ended Refused by B"));
+        let retry = t.a.last().header(Name::RetryAfter);
+        assert_eq!(retry.is_some(), matches!(caller, 480 | 486 | 503 | 600 | 603), "{caller}");
+        assert!(t.a.last().header(Name::Contact).is_none());
+        assert!(t.timers.is_empty());
+    }
+}
+
+#[test] // RFC 3261 §8.1.3.1
+fn an_unreachable_callee_ends_the_call() {
+    for (kind, failure, status) in [
+        (Kind::BrowserToTrunk, Failure::Timeout, 504),
+        (Kind::BrowserToTrunk, Failure::Transport, 503),
+        (Kind::BrowserToBrowser, Failure::Timeout, 408),
+        (Kind::BrowserToBrowser, Failure::Transport, 480),
+    ] {
+        let mut t = Trace::new(kind);
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).relay_ready().and();
+        t.fails(B, Method::Invite, failure).does(&format!("release, A {status}, ended Refused by B"));
+    }
+}
+
+#[test]
+fn nobody_answers() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().answers(B, 180, None).and();
+    assert_eq!(t.due(CallTimer::NoAnswer), Some(180_000));
+    t.fires(CallTimer::NoAnswer).does("release, A 480, B CANCEL");
+    let invite = t.b.inbox.iter().find(|m| *m.method() == Method::Invite).unwrap().clone();
+    t.answers(B, 200, None).does("");
+    t.answers_to(B, &invite, 487, None, None, &[]).does("ended NoAnswer");
+    assert!(t.timers.is_empty());
+}
+
+#[test]
+fn what_the_relay_refuses_is_told() {
+    for (error, status) in [
+        (relay_api::RelayError::Full { what: "ports".into() }, 503),
+        (relay_api::RelayError::Unavailable, 503),
+        (relay_api::RelayError::Invalid { reason: "x".into() }, 488),
+    ] {
+        let mut t = Trace::new(Kind::BrowserToTrunk);
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).and();
+        t.feed(sip_core::call::Event::MediaFailed(error));
+        let cause = if status == 488 { Cause::NoCommonCodec } else { Cause::MediaLost };
+        t.does(&format!("release, A {status}, ended {cause:?}"));
+    }
+}
+
+#[test]
+fn offers_that_cannot_be_used_are_refused_before_there_is_a_call() {
+    let no_codec = browser(1, "aaaa", "9", "sendrecv", "actpass");
+    for (offer, status) in [("v=0\r\nnonsense", 400), (no_codec.as_str(), 488), (&trunk_answer(), 488)] {
+        let mut t = Trace::new(Kind::BrowserToTrunk);
+        t.invites(Some(offer)).does(&format!("A {status} INVITE"));
+        assert!(t.a.last().to_tag().is_some());
+        assert!(t.call.is_none());
+    }
+}
+
+#[test] // RFC 3264 §5: no codec of the answer was offered
+fn an_answer_without_a_common_codec_ends_both_legs() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().and();
+    let answer = trunk(1, "192.0.2.9", "9", "sendrecv");
+    t.answers(B, 200, Some(&answer)).does("B ACK, release, A 488, B BYE");
+    t.answers(B, 200, None).does("ended NoCommonCodec by B");
+}
+
+#[test] // RFC 3261 §8.2.1, §8.2.2, §16.3; RFC 3262 is not served
+fn requests_are_screened_before_anybody_asks_who_sent_them() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let cases: [(Method, &[(&str, &str)], Option<u16>); 10] = [
+        (Method::Invite, &[], None),
+        (Method::Invite, &[("Require", "100rel, timer")], Some(420)),
+        (Method::Invite, &[("Proxy-Require", "sec-agree")], Some(420)),
+        (Method::Refer, &[], Some(405)),
+        (Method::Publish, &[], Some(405)),
+        (Method::Bye, &[], Some(481)),
+        (Method::Other("BREW".into()), &[], Some(501)),
+        (Method::Invite, &[("Content-Encoding", "gzip")], Some(415)),
+        (Method::Options, &[], None),
+        (Method::Ack, &[("Require", "nothing")], None),
+    ];
+    for (method, headers, expected) in cases {
+        let request = t.a.request(&method, None, headers);
+        let reply = screen(&request, &t.sealer).err();
+        assert_eq!(reply.as_ref().and_then(|reply| reply.status()).map(|s| s.code()), expected, "{method}");
+        assert!(reply.as_ref().is_none_or(|reply| reply.to_tag().is_some()));
+        if expected == Some(420) {
+            assert!(!reply.unwrap().header(Name::Unsupported).unwrap().contains("timer"));
+        }
+    }
+    let hops = super::trace::parsed(
+        "INVITE sip:x@gw SIP/2.0\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\nMax-Forwards: 0\nFrom: <sip:a@b>;tag=1\n\
+         To: <sip:x@gw>\nCall-ID: 1\nCSeq: 1 INVITE\nContact: <sip:a@b>\n\n",
+    );
+    assert_eq!(screen(&hops, &t.sealer).unwrap_err().status().unwrap().code(), 483);
+}
+
+#[test] // RFC 3261 §16.3 step 4
+fn an_invite_that_was_here_before_is_a_loop() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready();
+    let ours = t.b.last_request().header(Name::Via).unwrap().to_owned();
+    let back = t.a.request(&Method::Invite, None, &[("Via", &ours)]);
+    assert_eq!(screen(&back, &t.sealer).unwrap_err().status().unwrap().code(), 482);
+    let forged = t.a.request(&Method::Invite, None, &[("Via", &ours.replace("z9hG4bKa", "z9hG4bKb"))]);
+    assert!(screen(&forged, &t.sealer).is_ok());
+}

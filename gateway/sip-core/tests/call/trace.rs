@@ -1,0 +1,593 @@
+//! A little language of SIP traces: what a peer does, and what the call does about it.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use bytes::Bytes;
+use relay_api::{EventKind, Fingerprint, LegDescription, LegName, LegSpec, SessionDescription, SessionSpec};
+use sip_core::call::{
+    Admission, Call, CallTimer, Callee, Cause, Effect, Event, Failure, Identity, Link, Policy, Summary,
+    Target,
+};
+use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
+use sip_core::routing::{Destination, FlowId, Network, Sealer, Transport, TrunkAddress};
+use sip_core::sdp::{CodecName, Profile};
+use sip_core::time::UnixMillis;
+
+pub use relay_api::LegName::{A, B};
+
+/// Which two ends the call has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    BrowserToTrunk,
+    TrunkToBrowser,
+    BrowserToBrowser,
+    BrowserTo(relay_api::Service),
+}
+
+/// A call, its peers and its relay.
+pub struct Trace {
+    pub call: Option<Call>,
+    pub sealer: Sealer,
+    pub policy: Policy,
+    pub now: UnixMillis,
+    pub a: Peer,
+    pub b: Peer,
+    pub timers: HashMap<CallTimer, UnixMillis>,
+    pub spec: Option<SessionSpec>,
+    pub summary: Option<Summary>,
+    pub released: u32,
+    kind: Kind,
+    story: String,
+}
+
+/// A scripted user agent.
+pub struct Peer {
+    leg: LegName,
+    profile: Profile,
+    /// What the call sent here, oldest first.
+    pub inbox: Vec<Message>,
+    pub call_id: String,
+    pub tag: String,
+    pub gateway_tag: Option<String>,
+    pub cseq: u32,
+    /// CSeq numbers of the gateway's requests, by the tag they were for.
+    gateway_cseq: HashMap<String, u32>,
+    invite: Option<Message>,
+    ended: bool,
+}
+
+impl Trace {
+    pub fn new(kind: Kind) -> Self {
+        let (a, b) = match kind {
+            Kind::BrowserToTrunk => (Profile::WebRtc, Profile::PlainRtp),
+            Kind::TrunkToBrowser => (Profile::PlainRtp, Profile::WebRtc),
+            Kind::BrowserToBrowser | Kind::BrowserTo(_) => (Profile::WebRtc, Profile::WebRtc),
+        };
+        Self {
+            call: None,
+            sealer: Sealer::new(1, &[7; 32]),
+            policy: Policy::default(),
+            now: UnixMillis(1_000_000),
+            a: Peer::new(A, a),
+            b: Peer::new(B, b),
+            timers: HashMap::new(),
+            spec: None,
+            summary: None,
+            released: 0,
+            kind,
+            story: String::new(),
+        }
+    }
+
+    /// A call that is up, both legs acknowledged.
+    pub fn established(kind: Kind) -> Self {
+        let mut t = Self::new(kind);
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).relay_ready();
+        if !matches!(kind, Kind::BrowserTo(_)) {
+            let answer = t.b.answer();
+            t.answers(B, 180, None).answers(B, 200, Some(&answer));
+        }
+        t.acks(A, None);
+        t.story.clear();
+        t
+    }
+
+    /// The caller's INVITE.
+    pub fn invites(&mut self, sdp: Option<&str>) -> &mut Self {
+        let invite = self.a.request(&Method::Invite, sdp, &[]);
+        self.invites_with(invite)
+    }
+
+    pub fn invites_with(&mut self, invite: Message) -> &mut Self {
+        let admission = self.admission();
+        match Call::invite(&invite, admission, &self.sealer, &self.policy, self.now) {
+            Ok((call, effects)) => {
+                self.call = Some(call);
+                self.a.invite = Some(invite);
+                self.take(effects);
+            }
+            Err(reply) => {
+                let _ = write!(self.story, "A {} INVITE, ", reply.status().unwrap());
+                self.a.inbox.push(reply);
+            }
+        }
+        self
+    }
+
+    /// A request within the dialog.
+    pub fn sends(&mut self, leg: LegName, method: Method, sdp: Option<&str>) -> &mut Self {
+        self.sends_with(leg, method, sdp, &[])
+    }
+
+    pub fn sends_with(
+        &mut self,
+        leg: LegName,
+        method: Method,
+        sdp: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> &mut Self {
+        let message = self.peer_mut(leg).request(&method, sdp, headers);
+        self.delivers(leg, message)
+    }
+
+    pub fn sends_body(&mut self, leg: LegName, method: Method, kind: &str, body: &str) -> &mut Self {
+        let message = self.peer_mut(leg).builder(&method, &[]).body(kind, body).build().unwrap();
+        self.delivers(leg, message)
+    }
+
+    /// Any request, as it is.
+    pub fn delivers(&mut self, leg: LegName, message: Message) -> &mut Self {
+        let from = self.destination(leg);
+        if *message.method() == Method::Invite {
+            self.peer_mut(leg).invite = Some(message.clone());
+        }
+        self.feed(Event::Request { leg, message, from })
+    }
+
+    /// The ACK of the last 2xx.
+    pub fn acks(&mut self, leg: LegName, sdp: Option<&str>) -> &mut Self {
+        let peer = self.peer_mut(leg);
+        let cseq = peer.last_response().cseq().0;
+        let ack = peer.builder_with_cseq(&Method::Ack, cseq, &[]);
+        let ack = sdp.map_or(ack.clone(), |sdp| ack.body("application/sdp", sdp)).build().unwrap();
+        self.delivers(leg, ack)
+    }
+
+    pub fn cancels(&mut self, leg: LegName, headers: &[(&str, &str)]) -> &mut Self {
+        let message = self.peer_mut(leg).cancel(headers);
+        let from = self.destination(leg);
+        self.feed(Event::Cancel { leg, message, from })
+    }
+
+    /// A response to the call's last request of that leg.
+    pub fn answers(&mut self, leg: LegName, status: u16, sdp: Option<&str>) -> &mut Self {
+        self.answers_as(leg, status, sdp, None, &[])
+    }
+
+    /// The same, from a fork of that tag, with more headers.
+    pub fn answers_as(
+        &mut self,
+        leg: LegName,
+        status: u16,
+        sdp: Option<&str>,
+        tag: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> &mut Self {
+        let request = self.peer(leg).last_request().clone();
+        self.answers_to(leg, &request, status, sdp, tag, headers)
+    }
+
+    pub fn answers_to(
+        &mut self,
+        leg: LegName,
+        request: &Message,
+        status: u16,
+        sdp: Option<&str>,
+        tag: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> &mut Self {
+        let message = self.peer_mut(leg).response(request, status, sdp, tag, headers);
+        self.feed(Event::Response { leg, message })
+    }
+
+    pub fn relay_ready(&mut self) -> &mut Self {
+        let spec = self.spec.clone().unwrap();
+        let description = describe(&spec);
+        self.feed(Event::MediaReady(description))
+    }
+
+    pub fn relay_says(&mut self, leg: LegName, kind: EventKind) -> &mut Self {
+        self.feed(Event::Media { leg, kind })
+    }
+
+    pub fn fails(&mut self, leg: LegName, method: Method, failure: Failure) -> &mut Self {
+        let cseq = self.peer(leg).last_request().cseq().0;
+        self.feed(Event::ClientFailed { leg, cseq, method, failure })
+    }
+
+    pub fn after(&mut self, time: Duration) -> &mut Self {
+        self.now = self.now.plus(time);
+        self
+    }
+
+    /// Lets the time pass until a timer fires; it must be set.
+    pub fn fires(&mut self, timer: CallTimer) -> &mut Self {
+        let at = self.timers.remove(&timer).unwrap_or_else(|| panic!("{timer:?} is not set"));
+        self.now = self.now.max(at);
+        self.feed(Event::Timer(timer))
+    }
+
+    /// Milliseconds until a timer fires.
+    pub fn due(&self, timer: CallTimer) -> Option<u128> {
+        self.timers.get(&timer).map(|at| at.since(self.now).as_millis())
+    }
+
+    pub fn flow_lost(&mut self, leg: LegName) -> &mut Self {
+        self.feed(Event::FlowLost { leg })
+    }
+
+    pub fn flow_restored(&mut self, leg: LegName) -> &mut Self {
+        self.feed(Event::FlowRestored { leg, flow: FlowId { node: 9, connection: 99 } })
+    }
+
+    pub fn terminated(&mut self) -> &mut Self {
+        self.feed(Event::Terminate { cause: Cause::Operator })
+    }
+
+    /// One event; the call goes through its stored form before and after.
+    pub fn feed(&mut self, event: Event) -> &mut Self {
+        let mut call = stored(self.call.as_ref().expect("the call began"));
+        let effects = call.handle(event, &self.sealer, &self.policy, self.now);
+        self.call = Some(stored(&call));
+        self.take(effects);
+        self
+    }
+
+    /// What the call did since the last look.
+    #[track_caller]
+    pub fn does(&mut self, expected: &str) -> &mut Self {
+        assert_eq!(self.story.trim_end_matches(", "), expected);
+        self.story.clear();
+        self
+    }
+
+    /// Skips what the call did.
+    pub fn and(&mut self) -> &mut Self {
+        self.story.clear();
+        self
+    }
+
+    pub fn peer(&self, leg: LegName) -> &Peer {
+        match leg {
+            A => &self.a,
+            B => &self.b,
+        }
+    }
+
+    pub fn peer_mut(&mut self, leg: LegName) -> &mut Peer {
+        match leg {
+            A => &mut self.a,
+            B => &mut self.b,
+        }
+    }
+
+    pub fn destination(&self, leg: LegName) -> Destination {
+        destination(leg, self.peer(leg).profile)
+    }
+
+    pub fn admission(&self) -> Admission {
+        let target = match self.kind {
+            Kind::BrowserTo(service) => Target::Service(service),
+            Kind::BrowserToTrunk | Kind::TrunkToBrowser | Kind::BrowserToBrowser => {
+                Target::Sip(Box::new(self.callee()))
+            }
+        };
+        Admission { caller: link(A, self.a.profile), target }
+    }
+
+    fn callee(&self) -> Callee {
+        Callee {
+            link: link(B, self.b.profile),
+            request_uri: "sip:1002@callee.invalid;transport=ws".to_owned(),
+            to: "sip:1002@gw.example".to_owned(),
+            caller: Identity {
+                display: Some("Anna \"A\"".to_owned()),
+                uri: "sip:1001@gw.example".to_owned(),
+            },
+            asserted: self.b.profile == Profile::PlainRtp,
+            headers: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            self.note(effect);
+        }
+    }
+
+    fn note(&mut self, effect: Effect) {
+        let late = self.summary.is_some() && !matches!(effect, Effect::Respond { .. });
+        assert!(!late, "after the end: {effect:?}");
+        let line = match effect {
+            Effect::Respond { leg, message, .. } => {
+                let line = told(leg, &message);
+                self.peer_mut(leg).receives(message);
+                line
+            }
+            Effect::Send { leg, message, .. } | Effect::SendAck { leg, message, .. } => {
+                let line = told(leg, &message);
+                self.peer_mut(leg).receives(message);
+                line
+            }
+            Effect::Abandon { leg, method, .. } => format!("{leg:?} abandon {method}"),
+            Effect::Media(spec) => {
+                assert!(self.released == 0, "media after its release");
+                assert!(self.spec.as_ref().is_none_or(|old| old.revision < spec.revision));
+                self.spec = Some(spec);
+                "media".to_owned()
+            }
+            Effect::ReleaseMedia(_) => {
+                self.released += 1;
+                "release".to_owned()
+            }
+            Effect::Dtmf { leg, digit, duration_ms } => format!("{leg:?} dtmf {digit} {duration_ms}"),
+            Effect::StartTimer(timer, at) => {
+                self.timers.insert(timer, at);
+                return;
+            }
+            Effect::StopTimer(timer) => {
+                self.timers.remove(&timer);
+                return;
+            }
+            Effect::Ended(summary) => {
+                let by = summary.ended_by.map(|leg| format!(" by {leg:?}")).unwrap_or_default();
+                let line = format!("ended {:?}{by}", summary.cause);
+                self.summary = Some(summary);
+                line
+            }
+        };
+        let _ = write!(self.story, "{line}, ");
+    }
+}
+
+impl Peer {
+    fn new(leg: LegName, profile: Profile) -> Self {
+        Self {
+            leg,
+            profile,
+            inbox: Vec::new(),
+            call_id: "call-of-a".to_owned(),
+            tag: format!("tag-{leg:?}"),
+            gateway_tag: None,
+            cseq: 1,
+            gateway_cseq: HashMap::new(),
+            invite: None,
+            ended: false,
+        }
+    }
+
+    pub fn offer(&self) -> String {
+        match self.profile {
+            Profile::WebRtc => super::sdp::browser_offer(),
+            Profile::PlainRtp => super::sdp::trunk_offer(),
+        }
+    }
+
+    pub fn answer(&self) -> String {
+        match self.profile {
+            Profile::WebRtc => super::sdp::browser_answer(),
+            Profile::PlainRtp => super::sdp::trunk_answer(),
+        }
+    }
+
+    /// The next request of this peer.
+    pub fn request(&mut self, method: &Method, sdp: Option<&str>, headers: &[(&str, &str)]) -> Message {
+        let builder = self.builder(method, headers);
+        sdp.map_or(builder.clone(), |sdp| builder.body("application/sdp", sdp)).build().unwrap()
+    }
+
+    pub fn builder(&mut self, method: &Method, headers: &[(&str, &str)]) -> Builder {
+        self.cseq += 1;
+        self.builder_with_cseq(method, self.cseq, headers)
+    }
+
+    pub fn builder_with_cseq(&self, method: &Method, cseq: u32, headers: &[(&str, &str)]) -> Builder {
+        let to = self.gateway_tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        let builder = Builder::request(method, "sip:x@gw.example")
+            .header(
+                Name::Via,
+                format!("SIP/2.0/UDP 192.0.2.9:5060;branch=z9hG4bK-{:?}-{cseq}-{method}", self.leg),
+            )
+            .header(Name::MaxForwards, 70)
+            .header(Name::From, format!("<sip:peer@example.org>;tag={}", self.tag))
+            .header(Name::To, format!("<sip:x@gw.example>{to}"))
+            .header(Name::CallId, &self.call_id)
+            .header(Name::CSeq, format!("{cseq} {method}"))
+            .header(Name::Contact, self.contact())
+            .header(Name::Allow, "INVITE, ACK, BYE, CANCEL, INFO")
+            .header(Name::UserAgent, "secret of one leg");
+        headers.iter().fold(builder, |builder, (name, value)| builder.header(Name::Other(name), value))
+    }
+
+    fn contact(&self) -> &'static str {
+        match self.profile {
+            Profile::WebRtc => "<sip:x7k2@f3.invalid;transport=ws>",
+            Profile::PlainRtp => "<sip:peer@192.0.2.9:5070>",
+        }
+    }
+
+    fn cancel(&self, headers: &[(&str, &str)]) -> Message {
+        let invite = self.invite.as_ref().unwrap();
+        let mut builder = Builder::request(&Method::Cancel, invite.uri().unwrap());
+        for name in [Name::Via, Name::From, Name::To, Name::CallId] {
+            builder = builder.header(name, invite.header(name).unwrap());
+        }
+        builder = builder.header(Name::CSeq, format!("{} CANCEL", invite.cseq().0));
+        headers
+            .iter()
+            .fold(builder, |builder, (name, value)| builder.header(Name::Other(name), value))
+            .build()
+            .unwrap()
+    }
+
+    fn response(
+        &mut self,
+        request: &Message,
+        status: u16,
+        sdp: Option<&str>,
+        tag: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Message {
+        let tag = tag.unwrap_or(&self.tag).to_owned();
+        let mut builder = request.response(Status::new(status).unwrap());
+        if status > 100 {
+            builder = builder.to_tag(&tag);
+        }
+        builder = builder.header(Name::Contact, self.contact()).header(Name::Server, "secret of one leg");
+        builder =
+            headers.iter().fold(builder, |builder, (name, value)| builder.header(Name::Other(name), value));
+        sdp.map_or(builder.clone(), |sdp| builder.body("application/sdp", sdp)).build().unwrap()
+    }
+
+    #[track_caller]
+    pub fn last_request(&self) -> &Message {
+        let request = |message: &&Message| message.is_request() && *message.method() != Method::Ack;
+        self.inbox.iter().rfind(request).expect("a request came")
+    }
+
+    #[track_caller]
+    pub fn last_response(&self) -> &Message {
+        self.inbox.iter().rfind(|message| !message.is_request()).expect("a response came")
+    }
+
+    pub fn last(&self) -> &Message {
+        self.inbox.last().expect("something came")
+    }
+
+    /// The last description that came.
+    pub fn last_sdp(&self) -> String {
+        let message =
+            self.inbox.iter().rfind(|message| !message.body().is_empty()).expect("a description came");
+        String::from_utf8(message.body().to_vec()).unwrap()
+    }
+
+    fn receives(&mut self, message: Message) {
+        self.check_secrets(&message);
+        match message.is_request() {
+            true => self.check_request(&message),
+            false => self.gateway_tag = message.to_tag().map(str::to_owned).or(self.gateway_tag.take()),
+        }
+        self.inbox.push(message);
+    }
+
+    fn check_request(&mut self, message: &Message) {
+        if self.leg == B {
+            self.call_id = message.call_id().to_owned();
+            self.gateway_tag = message.from_tag().map(str::to_owned);
+        }
+        let (cseq, method) = message.cseq();
+        if matches!(method, Method::Ack | Method::Cancel) {
+            return;
+        }
+        assert!(!self.ended, "a request to a leg that ended: {message:?}");
+        let tag = message.to_tag().unwrap_or_default().to_owned();
+        let last = self.gateway_cseq.insert(tag, cseq);
+        assert!(last.is_none_or(|last| last < cseq), "CSeq does not rise");
+        self.ended = *method == Method::Bye && message.to_tag() == Some(&self.tag);
+    }
+
+    /// Nothing of the other leg, and no SDP of the other kind.
+    fn check_secrets(&self, message: &Message) {
+        let text = String::from_utf8_lossy(message.bytes()).to_string();
+        assert!(!text.contains("secret of one leg"), "{text}");
+        if self.profile == Profile::PlainRtp {
+            for secret in ["fingerprint", "candidate", "SAVPF", "ice-"] {
+                assert!(!text.contains(secret), "{text}");
+            }
+        }
+        Message::parse(message.bytes().clone(), &Limits::default()).expect("what is sent can be parsed");
+    }
+}
+
+fn told(leg: LegName, message: &Message) -> String {
+    let sdp = if message.body().is_empty() { "" } else { "+sdp" };
+    match message.status() {
+        Some(status) if *message.method() == Method::Invite => format!("{leg:?} {status}{sdp}"),
+        Some(status) => format!("{leg:?} {status}{sdp} {}", message.method()),
+        None => format!("{leg:?} {}{sdp}", message.method()),
+    }
+}
+
+/// What the store does to a call.
+fn stored(call: &Call) -> Call {
+    let text = serde_json::to_string(call).unwrap();
+    let back: Call = serde_json::from_str(&text).unwrap();
+    assert_eq!(&back, call);
+    back
+}
+
+pub fn describe(spec: &SessionSpec) -> SessionDescription {
+    SessionDescription {
+        id: spec.id.clone(),
+        revision: spec.revision,
+        a: describe_leg(&spec.a, 40_000),
+        b: describe_leg(&spec.b, 40_002),
+    }
+}
+
+fn describe_leg(leg: &LegSpec, port: u16) -> LegDescription {
+    match leg {
+        LegSpec::WebRtc(leg) => LegDescription::WebRtc {
+            ufrag: format!(
+                "ours{}",
+                leg.remote.as_ref().map(|remote| remote.ufrag.as_str()).unwrap_or_default()
+            ),
+            password: "ourpasswordourpassword".to_owned(),
+            candidates: vec!["198.51.100.1:3478".parse().unwrap()],
+            fingerprint: Fingerprint { algorithm: "sha-256".to_owned(), value: ["AB"; 32].join(":") },
+        },
+        LegSpec::Rtp(_) => LegDescription::Rtp {
+            rtp: format!("198.51.100.2:{port}").parse().unwrap(),
+            rtcp: format!("198.51.100.2:{}", port + 1).parse().unwrap(),
+        },
+        LegSpec::Service(_) => LegDescription::Service,
+    }
+}
+
+fn link(leg: LegName, profile: Profile) -> Link {
+    let browser = profile == Profile::WebRtc;
+    let codecs = if browser {
+        vec![CodecName::Opus, CodecName::Pcmu, CodecName::Pcma, CodecName::TelephoneEvent]
+    } else {
+        vec![CodecName::Pcmu, CodecName::Pcma, CodecName::TelephoneEvent]
+    };
+    Link {
+        profile,
+        codecs,
+        transport: if browser { Transport::Wss } else { Transport::Udp },
+        local: "gw.example:5060".to_owned(),
+        contact_user: (!browser).then(|| "1001".to_owned()),
+        destination: destination(leg, profile),
+        networks: vec![Network { address: "192.0.2.0".parse().unwrap(), prefix: 24 }],
+        interface: None,
+        learn: relay_api::Learn::Never,
+    }
+}
+
+fn destination(leg: LegName, profile: Profile) -> Destination {
+    match profile {
+        Profile::WebRtc => Destination::Flow(FlowId { node: 1, connection: if leg == A { 10 } else { 20 } }),
+        Profile::PlainRtp => Destination::Trunk(TrunkAddress {
+            trunk: "genesys".to_owned(),
+            transport: Transport::Udp,
+            address: "192.0.2.8:5060".parse().unwrap(),
+        }),
+    }
+}
+
+pub fn parsed(text: &str) -> Message {
+    Message::parse(Bytes::from(text.replace('\n', "\r\n")), &Limits::default()).unwrap()
+}
