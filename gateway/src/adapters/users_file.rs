@@ -1,0 +1,91 @@
+//! Users and their passwords in a file of `name:password` lines.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sip_core::auth::Secret;
+use zeroize::Zeroizing;
+
+use crate::ports::users::Users;
+
+/// Users read from a file at the start.
+pub struct UsersFile {
+    secrets: HashMap<String, Secret>,
+}
+
+/// Why the file is of no use.
+#[derive(Debug, thiserror::Error)]
+pub enum UsersFileError {
+    /// Not there, or not readable.
+    #[error("{}: {source}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error("{}: others can read the passwords: run `chmod 600 {}`", .path.display(), .path.display())]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line is not `name:password`.
+    #[error("{}, line {line}: {what}", .path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What was expected.
+        what: &'static str,
+    },
+}
+
+impl UsersFile {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// If it can't be read, can be read by others, or has a line that is not `name:password`.
+    pub fn read(path: &Path) -> Result<Self, UsersFileError> {
+        let unreadable = |source| UsersFileError::Unreadable { path: path.into(), source };
+        let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(UsersFileError::Exposed { path: path.into() });
+        }
+        let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
+        let mut secrets = HashMap::new();
+        for (i, line) in
+            text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        {
+            let wrong = |what| UsersFileError::Line { path: path.into(), line: i + 1, what };
+            let (name, password) = line.split_once(':').ok_or_else(|| wrong("expected name:password"))?;
+            if !is_user_name(name) {
+                return Err(wrong("expected a name of letters, digits and -_.+"));
+            }
+            if password.is_empty() {
+                return Err(wrong("expected a password behind the colon"));
+            }
+            if secrets.insert(name.to_string(), Secret::password(password)).is_some() {
+                return Err(wrong("this user has a line already"));
+            }
+        }
+        Ok(Self { secrets })
+    }
+}
+
+impl Users for UsersFile {
+    fn secret(&self, name: &str) -> Option<Secret> {
+        self.secrets.get(name).cloned()
+    }
+}
+
+/// Names that need no escape in a SIP URI (RFC 3261 §25.1 `unreserved`, less the marks nobody uses).
+fn is_user_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
+}

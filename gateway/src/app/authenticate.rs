@@ -1,0 +1,161 @@
+//! Who is this? Digest by RFC 7616 and RFC 8760, the same for known and unknown users.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sip_core::auth::server::Realm;
+use sip_core::auth::{self, Verdict, server};
+use sip_core::message::{Name, Status};
+use sip_core::time::Instant;
+
+use super::ingress::Request;
+use super::redact::Number;
+use super::{Node, Runtime};
+use crate::ports::store::StoreError;
+
+impl<R: Runtime> Node<R> {
+    /// The user who signed this request; `None` after it has been answered.
+    pub(super) async fn authenticate(&self, request: &Request) -> Option<String> {
+        let Some(authorization) = self.authorization(request) else {
+            self.challenge(request, false);
+            return None;
+        };
+        let address = request.source.remote.ip();
+        let now = self.0.runtime.now();
+        if self.0.failed_logins.are_too_many(address, now) {
+            self.refuse(request, Status::FORBIDDEN);
+            return None;
+        }
+        let unix_now = self.0.runtime.unix_now();
+        let Ok(name) = auth::username(&authorization) else {
+            self.refuse(request, Status::BAD_REQUEST);
+            return None;
+        };
+        let secret = self.0.ports.users.secret(&name);
+        let (method, uri) = (request.message.method().as_str(), request.message.uri().unwrap_or_default());
+        let sealer = &self.0.identity.nonces;
+        let verdict =
+            server::verify(sealer, &self.realm(), &authorization, (method, uri), secret.as_ref(), unix_now);
+        match verdict {
+            Verdict::Accepted { username, nonce_id, nc, expires_at } => {
+                match self.0.ports.store.use_nonce(nonce_id, nc, expires_at).await {
+                    Ok(true) => return Some(username),
+                    // The same count again: a replay, or a client that lost count.
+                    Ok(false) => self.challenge(request, true),
+                    Err(StoreError::Conflict | StoreError::Full | StoreError::Unavailable) => {
+                        self.refuse(request, Status::SERVICE_UNAVAILABLE);
+                    }
+                }
+            }
+            Verdict::Stale => self.challenge(request, true),
+            Verdict::Refused(reason) => {
+                self.0.metrics.failed_logins.inc();
+                self.0.failed_logins.count(address, now);
+                tracing::info!(user = %Number(&name), %address, ?reason, "login refused");
+                self.challenge(request, false);
+            }
+        }
+        None
+    }
+
+    /// 401 with a challenge for each algorithm, strongest first (RFC 8760 §2.4). We are the user agent server of what
+    /// browsers ask, so it is never 407 (RFC 3261 §22.2).
+    pub(super) fn challenge(&self, request: &Request, stale: bool) {
+        let mut salt = [0; 8];
+        self.0.runtime.random(&mut salt);
+        let (salt, now) = (u64::from_be_bytes(salt), self.0.runtime.unix_now());
+        let challenges = server::challenge(&self.0.identity.nonces, &self.realm(), salt, stale, now);
+        let response =
+            self.answer(&request.message, Status::UNAUTHORIZED).headers(Name::WwwAuthenticate, challenges);
+        self.reply_with(request, response);
+    }
+
+    /// Nonces are bound to nothing but time: a browser may use one over another connection or node.
+    fn realm(&self) -> Realm<'_> {
+        Realm {
+            name: &self.0.settings.domain,
+            algorithms: &self.0.settings.algorithms,
+            binding: &[],
+            lifetime: self.0.settings.nonce_lifetime,
+        }
+    }
+
+    fn authorization(&self, request: &Request) -> Option<String> {
+        request.message.headers(Name::Authorization).next().map(str::to_string)
+    }
+}
+
+/// Failed logins by address, so that guessing passwords is slow. The user is never locked out: other addresses go on.
+pub(super) struct FailedLogins {
+    a_minute: u32,
+    by_address: Mutex<HashMap<IpAddr, Window>>,
+}
+
+struct Window {
+    since: Instant,
+    count: u32,
+}
+
+impl FailedLogins {
+    pub(super) fn new(a_minute: u32) -> Self {
+        Self { a_minute, by_address: Mutex::default() }
+    }
+
+    fn are_too_many(&self, address: IpAddr, now: Instant) -> bool {
+        self.with(|windows| {
+            windows.get(&address).is_some_and(|window| !window.is_over(now) && window.count >= self.a_minute)
+        })
+    }
+
+    fn count(&self, address: IpAddr, now: Instant) {
+        self.with(|windows| {
+            // When full, what is known of the others is worth more than one address more.
+            if windows.len() >= MAX_ADDRESSES && !windows.contains_key(&address) {
+                return;
+            }
+            let window = windows.entry(address).or_insert(Window { since: now, count: 0 });
+            if window.is_over(now) {
+                *window = Window { since: now, count: 0 };
+            }
+            window.count = window.count.saturating_add(1);
+        });
+    }
+
+    pub(super) fn sweep(&self, now: Instant) {
+        self.with(|windows| windows.retain(|_, window| !window.is_over(now)));
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<IpAddr, Window>) -> T) -> T {
+        act(&mut self.by_address.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Window {
+    fn is_over(&self, now: Instant) -> bool {
+        now - self.since >= MINUTE
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+/// Addresses with failed logins in the last minute that are remembered.
+const MAX_ADDRESSES: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ATTACKER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
+
+    #[test]
+    fn guesses_are_judged_again_after_a_minute() {
+        let failed = FailedLogins::new(2);
+        let at = |seconds| Instant::START + Duration::from_secs(seconds);
+        failed.count(ATTACKER, at(0));
+        assert!(!failed.are_too_many(ATTACKER, at(1)));
+        failed.count(ATTACKER, at(1));
+        assert!(failed.are_too_many(ATTACKER, at(59)));
+        assert!(!failed.are_too_many(ATTACKER, at(60)));
+    }
+}

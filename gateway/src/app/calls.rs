@@ -1,0 +1,370 @@
+//! A call changes in one way only: load it, let the machine decide, compare and swap, then carry out what it wants.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use relay_api::{LegName, SessionSpec};
+use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
+use sip_core::message::Message;
+use sip_core::routing::{CallId, Destination};
+use sip_core::time::UnixMillis;
+use sip_core::transaction::{Output, Reliability};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::transactions::{Asked, Outputs};
+use super::{Node, Runtime};
+use crate::ports::store::{StoreError, Version};
+use crate::ports::transport::{ConnectionId, Destination as Socket, Source};
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The call took it.
+    Done,
+    /// There is no such call.
+    NoSuchCall,
+    /// The store did not answer.
+    Unavailable,
+}
+
+impl<R: Runtime> Node<R> {
+    /// Lets a call see an event, and what follows from it.
+    pub(super) async fn drive(&self, id: CallId, event: Event) -> Outcome {
+        let _turn = self.0.turns.take(&id).await;
+        self.drive_in_turn(id, VecDeque::from([event])).await
+    }
+
+    /// Stores a new call and carries out its first effects.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if a repetition of the same INVITE made the call already.
+    pub(super) async fn begin(&self, call: Call, effects: Vec<Effect>) -> Result<(), StoreError> {
+        let id = call.id();
+        let _turn = self.0.turns.take(&id).await;
+        if !is_over(&effects) {
+            self.0.ports.store.put_call(call, None).await?;
+            self.0.metrics.calls_started.inc();
+        }
+        let mut events = VecDeque::new();
+        self.carry_out(id, effects, &mut events).await;
+        self.drive_in_turn(id, events).await;
+        Ok(())
+    }
+
+    /// A response to a request of a call.
+    pub(super) async fn answered(&self, source: &Source, asked: Asked, message: Message) {
+        let event = Event::Response { leg: asked.leg, message: message.clone() };
+        if self.drive(asked.call, event).await == Outcome::NoSuchCall {
+            self.clear_orphan(source, &message).await;
+        }
+    }
+
+    /// A late 2xx to an INVITE whose call is over leaves nobody waiting.
+    pub(super) async fn clear_orphan(&self, source: &Source, response: &Message) {
+        let from = self.origin(source, response);
+        for effect in orphan(response, &from, &self.0.identity.sealer) {
+            match effect {
+                Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
+                Effect::Send { leg, message, to } => {
+                    if let Some(call) = self.0.identity.sealer.call_of(response).map(|named| named.call) {
+                        self.ask(call, leg, message, &to);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A browser's connection is gone.
+    pub(super) fn browser_left(&self, connection: ConnectionId) {
+        for (call, leg) in self.0.flows.closed(connection) {
+            self.drive_later(call, Event::FlowLost { leg });
+        }
+    }
+
+    /// A browser registered again with the same instance on another connection: its calls move there.
+    pub(super) async fn browser_returned(&self, before: ConnectionId, now: ConnectionId) {
+        let flow = self.flow_id(now);
+        for (call, leg) in self.0.flows.move_calls(before, now) {
+            self.drive(call, Event::FlowRestored { leg, flow }).await;
+        }
+    }
+
+    /// The relay noticed something in a session.
+    pub async fn media_event(&self, event: relay_api::Event) {
+        if let Some(call) = CallId::parse(&event.id.0) {
+            self.drive(call, Event::Media { leg: event.leg, kind: event.kind }).await;
+        }
+    }
+
+    /// Serves transaction and call timers until the node is dropped. Runs for the node's whole life.
+    pub async fn serve(&self) {
+        let mut call_timers_due = self.0.runtime.now();
+        let mut sweep_due = self.0.runtime.now();
+        loop {
+            let now = self.0.runtime.now();
+            let outputs = self.0.transactions.handle_timeouts(now);
+            self.send_outputs(outputs);
+            if call_timers_due <= now {
+                call_timers_due = now + CALL_TIMER_STEP;
+                self.serve_call_timers().await;
+            }
+            if sweep_due <= now {
+                sweep_due = now + SWEEP_STEP;
+                self.0.ports.store.sweep(self.0.runtime.unix_now()).await;
+                self.0.failed_logins.sweep(now);
+                self.count_sizes().await;
+            }
+            self.0.runtime.sleep_until(now + TRANSACTION_TIMER_STEP).await;
+        }
+    }
+
+    /// Takes no new calls from now on.
+    pub fn drain(&self) {
+        self.0.draining.store(true, Ordering::Release);
+    }
+
+    /// Ends every call of the store with BYE or CANCEL; returns how many were left to end.
+    pub async fn end_calls(&self) -> usize {
+        let calls = self.0.ports.store.calls(usize::MAX).await.unwrap_or_default();
+        for call in &calls {
+            self.drive(*call, Event::Terminate { cause: Cause::Shutdown }).await;
+        }
+        calls.len()
+    }
+
+    /// Calls and transactions that are still under way.
+    pub async fn under_way(&self) -> (usize, usize) {
+        let calls = self.0.ports.store.sizes().await.map_or(0, |sizes| sizes.calls);
+        (calls, self.0.transactions.len())
+    }
+
+    /// What the resolver found for a trunk, best first.
+    pub fn trunk_resolved(&self, trunk: &str, addresses: &[std::net::SocketAddr]) {
+        self.0.trunks.resolved(trunk, addresses);
+    }
+
+    /// Sends what the transaction layer wants sent, and tells calls what became of their requests.
+    pub(super) fn send_outputs(&self, outputs: Outputs) {
+        let mut outputs = VecDeque::from(outputs);
+        while let Some(output) = outputs.pop_front() {
+            match output {
+                Output::Send { to, message, by, .. } => {
+                    if let Err(error) = self.0.ports.transport.send(&to, message.bytes().clone()) {
+                        tracing::debug!(?to, %error, "not sent");
+                        outputs.extend(self.0.transactions.send_failed(&message, by));
+                    }
+                }
+                Output::Timeout { user: asked, .. } => self.asked_in_vain(asked, Failure::Timeout),
+                Output::TransportError { user: asked, .. } => self.asked_in_vain(asked, Failure::Transport),
+                // The flow's end, or the missing ACK, reaches the call by itself.
+                Output::ServerUnreachable { .. } | Output::ServerGone { .. } => {}
+            }
+        }
+    }
+
+    async fn drive_in_turn(&self, id: CallId, mut events: VecDeque<Event>) -> Outcome {
+        while let Some(event) = events.pop_front() {
+            match self.decide(&id, &event).await {
+                Ok(Some(effects)) => self.carry_out(id, effects, &mut events).await,
+                Ok(None) => return Outcome::NoSuchCall,
+                Err(error) => {
+                    tracing::error!(call = %id, %error, "a call could not take an event");
+                    return Outcome::Unavailable;
+                }
+            }
+        }
+        Outcome::Done
+    }
+
+    async fn decide(&self, id: &CallId, event: &Event) -> Result<Option<Vec<Effect>>, StoreError> {
+        for _ in 0..MOST_CONFLICTS {
+            let Some(found) = self.0.ports.store.call(id).await? else { return Ok(None) };
+            let mut call = found.value;
+            let now = self.0.runtime.unix_now();
+            let effects = call.handle(event.clone(), &self.0.identity.sealer, &self.0.settings.calls, now);
+            match self.swap(call, found.version, &effects).await {
+                Ok(()) => return Ok(Some(effects)),
+                Err(StoreError::Conflict) => self.0.metrics.conflicts.inc(),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Conflict)
+    }
+
+    async fn swap(&self, call: Call, version: Version, effects: &[Effect]) -> Result<(), StoreError> {
+        if is_over(effects) {
+            let id = call.id();
+            return self.0.ports.store.remove_call(&id, version).await;
+        }
+        self.0.ports.store.put_call(call, Some(version)).await.map(|_| ())
+    }
+
+    async fn carry_out(&self, id: CallId, effects: Vec<Effect>, events: &mut VecDeque<Event>) {
+        for effect in effects {
+            match effect {
+                Effect::Respond { leg, message, to } => self.respond(id, leg, message, &to),
+                Effect::Send { leg, message, to } => self.ask(id, leg, message, &to),
+                Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
+                // RFC 3261 §9.1: the transaction gives up by itself, 64·T1 after the CANCEL.
+                Effect::Abandon { .. } => {}
+                Effect::Media(spec) => events.push_back(self.make_media(spec).await),
+                Effect::ReleaseMedia(session) => {
+                    if let Err(error) = self.0.ports.relay.delete(&session).await {
+                        tracing::warn!(call = %id, %error, "media could not be given back");
+                    }
+                }
+                Effect::Dtmf { leg, digit, duration_ms } => {
+                    if let Err(error) = self.0.ports.relay.dtmf(&id.session(), leg, digit, duration_ms).await
+                    {
+                        tracing::debug!(call = %id, %error, "a digit was not played");
+                    }
+                }
+                Effect::StartTimer(timer, at) => self.set_timer(id, timer, at).await,
+                Effect::StopTimer(timer) => {
+                    // One that fires nevertheless is ignored by the call.
+                    let _ = self.0.ports.store.clear_timer(&id, timer).await;
+                }
+                Effect::Ended(summary) => self.ended(&summary),
+            }
+        }
+    }
+
+    fn respond(&self, id: CallId, leg: LegName, message: Message, to: &Destination) {
+        self.0.metrics.responded(&message);
+        self.note_flow(id, leg, to);
+        match self.0.transactions.respond_by_via(&message, self.0.runtime.now()) {
+            Some(outputs) => self.send_outputs(outputs),
+            None => self.send_bytes(&message, to),
+        }
+    }
+
+    fn ask(&self, call: CallId, leg: LegName, message: Message, to: &Destination) {
+        self.note_flow(call, leg, to);
+        let (cseq, method) = message.cseq();
+        let asked = Asked { call, leg, cseq, method: method.clone() };
+        let Some(socket) = self.socket(to) else { return self.asked_in_vain(asked, Failure::Transport) };
+        let reliability = if to.is_reliable() { Reliability::Reliable } else { Reliability::Unreliable };
+        let now = self.0.runtime.now();
+        let (started, outputs) =
+            self.0.transactions.request(message, socket, reliability, asked.clone(), now);
+        self.send_outputs(outputs);
+        if let Err(error) = started {
+            tracing::warn!(%call, %error, "a request could not be started");
+            self.asked_in_vain(asked, Failure::Transport);
+        }
+    }
+
+    /// Without a transaction: an ACK of a 2xx, or a repeated 2xx (RFC 3261 §13.2.2.4, §13.3.1.4). What is lost here is
+    /// asked for again by the peer.
+    fn send_bytes(&self, message: &Message, to: &Destination) {
+        if let Some(socket) = self.socket(to)
+            && let Err(error) = self.0.ports.transport.send(&socket, message.bytes().clone())
+        {
+            tracing::debug!(?socket, %error, "not sent");
+        }
+    }
+
+    async fn make_media(&self, spec: SessionSpec) -> Event {
+        match self.0.ports.relay.put(spec).await {
+            Ok(description) => Event::MediaReady(description),
+            Err(error) => {
+                tracing::warn!(%error, "no media");
+                Event::MediaFailed(error)
+            }
+        }
+    }
+
+    async fn set_timer(&self, id: CallId, timer: CallTimer, at: UnixMillis) {
+        if let Err(error) = self.0.ports.store.set_timer(&id, timer, at).await {
+            tracing::error!(call = %id, ?timer, %error, "a call timer could not be set");
+        }
+    }
+
+    async fn serve_call_timers(&self) {
+        let now = self.0.runtime.unix_now();
+        while let Ok(due) = self.0.ports.store.claim_timers(now, TIMERS_AT_A_TIME).await {
+            let more = due.len() == TIMERS_AT_A_TIME;
+            for (call, timer) in due {
+                self.drive_later(call, Event::Timer(timer));
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    fn asked_in_vain(&self, asked: Asked, failure: Failure) {
+        let Asked { call, leg, cseq, method } = asked;
+        self.drive_later(call, Event::ClientFailed { leg, cseq, method, failure });
+    }
+
+    /// For what comes up while another call has its turn.
+    fn drive_later(&self, call: CallId, event: Event) {
+        let node = self.clone();
+        self.0.runtime.spawn(async move {
+            node.drive(call, event).await;
+        });
+    }
+
+    fn note_flow(&self, call: CallId, leg: LegName, to: &Destination) {
+        if let Some(Socket::Connection(connection)) = to.flow().and_then(|_| self.socket(to)) {
+            self.0.flows.carries(connection, call, leg);
+        }
+    }
+
+    fn ended(&self, summary: &Summary) {
+        self.0.flows.drops(summary.call);
+        self.0.metrics.ended(summary);
+        tracing::info!(
+            call = %summary.call,
+            cause = ?summary.cause,
+            status = summary.status,
+            answered = summary.answered.is_some(),
+            seconds = summary.answered.map_or(0, |at| summary.ended.since(at).as_secs()),
+            "call ended"
+        );
+    }
+
+    async fn count_sizes(&self) {
+        if let Ok(sizes) = self.0.ports.store.sizes().await {
+            self.0.metrics.sizes(sizes, self.0.transactions.len(), self.0.flows.len());
+        }
+    }
+}
+
+/// Effects of one call reach the wire in the order in which the call decided them: on one node, one at a time.
+pub(super) struct Turns {
+    parts: Box<[Mutex<()>]>,
+    hasher: RandomState,
+}
+
+impl Turns {
+    pub(super) fn new() -> Self {
+        Self { parts: (0..TURNS).map(|_| Mutex::new(())).collect(), hasher: RandomState::new() }
+    }
+
+    async fn take(&self, call: &CallId) -> MutexGuard<'_, ()> {
+        let part = self.hasher.hash_one(call) as usize % TURNS;
+        self.parts[part].lock().await
+    }
+}
+
+fn is_over(effects: &[Effect]) -> bool {
+    matches!(effects.last(), Some(Effect::Ended(_)))
+}
+
+/// A call that loses this many races in a row is not asked again.
+const MOST_CONFLICTS: usize = 16;
+/// Calls that share a turn wait for each other; more than are ever busy at once.
+const TURNS: usize = 1_024;
+/// Timers claimed in one go.
+const TIMERS_AT_A_TIME: usize = 256;
+/// Retransmission timers are late by at most this.
+const TRANSACTION_TIMER_STEP: Duration = Duration::from_millis(20);
+/// Call timers are late by at most this.
+const CALL_TIMER_STEP: Duration = Duration::from_millis(100);
+/// What has expired is dropped this often.
+const SWEEP_STEP: Duration = Duration::from_secs(10);

@@ -1,0 +1,141 @@
+//! The browsers' connections of this node: who has shown on them who he is, and which calls they carry.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use relay_api::LegName;
+use sip_core::routing::CallId;
+
+use crate::ports::transport::ConnectionId;
+
+/// All connections of this node, and those that broke while calls waited for them.
+#[derive(Default)]
+pub(super) struct Flows(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    flows: HashMap<ConnectionId, Flow>,
+    /// Which flows carry a call: at most one a leg, and former ones.
+    carriers: HashMap<CallId, Vec<ConnectionId>>,
+    /// Where each user has shown who he is.
+    connections: HashMap<Arc<str>, Vec<ConnectionId>>,
+}
+
+#[derive(Default)]
+struct Flow {
+    /// Who registered or authenticated here.
+    user: Option<Arc<str>>,
+    /// At most `calls_per_user`.
+    calls: Vec<(CallId, LegName)>,
+    /// The connection is gone; kept until its calls have moved or ended.
+    gone: bool,
+}
+
+impl Flows {
+    pub(super) fn opened(&self, connection: ConnectionId) {
+        self.lock().flows.insert(connection, Flow::default());
+    }
+
+    /// The calls that lost their browser.
+    pub(super) fn closed(&self, connection: ConnectionId) -> Vec<(CallId, LegName)> {
+        let mut table = self.lock();
+        let Some(flow) = table.flows.get_mut(&connection) else { return Vec::new() };
+        flow.gone = true;
+        let calls = flow.calls.clone();
+        table.forget_if_done(connection);
+        calls
+    }
+
+    pub(super) fn is_open(&self, connection: ConnectionId) -> bool {
+        self.lock().flows.get(&connection).is_some_and(|flow| !flow.gone)
+    }
+
+    pub(super) fn authenticated(&self, connection: ConnectionId, user: &str) {
+        let mut table = self.lock();
+        let Some(flow) = table.flows.get_mut(&connection).filter(|flow| flow.user.as_deref() != Some(user))
+        else {
+            return;
+        };
+        let user: Arc<str> = user.into();
+        let before = flow.user.replace(Arc::clone(&user));
+        table.leave(before, connection);
+        table.connections.entry(user).or_default().push(connection);
+    }
+
+    pub(super) fn user(&self, connection: ConnectionId) -> Option<Arc<str>> {
+        self.lock().flows.get(&connection).and_then(|flow| flow.user.clone())
+    }
+
+    /// Calls that all connections of this user carry.
+    pub(super) fn calls_of(&self, user: &str) -> usize {
+        let table = self.lock();
+        let connections = table.connections.get(user).into_iter().flatten();
+        connections.filter_map(|connection| table.flows.get(connection)).map(|flow| flow.calls.len()).sum()
+    }
+
+    /// From now on this leg is reached here.
+    pub(super) fn carries(&self, connection: ConnectionId, call: CallId, leg: LegName) {
+        let mut table = self.lock();
+        if let Some(flow) = table.flows.get_mut(&connection)
+            && !flow.calls.contains(&(call, leg))
+        {
+            flow.calls.push((call, leg));
+            table.carriers.entry(call).or_default().push(connection);
+        }
+    }
+
+    /// Moves all calls of one connection to another; returns them.
+    pub(super) fn move_calls(&self, from: ConnectionId, to: ConnectionId) -> Vec<(CallId, LegName)> {
+        let mut table = self.lock();
+        let Some(calls) = table.flows.get_mut(&from).map(|flow| std::mem::take(&mut flow.calls)) else {
+            return Vec::new();
+        };
+        for (call, _) in &calls {
+            table.carriers.entry(*call).or_default().push(to);
+        }
+        if let Some(flow) = table.flows.get_mut(&to) {
+            flow.calls.extend(calls.iter().copied());
+        }
+        table.forget_if_done(from);
+        calls
+    }
+
+    /// The call is over.
+    pub(super) fn drops(&self, call: CallId) {
+        let mut flows = self.lock();
+        let carriers: Vec<ConnectionId> = flows.carriers.remove(&call).unwrap_or_default();
+        for connection in carriers {
+            if let Some(flow) = flows.flows.get_mut(&connection) {
+                flow.calls.retain(|(carried, _)| *carried != call);
+            }
+            flows.forget_if_done(connection);
+        }
+    }
+
+    /// Connections known.
+    pub(super) fn len(&self) -> usize {
+        self.lock().flows.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn forget_if_done(&mut self, connection: ConnectionId) {
+        if self.flows.get(&connection).is_some_and(|flow| flow.gone && flow.calls.is_empty()) {
+            let user = self.flows.remove(&connection).and_then(|flow| flow.user);
+            self.leave(user, connection);
+        }
+    }
+
+    fn leave(&mut self, user: Option<Arc<str>>, connection: ConnectionId) {
+        let Some(user) = user else { return };
+        let Some(connections) = self.connections.get_mut(&user) else { return };
+        connections.retain(|other| *other != connection);
+        if connections.is_empty() {
+            self.connections.remove(&user);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What arrives: bytes become messages, messages find their transaction, requests find their use case.
+
+use bytes::Bytes;
+use sip_core::call::screen;
+use sip_core::message::{Malformed, Message, Method, Status};
+use sip_core::transaction::{Received, Response};
+
+use super::link::reliability;
+use super::transactions::{ServerTransaction, TransactionLayer};
+use super::{Node, Runtime};
+use crate::ports::transport::{CloseReason, Destination, Edge, SendError, Source};
+
+/// A new request and its server transaction.
+pub(super) struct Request {
+    pub message: Message,
+    pub source: Source,
+    pub transaction: ServerTransaction,
+}
+
+impl<R: Runtime> Node<R> {
+    pub(super) async fn message(&self, source: &Source, raw: Bytes) {
+        if source.edge == Edge::Trunk && self.0.trunks.trusting(source.remote.ip()).is_none() {
+            return self.refuse_stranger(source, raw);
+        }
+        match Message::parse(raw, &self.0.settings.limits) {
+            Err(malformed) => self.malformed(source, malformed),
+            Ok(message) if message.is_request() => self.request(source, message).await,
+            Ok(message) => self.response(source, message).await,
+        }
+    }
+
+    pub(super) fn connection_opened(&self, source: &Source) {
+        let Some(connection) = source.connection else { return };
+        match source.edge {
+            Edge::Browser => self.0.flows.opened(connection),
+            Edge::Trunk => self.0.trunks.connected(source.remote, connection),
+        }
+    }
+
+    pub(super) fn connection_closed(&self, source: &Source, why: CloseReason) {
+        let Some(connection) = source.connection else { return };
+        tracing::debug!(%connection, why = why.as_str(), "connection closed");
+        match source.edge {
+            Edge::Browser => self.browser_left(connection),
+            Edge::Trunk => self.0.trunks.disconnected(source.remote, connection),
+        }
+        self.destination_unreachable(&Destination::Connection(connection), SendError::Gone);
+    }
+
+    pub(super) fn destination_unreachable(&self, to: &Destination, why: SendError) {
+        let now = self.0.runtime.now();
+        if let Destination::Stream(target) = to {
+            tracing::warn!(remote = %target.remote, %why, "trunk address can't be reached");
+            self.0.trunks.failed(target.remote, now);
+        }
+        let outputs = self.0.transactions.destination_failed(to);
+        self.send_outputs(outputs);
+    }
+
+    async fn request(&self, source: &Source, message: Message) {
+        self.0.metrics.received(message.method());
+        let message = message.with_top_via_stamped(source.remote.ip(), source.remote.port());
+        let (received, shard, outputs) = self.0.transactions.receive_request(
+            &message,
+            self.reply_to(source, &message),
+            reliability(source.protocol),
+            self.0.runtime.now(),
+        );
+        self.send_outputs(outputs);
+        let request = |key, message| Request {
+            message,
+            source: source.clone(),
+            transaction: TransactionLayer::at(shard, key),
+        };
+        match received {
+            Received::New(key) => self.dispatch(request(key, message)).await,
+            Received::Merged(key) => self.refuse(&request(key, message), Status::LOOP_DETECTED),
+            Received::Ack => self.acknowledged(source, message).await,
+            Received::Cancel { cancel, invite } => {
+                self.cancel(request(cancel, message), invite.is_some()).await;
+            }
+            Received::Full => self.refuse_statelessly(source, &message, Status::SERVICE_UNAVAILABLE),
+            Received::Absorbed | Received::AckAbsorbed => {}
+        }
+    }
+
+    async fn dispatch(&self, request: Request) {
+        if request.message.to_tag().is_some() && request.message.method() != &Method::Register {
+            return self.in_dialog(request).await;
+        }
+        if let Err(response) = screen(&request.message, &self.0.identity.sealer) {
+            return self.reply(&request, response);
+        }
+        match request.message.method() {
+            Method::Register => self.register(request).await,
+            Method::Invite => self.invite(request).await,
+            Method::Options => self.options(&request),
+            _ => self.refuse(&request, Status::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    async fn response(&self, source: &Source, message: Message) {
+        let (response, outputs) = self.0.transactions.receive_response(&message, self.0.runtime.now());
+        self.send_outputs(outputs);
+        match response {
+            Response::ForTu { user: asked, .. } => self.answered(source, asked, message).await,
+            Response::Stray => {
+                self.0.metrics.stray_responses.inc();
+                self.clear_orphan(source, &message).await;
+            }
+            Response::Absorbed => {}
+        }
+    }
+
+    fn malformed(&self, source: &Source, malformed: Malformed) {
+        self.0.metrics.malformed.inc();
+        tracing::debug!(?source, error = %malformed.error, "malformed message");
+        let Some(reply) = malformed.reply else { return };
+        self.send_statelessly(source, &reply);
+    }
+
+    /// RFC 3261 §18.2.1 asks nothing of a server towards strangers; a request gets its 403 so that a misconfigured
+    /// trunk is noticed at both ends, and nothing is kept of it.
+    fn refuse_stranger(&self, source: &Source, raw: Bytes) {
+        self.0.metrics.strangers.inc();
+        tracing::debug!(?source, "not in the networks of any trunk");
+        if let Ok(message) = Message::parse(raw, &self.0.settings.limits)
+            && message.is_request()
+        {
+            self.refuse_statelessly(source, &message, Status::FORBIDDEN);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! REGISTER: a browser tells where its user is reached (RFC 3261 §10.3, RFC 5626 §6).
+
+use sip_core::message::{Name, Status, Uri};
+use sip_core::registrar::{self, Aor, Bindings, RegisterError, Registered};
+
+use super::ingress::Request;
+use super::reject::ALLOW;
+use super::{Node, Runtime};
+use crate::ports::store::StoreError;
+use crate::ports::transport::{ConnectionId, Edge};
+
+impl<R: Runtime> Node<R> {
+    pub(super) async fn register(&self, request: Request) {
+        let (Edge::Browser, Some(connection)) = (request.source.edge, request.source.connection) else {
+            // Trunks register nobody.
+            return self.refuse(&request, Status::METHOD_NOT_ALLOWED);
+        };
+        let Some(user) = self.authenticate(&request).await else { return };
+        let aor = Aor::new(&user, &self.0.settings.domain);
+        if !self.is_own(&request, &aor) {
+            return self.refuse(&request, Status::FORBIDDEN);
+        }
+        match self.update_bindings(&request, &aor, connection).await {
+            Ok(registered) => {
+                self.0.flows.authenticated(connection, &user);
+                self.0.ports.transport.authenticated(connection);
+                self.0.metrics.registrations.inc();
+                self.accept(&request, &registered);
+                for flow in registered.replaced_flows {
+                    self.browser_returned(ConnectionId(flow.connection), connection).await;
+                }
+            }
+            Err(Refusal::Register(error)) => self.refuse_registration(&request, &error),
+            Err(Refusal::Store) => self.refuse(&request, Status::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// A user registers only himself: To is compared after normalisation.
+    fn is_own(&self, request: &Request, aor: &Aor) -> bool {
+        let to = Uri::parse(request.message.to().uri);
+        to.ok().and_then(|uri| Aor::of_uri(&uri)).is_some_and(|named| named == *aor)
+    }
+
+    async fn update_bindings(
+        &self,
+        request: &Request,
+        aor: &Aor,
+        connection: ConnectionId,
+    ) -> Result<Registered, Refusal> {
+        let flow = Some(self.flow_id(connection));
+        for _ in 0..MOST_CONFLICTS {
+            let found = self.0.ports.store.bindings(aor).await.map_err(|_| Refusal::Store)?;
+            let version = found.as_ref().map(|found| found.version);
+            let mut bindings = found.map_or_else(Bindings::default, |found| found.value);
+            let now = self.0.runtime.unix_now();
+            let registered =
+                registrar::register(&mut bindings, &request.message, flow, &self.0.settings.registrar, now)
+                    .map_err(Refusal::Register)?;
+            let expires = bindings.latest_expiry().unwrap_or(now);
+            match self.0.ports.store.put_bindings(aor, bindings, version, expires).await {
+                Ok(_) => return Ok(registered),
+                Err(StoreError::Conflict) => self.0.metrics.conflicts.inc(),
+                Err(StoreError::Full | StoreError::Unavailable) => return Err(Refusal::Store),
+            }
+        }
+        Err(Refusal::Store)
+    }
+
+    fn accept(&self, request: &Request, registered: &Registered) {
+        let response = self
+            .answer(&request.message, Status::OK)
+            .headers(Name::Contact, registered.contacts.iter())
+            .header(Name::Allow, ALLOW);
+        self.reply_with(request, response);
+    }
+
+    fn refuse_registration(&self, request: &Request, error: &RegisterError) {
+        let response = self.answer(&request.message, error.status());
+        let response = match error.min_expires() {
+            Some(seconds) => response.header(Name::MinExpires, seconds),
+            None => response,
+        };
+        self.reply_with(request, response);
+    }
+}
+
+enum Refusal {
+    Register(RegisterError),
+    Store,
+}
+
+/// A registration that loses this many races in a row is refused with 503.
+const MOST_CONFLICTS: usize = 16;

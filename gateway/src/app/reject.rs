@@ -1,0 +1,70 @@
+//! Answers that need no decision, and how any answer leaves.
+
+use sip_core::message::{Builder, Message, Method, Name, Status};
+
+use super::ingress::Request;
+use super::{Node, Runtime};
+use crate::ports::transport::Source;
+
+/// Methods that some user of this gateway may send us (RFC 3261 §20.5).
+pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, UPDATE, INFO, OPTIONS, REGISTER";
+
+impl<R: Runtime> Node<R> {
+    pub(super) fn refuse(&self, request: &Request, status: Status) {
+        let response = self.answer(&request.message, status);
+        self.reply_with(request, with_advice(response, status));
+    }
+
+    /// RFC 3261 §8.2.7.
+    pub(super) fn refuse_statelessly(&self, source: &Source, request: &Message, status: Status) {
+        if request.method() == &Method::Ack {
+            return;
+        }
+        match with_advice(self.answer(request, status), status).build() {
+            Ok(response) => self.send_statelessly(source, &response),
+            Err(error) => tracing::error!(%error, "a response could not be built"),
+        }
+    }
+
+    /// Start of a response to a request that belongs to no call.
+    pub(super) fn answer(&self, request: &Message, status: Status) -> Builder {
+        let builder = request.response(status);
+        match request.to_tag() {
+            Some(_) => builder,
+            // RFC 3261 §8.2.7: a stateless server gives the same tag to every repetition.
+            None => builder.to_tag(&self.0.identity.sealer.call_id(request).to_string()),
+        }
+    }
+
+    pub(super) fn reply_with(&self, request: &Request, response: Builder) {
+        match response.build() {
+            Ok(response) => self.reply(request, response),
+            Err(error) => tracing::error!(%error, "a response could not be built"),
+        }
+    }
+
+    pub(super) fn reply(&self, request: &Request, response: Message) {
+        self.0.metrics.responded(&response);
+        let outputs = self.0.transactions.respond(request.transaction, response, self.0.runtime.now());
+        self.send_outputs(outputs);
+    }
+
+    pub(super) fn send_statelessly(&self, source: &Source, response: &Message) {
+        let to = self.reply_to(source, response);
+        // Nobody waits for it: what can't leave is dropped.
+        let _ = self.0.ports.transport.send(&to, response.bytes().clone());
+    }
+}
+
+fn with_advice(response: Builder, status: Status) -> Builder {
+    match status {
+        // RFC 3261 §20.33.
+        Status::SERVICE_UNAVAILABLE => response.header(Name::RetryAfter, RETRY_AFTER_S),
+        // RFC 3261 §21.4.6.
+        Status::METHOD_NOT_ALLOWED => response.header(Name::Allow, ALLOW),
+        _ => response,
+    }
+}
+
+/// Seconds; short, because what is full here empties within a call's length.
+const RETRY_AFTER_S: &str = "5";

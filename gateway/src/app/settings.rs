@@ -1,0 +1,84 @@
+//! What the application needs to know, as plain values; `wiring` makes them from the configuration.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sip_core::auth::Algorithm;
+use sip_core::call::Policy;
+use sip_core::message::Limits;
+use sip_core::registrar;
+use sip_core::routing::Transport;
+use sip_core::sdp::CodecName;
+use sip_core::transaction::Timing;
+
+/// Everything that decides how messages are treated.
+#[derive(Clone, Debug)]
+pub struct AppSettings {
+    /// Domain of all users; also the digest realm.
+    pub domain: String,
+    /// Digest algorithms offered, strongest first.
+    pub algorithms: Vec<Algorithm>,
+    /// How long a digest nonce is good.
+    pub nonce_lifetime: Duration,
+    /// Failed logins a minute and address that are judged.
+    pub failed_logins_per_minute: u32,
+    /// How long registrations last, and how many a user has.
+    pub registrar: registrar::Policy,
+    /// Codecs towards browsers.
+    pub browser_codecs: Vec<CodecName>,
+    /// Call timing and what crosses from leg to leg.
+    pub calls: Policy,
+    /// Calls at a time of one user.
+    pub calls_per_user: usize,
+    /// Where numbers go.
+    pub dialplan: Dialplan,
+    /// SIP peers.
+    pub trunks: Vec<Trunk>,
+    /// Bounds of a message.
+    pub limits: Limits,
+    /// Transaction timers.
+    pub timing: Timing,
+    /// Transactions under way.
+    pub transactions: usize,
+}
+
+/// Where numbers go.
+#[derive(Clone, Debug, Default)]
+pub struct Dialplan {
+    /// Number that plays back what it hears.
+    pub echo: Option<String>,
+    /// Number that plays a melody.
+    pub tone: Option<String>,
+    /// May browsers call each other directly?
+    pub between_users: bool,
+    /// Name of the trunk for every other number.
+    pub trunk: Option<String>,
+}
+
+/// A SIP peer that is callable and may call.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// For the log and metrics.
+    pub name: Arc<str>,
+    /// Host of its Request-URIs, as configured, with the port if there is one.
+    pub host: String,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Our `host:port` in Via and Contact towards it.
+    pub local: String,
+    /// Codecs, best first.
+    pub codecs: Vec<CodecName>,
+    /// Where its requests come from.
+    pub cidrs: Vec<ipnet::IpNet>,
+    /// Which sources of RTP are believed.
+    pub learn: relay_api::Learn,
+}
+
+impl Trunk {
+    /// May requests of this trunk come from `address`? An IPv4 address mapped into IPv6 is judged as IPv4.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
+}

@@ -1,0 +1,150 @@
+//! The transaction layer of this node: the pure tables of sip-core, locked in parts.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use relay_api::LegName;
+use sip_core::message::{Message, Method};
+use sip_core::routing::CallId;
+use sip_core::time::Instant;
+use sip_core::transaction::{
+    ClientKey, Output, Received, Reliability, RequestError, Response, Sender, ServerKey, Timing, Transactions,
+};
+
+use crate::ports::transport::Destination;
+
+/// What a client transaction of ours was for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub call: CallId,
+    pub leg: LegName,
+    pub cseq: u32,
+    pub method: Method,
+}
+
+pub(super) type Table = Transactions<Destination, Asked>;
+pub(super) type Outputs = Vec<Output<Destination, Asked>>;
+
+/// A server transaction and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServerTransaction {
+    shard: usize,
+    key: ServerKey,
+}
+
+/// All transactions of this node. Messages of one Call-ID meet in one part, so merged requests are noticed
+/// (RFC 3261 §8.2.2.2).
+pub(super) struct TransactionLayer {
+    shards: Box<[Mutex<Table>]>,
+    hasher: RandomState,
+}
+
+impl TransactionLayer {
+    pub(super) fn new(timing: Timing, capacity: usize, random: impl Fn(&mut [u8])) -> Self {
+        let table = |_| {
+            let mut key = [0; 16];
+            random(&mut key);
+            Mutex::new(Table::new(timing, capacity.div_ceil(SHARDS), key))
+        };
+        let shards = (0..SHARDS).map(table).collect();
+        Self { shards, hasher: RandomState::new() }
+    }
+
+    pub(super) fn receive_request(
+        &self,
+        request: &Message,
+        reply_to: Destination,
+        reliability: Reliability,
+        now: Instant,
+    ) -> (Received, usize, Outputs) {
+        let shard = self.shard_of(request);
+        let (received, outputs) =
+            self.with(shard, |table| table.receive_request(request, reply_to, reliability, now));
+        (received, shard, outputs)
+    }
+
+    pub(super) fn receive_response(&self, response: &Message, now: Instant) -> (Response<Asked>, Outputs) {
+        self.with(self.shard_of(response), |table| table.receive_response(response, now))
+    }
+
+    pub(super) fn respond(&self, to: ServerTransaction, response: Message, now: Instant) -> Outputs {
+        // A transaction that is over meanwhile has its final response: another one is of no use (RFC 3261 §17.2).
+        let (_, outputs) = self.with(to.shard, |table| table.respond(&to.key, response, now));
+        outputs
+    }
+
+    /// Answers the request that the response's Via and CSeq name; `None` if it has no transaction here.
+    pub(super) fn respond_by_via(&self, response: &Message, now: Instant) -> Option<Outputs> {
+        let (found, outputs) = self.with(self.shard_of(response), |table| {
+            let key = table.server_key(response)?;
+            table.respond(&key, response.clone(), now).ok()
+        });
+        found.map(|()| outputs)
+    }
+
+    pub(super) fn request(
+        &self,
+        request: Message,
+        to: Destination,
+        reliability: Reliability,
+        asked: Asked,
+        now: Instant,
+    ) -> (Result<ClientKey, RequestError>, Outputs) {
+        let shard = self.shard_of(&request);
+        self.with(shard, |table| table.request(request, to, reliability, asked, now))
+    }
+
+    /// The bytes of an output did not leave.
+    pub(super) fn send_failed(&self, message: &Message, by: Sender) -> Outputs {
+        let ((), outputs) = self.with(self.shard_of(message), |table| table.send_failed(by));
+        outputs
+    }
+
+    /// Every transaction that was sent to a destination which can't be reached.
+    pub(super) fn destination_failed(&self, to: &Destination) -> Outputs {
+        let mut all = Vec::new();
+        for shard in 0..SHARDS {
+            let ((), outputs) = self.with(shard, |table| table.destination_failed(|d| d == to));
+            all.extend(outputs);
+        }
+        all
+    }
+
+    pub(super) fn handle_timeouts(&self, now: Instant) -> Outputs {
+        let mut all = Vec::new();
+        for shard in 0..SHARDS {
+            if !self.lock(shard).poll_timeout().is_some_and(|due| due <= now) {
+                continue;
+            }
+            let ((), outputs) = self.with(shard, |table| table.handle_timeout(now));
+            all.extend(outputs);
+        }
+        all
+    }
+
+    pub(super) fn len(&self) -> usize {
+        (0..SHARDS).map(|shard| self.lock(shard).len()).sum()
+    }
+
+    pub(super) fn at(shard: usize, key: ServerKey) -> ServerTransaction {
+        ServerTransaction { shard, key }
+    }
+
+    fn with<T>(&self, shard: usize, act: impl FnOnce(&mut Table) -> T) -> (T, Outputs) {
+        let mut table = self.lock(shard);
+        let result = act(&mut table);
+        let outputs = std::iter::from_fn(|| table.poll_output()).collect();
+        (result, outputs)
+    }
+
+    fn lock(&self, shard: usize) -> MutexGuard<'_, Table> {
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shard_of(&self, message: &Message) -> usize {
+        self.hasher.hash_one(message.call_id()) as usize % SHARDS
+    }
+}
+
+/// More than cores, so that two of them rarely meet.
+const SHARDS: usize = 16;

@@ -1,0 +1,134 @@
+//! Walks the configuration tree: takes what the declarations know, and reports the rest.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use ::config::{Value, ValueKind};
+
+use super::field::Field;
+use super::settings::Settings;
+
+/// One thing that is wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where, as `section.key`; empty when the file as a whole is meant.
+    pub key: String,
+    /// What, and what was expected.
+    pub what: String,
+}
+
+/// Everything that is wrong with the configuration; never empty as an error.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes(pub Vec<Mistake>);
+
+impl Mistakes {
+    pub(super) fn unreadable(file: Option<&Path>, error: &::config::ConfigError) -> Self {
+        let key = file.map_or_else(String::new, |f| f.display().to_string());
+        Self(vec![Mistake { key, what: error.to_string() }])
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, mistake) in self.0.iter().enumerate() {
+            let line_end = if i == 0 { "" } else { "\n" };
+            match mistake.key.is_empty() {
+                true => write!(f, "{line_end}{}", mistake.what)?,
+                false => write!(f, "{line_end}{}: {}", mistake.key, mistake.what)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the whole tree.
+pub(super) fn read(tree: Value, base: PathBuf) -> Result<Settings, Mistakes> {
+    let mut reader = Reader { mistakes: Vec::new() };
+    let mut root = match tree.kind {
+        ValueKind::Table(table) => table,
+        _ => HashMap::new().into_iter().collect(),
+    };
+    let mut settings = Settings::take(&mut reader, &mut root);
+    reader.refuse_unknown("", &root);
+    settings.resolve_paths(&base);
+    settings.check(&mut reader);
+    if reader.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(reader.mistakes)) }
+}
+
+/// Collects mistakes while values are taken out of the tree.
+pub(super) struct Reader {
+    mistakes: Vec<Mistake>,
+}
+
+pub(super) type Table = ::config::Map<String, Value>;
+
+impl Reader {
+    pub(super) fn mistake(&mut self, key: impl Into<String>, what: impl Into<String>) {
+        self.mistakes.push(Mistake { key: key.into(), what: what.into() });
+    }
+
+    /// Takes one key; a wrong value is reported and replaced by the default.
+    pub(super) fn take<T: Field>(&mut self, table: &mut Table, section: &str, key: &str, default: T) -> T {
+        let Some(value) = table.remove(key) else { return default };
+        T::read(&value).unwrap_or_else(|what| {
+            self.mistake(path(section, key), what);
+            default
+        })
+    }
+
+    /// Takes one key that must be there.
+    pub(super) fn require<T: Field>(&mut self, table: &mut Table, section: &str, key: &str) -> Option<T> {
+        match table.remove(key).map(|value| T::read(&value)) {
+            Some(Ok(value)) => return Some(value),
+            Some(Err(what)) => self.mistake(path(section, key), what),
+            None => self.mistake(path(section, key), "is missing"),
+        }
+        None
+    }
+
+    /// Takes the table of a section; nothing is an empty one.
+    pub(super) fn section(&mut self, root: &mut Table, name: &str) -> Table {
+        match root.remove(name).map(|v| v.kind) {
+            Some(ValueKind::Table(table)) => table,
+            None => Table::new(),
+            Some(_) => {
+                self.mistake(name, format!("expected a section [{name}]"));
+                Table::new()
+            }
+        }
+    }
+
+    /// Takes a repeated section `[[name]]`.
+    pub(super) fn sections(&mut self, root: &mut Table, name: &str) -> Vec<Table> {
+        let items = match root.remove(name).map(|v| v.kind) {
+            Some(ValueKind::Array(items)) => items,
+            None => Vec::new(),
+            Some(_) => {
+                self.mistake(name, format!("expected repeated sections [[{name}]]"));
+                Vec::new()
+            }
+        };
+        let tables = items.into_iter().filter_map(|item| match item.kind {
+            ValueKind::Table(table) => Some(table),
+            _ => None,
+        });
+        tables.collect()
+    }
+
+    /// Whatever was not taken is unknown.
+    pub(super) fn refuse_unknown(&mut self, section: &str, rest: &Table) {
+        let mut unknown: Vec<&String> = rest.keys().collect();
+        unknown.sort();
+        for key in unknown {
+            self.mistake(
+                path(section, key),
+                "is not a known key: see docs/configuration.md for those there are",
+            );
+        }
+    }
+}
+
+fn path(section: &str, key: &str) -> String {
+    if section.is_empty() { key.to_string() } else { format!("{section}.{key}") }
+}

@@ -1,0 +1,523 @@
+//! All keys of the configuration: name, type, default and meaning, declared once.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use super::field::{Addresses, Duration, Field, PortRange, words};
+use super::reader::{Reader, Table};
+
+/// One section of the reference.
+pub(super) struct Section {
+    pub title: String,
+    pub doc: &'static str,
+    pub fields: Vec<FieldDoc>,
+}
+
+/// One key of the reference.
+pub(super) struct FieldDoc {
+    pub key: &'static str,
+    pub kind: &'static str,
+    pub default: String,
+    pub doc: String,
+}
+
+/// Declares a section: the struct, how it is taken out of the tree, and its part of the reference.
+macro_rules! section {
+    ($(#[doc = $doc:literal])+ $name:ident at $path:literal {
+        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $default:expr),+ $(,)?
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type),+ }
+
+        impl Default for $name {
+            fn default() -> Self { Self { $($field: $default),+ } }
+        }
+
+        impl $name {
+            fn take(reader: &mut Reader, root: &mut Table) -> Self {
+                let mut table = reader.section(root, $path);
+                let section = Self { $($field: reader.take(&mut table, $path, stringify!($field), $default)),+ };
+                reader.refuse_unknown($path, &table);
+                section
+            }
+
+            fn section() -> Section {
+                let defaults = Self::default();
+                Section {
+                    title: concat!("`[", $path, "]`").into(),
+                    doc: concat!($($doc),+).trim_ascii(),
+                    fields: vec![$(FieldDoc {
+                        key: stringify!($field),
+                        kind: <$type as Field>::KIND,
+                        default: defaults.$field.show(),
+                        doc: concat!($($fdoc),+).trim().to_string(),
+                    }),+],
+                }
+            }
+        }
+    };
+}
+
+section! {
+    /// Where the gateway listens. A listener that is `"off"` is not opened.
+    Listen at "listen" {
+        /// HTTPS and SIP over secure WebSocket (RFC 7118), on one port.
+        wss: Option<SocketAddr> = Some(local(8443)),
+        /// HTTP and SIP over plain WebSocket; for a proxy in front that ends TLS, or for tests.
+        ws: Option<SocketAddr> = None,
+        /// SIP over UDP, for trunks.
+        sip_udp: Option<SocketAddr> = Some(local(5060)),
+        /// SIP over TCP, for trunks.
+        sip_tcp: Option<SocketAddr> = Some(local(5060)),
+        /// SIP over TLS, for trunks.
+        sip_tls: Option<SocketAddr> = None,
+        /// The address that trunks are told in Via and Contact; needed when a listener is bound to `0.0.0.0` or `::`.
+        advertised: Option<IpAddr> = None,
+    }
+}
+
+section! {
+    /// The operators' listener: `/livez`, `/readyz` and `/metrics`.
+    Admin at "admin" {
+        /// Keep it away from the outside.
+        listen: Option<SocketAddr> = Some(local(9090)),
+    }
+}
+
+section! {
+    /// TLS of `listen.wss` and `listen.sip_tls`. Without files a self-signed certificate is made on the first start and
+    /// kept in `state.folder`.
+    Tls at "tls" {
+        /// PEM file with the certificate chain.
+        certificate_file: Option<PathBuf> = None,
+        /// PEM file with the private key.
+        key_file: Option<PathBuf> = None,
+        /// Names and addresses in the self-signed certificate, besides `localhost`, `127.0.0.1` and `::1`.
+        names: Vec<String> = Vec::new(),
+        /// PEM file with the authorities that a trunk's certificate must come from, also when it connects to us.
+        trunk_ca_file: Option<PathBuf> = None,
+    }
+}
+
+section! {
+    /// The browsers' side.
+    Browser at "browser" {
+        /// Domain of all users: `sip:NAME@domain`.
+        domain: String = "localhost".into(),
+        /// Path of the WebSocket.
+        path: String = "/ws".into(),
+        /// Exact `Origin` values that may connect; empty allows only pages that this gateway serves itself.
+        origins: Vec<String> = Vec::new(),
+        /// May a client that sends no `Origin` (no browser does that) connect?
+        without_origin: bool = false,
+        /// Digest algorithms offered to browsers, strongest first (RFC 8760).
+        algorithms: Vec<DigestAlgorithm> = vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+        /// Folder with the softphone page; built by `npm --prefix gateway/web run build`.
+        page: PathBuf = "gateway/web/dist".into(),
+        /// How long a registration lasts at most.
+        registration: Duration = Duration::seconds(600),
+        /// How long a call outlives its browser's connection.
+        grace: Duration = Duration::seconds(10),
+        /// A ping is sent this often; no answer until the next one closes the connection.
+        ping: Duration = Duration::seconds(20),
+    }
+}
+
+section! {
+    /// Who may register. Without a file two demo users are made on the first start, with generated passwords that are
+    /// printed once and kept in `state.folder`.
+    Users at "users" {
+        /// One user a line, `name:password`; empty lines and lines that start with `#` are passed over. Readable by its owner only.
+        file: Option<PathBuf> = None,
+    }
+}
+
+section! {
+    /// Where a called number goes.
+    Dialplan at "dialplan" {
+        /// Number that plays back what it hears.
+        echo: Option<String> = Some("echo".into()),
+        /// Number that plays a melody.
+        tone: Option<String> = Some("tone".into()),
+        /// May browsers call each other directly? With a Genesys SIP Server set it to `false`: its desktop sees only calls that pass it.
+        between_users: bool = true,
+        /// Trunk for every other number; none refuses them with 404.
+        trunk: Option<String> = None,
+    }
+}
+
+section! {
+    /// Call timing.
+    Calls at "calls" {
+        /// A call that nobody answers ends after this.
+        no_answer: Duration = Duration::seconds(180),
+        /// Headers that pass from one leg to the other unchanged.
+        pass_headers: Vec<String> = vec!["X-Genesys-CallUUID".into()],
+    }
+}
+
+section! {
+    /// The media relay.
+    Relay at "relay" {
+        /// `embedded` runs it inside this process.
+        kind: RelayKind = RelayKind::Embedded,
+        /// Where browsers reach it.
+        browser_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
+        /// UDP port for all browsers; further workers take the ports behind it. 0 lets the system choose.
+        browser_port: u32 = 3478,
+        /// Where trunks reach it.
+        rtp_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
+        /// UDP ports for trunks.
+        rtp_ports: PortRange = PortRange { first: 40_000, last: 49_999 },
+        /// A call that receives no sound for this long ends.
+        media_timeout: Duration = Duration::seconds(60),
+        /// Threads; 0 takes one a core.
+        workers: u32 = 0,
+    }
+}
+
+section! {
+    /// Where calls and registrations are kept.
+    Store at "store" {
+        /// `memory` keeps them in this process.
+        kind: StoreKind = StoreKind::Memory,
+    }
+}
+
+section! {
+    /// Bounds of everything that grows.
+    Limits at "limits" {
+        /// Connections in all.
+        connections: u32 = 10_000,
+        /// Connections from one address.
+        connections_per_address: u32 = 100,
+        /// Messages a second that one connection may send for long; bursts of four times that pass.
+        messages_per_second: u32 = 100,
+        /// Bytes of one SIP message.
+        message_bytes: u32 = 65_536,
+        /// Header lines of one SIP message.
+        message_headers: u32 = 100,
+        /// Bytes of one header line.
+        header_bytes: u32 = 8_192,
+        /// Transactions under way.
+        transactions: u32 = 200_000,
+        /// Calls at a time.
+        calls: u32 = 10_000,
+        /// Calls at a time of one user.
+        calls_per_user: u32 = 10,
+        /// Registered contacts of one user.
+        bindings_per_user: u32 = 10,
+        /// Failed logins a minute from one address, after which further tries are answered with 403 unjudged.
+        failed_logins_per_minute: u32 = 20,
+    }
+}
+
+section! {
+    /// What is written to standard error.
+    Log at "log" {
+        /// One JSON object a line instead of text.
+        json: bool = false,
+        /// As `tracing-subscriber` reads it: `info`, `gateway=debug`.
+        filter: String = "info".into(),
+    }
+}
+
+section! {
+    /// What this node keeps on disk: its certificate, its sealing key, the demo users.
+    State at "state" {
+        /// Made if missing, readable by its owner only.
+        folder: PathBuf = "var".into(),
+    }
+}
+
+/// A SIP trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    /// For the dial plan, the log and metrics.
+    pub name: String,
+    /// Host name or address, with an optional port: `pbx.example.com` (RFC 3263), `192.0.2.7:5060`.
+    pub address: String,
+    /// How it is reached.
+    pub transport: TrunkTransport,
+    /// Codecs offered to it and accepted from it, best first.
+    pub codecs: Vec<String>,
+    /// Networks its requests come from.
+    pub cidrs: Vec<ipnet::IpNet>,
+    /// Believe the first source of RTP instead of the signalled address alone.
+    pub learn_address: bool,
+}
+
+/// How a trunk is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkTransport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+}
+words!(TrunkTransport: "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
+
+/// Where the media relay is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelayKind {
+    /// In this process.
+    Embedded,
+}
+words!(RelayKind: "embedded" => Embedded);
+
+/// Where state is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In this process.
+    Memory,
+}
+words!(StoreKind: "memory" => Memory);
+
+/// Digest algorithm by its name in RFC 8760.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// RFC 7616; kept for clients that know no other.
+    Md5,
+    /// RFC 8760.
+    Sha256,
+    /// RFC 8760.
+    Sha512_256,
+}
+words!(DigestAlgorithm: "MD5" => Md5, "SHA-256" => Sha256, "SHA-512-256" => Sha512_256);
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[expect(missing_docs, reason = "each section carries its own")]
+pub struct Settings {
+    pub listen: Listen,
+    pub admin: Admin,
+    pub tls: Tls,
+    pub browser: Browser,
+    pub users: Users,
+    pub dialplan: Dialplan,
+    pub calls: Calls,
+    pub relay: Relay,
+    pub store: Store,
+    pub limits: Limits,
+    pub log: Log,
+    pub state: State,
+    pub trunks: Vec<Trunk>,
+}
+
+/// Every codec the relay can carry; a trunk's list is taken from these.
+pub const CODECS: [&str; 4] = ["opus", "PCMU", "PCMA", "G722"];
+
+impl Settings {
+    pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Self {
+        Self {
+            listen: Listen::take(reader, root),
+            admin: Admin::take(reader, root),
+            tls: Tls::take(reader, root),
+            browser: Browser::take(reader, root),
+            users: Users::take(reader, root),
+            dialplan: Dialplan::take(reader, root),
+            calls: Calls::take(reader, root),
+            relay: Relay::take(reader, root),
+            store: Store::take(reader, root),
+            limits: Limits::take(reader, root),
+            log: Log::take(reader, root),
+            state: State::take(reader, root),
+            trunks: take_trunks(reader, root),
+        }
+    }
+
+    /// Paths in a file are relative to the file.
+    pub(super) fn resolve_paths(&mut self, base: &Path) {
+        let optional = [
+            &mut self.tls.certificate_file,
+            &mut self.tls.key_file,
+            &mut self.tls.trunk_ca_file,
+            &mut self.users.file,
+        ];
+        for path in optional.into_iter().flatten() {
+            *path = base.join(&*path);
+        }
+        for path in [&mut self.browser.page, &mut self.state.folder] {
+            *path = base.join(&*path);
+        }
+    }
+
+    /// What no single key can know.
+    pub(super) fn check(&self, reader: &mut Reader) {
+        self.check_listeners(reader);
+        self.check_trunks(reader);
+        if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
+            reader.mistake("tls", "certificate_file and key_file go together: set both or neither");
+        }
+        if !self.browser.path.starts_with('/') {
+            reader.mistake("browser.path", "expected a path that starts with \"/\"");
+        }
+        if self.browser.algorithms.is_empty() {
+            reader.mistake("browser.algorithms", "expected at least one algorithm");
+        }
+        if u16::try_from(self.relay.browser_port).is_err() {
+            reader.mistake("relay.browser_port", "expected a port from 0 to 65535");
+        }
+        if self.relay.workers > 256 {
+            reader.mistake("relay.workers", "expected at most 256");
+        }
+        self.check_limits(reader);
+    }
+
+    fn check_listeners(&self, reader: &mut Reader) {
+        let listeners = [
+            ("listen.sip_udp", self.listen.sip_udp),
+            ("listen.sip_tcp", self.listen.sip_tcp),
+            ("listen.sip_tls", self.listen.sip_tls),
+        ];
+        for (key, address) in listeners {
+            if address.is_some_and(|a| a.ip().is_unspecified()) && self.listen.advertised.is_none() {
+                reader.mistake(
+                    key,
+                    "is bound to every address: set listen.advertised to the one that trunks reach",
+                );
+            }
+        }
+        if self.listen.advertised.is_some_and(|a| a.is_unspecified()) {
+            reader
+                .mistake("listen.advertised", "expected an address that trunks can reach, not 0.0.0.0 or ::");
+        }
+    }
+
+    fn check_trunks(&self, reader: &mut Reader) {
+        for (i, trunk) in self.trunks.iter().enumerate() {
+            let key = format!("trunk[{i}]");
+            if self.trunks[..i].iter().any(|other| other.name == trunk.name) {
+                reader.mistake(format!("{key}.name"), format!("{:?} names two trunks", trunk.name));
+            }
+            if trunk.cidrs.is_empty() {
+                reader.mistake(
+                    format!("{key}.cidrs"),
+                    "expected at least one network that its requests come from",
+                );
+            }
+            if trunk.codecs.is_empty() {
+                reader.mistake(format!("{key}.codecs"), "expected at least one codec");
+            }
+            for codec in trunk.codecs.iter().filter(|codec| !CODECS.contains(&codec.as_str())) {
+                let known = CODECS.join(", ");
+                reader.mistake(format!("{key}.codecs"), format!("{codec:?} is not one of {known}"));
+            }
+            let (listener, set) = match trunk.transport {
+                TrunkTransport::Udp => ("listen.sip_udp", self.listen.sip_udp.is_some()),
+                TrunkTransport::Tcp => ("listen.sip_tcp", self.listen.sip_tcp.is_some()),
+                TrunkTransport::Tls => ("listen.sip_tls", self.listen.sip_tls.is_some()),
+            };
+            if !set {
+                reader.mistake(format!("{key}.transport"), format!("needs {listener}, which is not set"));
+            }
+        }
+        if let Some(name) = &self.dialplan.trunk
+            && !self.trunks.iter().any(|trunk| trunk.name == *name)
+        {
+            reader.mistake("dialplan.trunk", format!("{name:?} is not the name of a [[trunk]]"));
+        }
+    }
+
+    fn check_limits(&self, reader: &mut Reader) {
+        let limits = &self.limits;
+        let positive = [
+            ("connections", limits.connections),
+            ("connections_per_address", limits.connections_per_address),
+            ("messages_per_second", limits.messages_per_second),
+            ("transactions", limits.transactions),
+            ("calls", limits.calls),
+            ("calls_per_user", limits.calls_per_user),
+            ("bindings_per_user", limits.bindings_per_user),
+        ];
+        for (key, _) in positive.iter().filter(|(_, value)| *value == 0) {
+            reader.mistake(format!("limits.{key}"), "expected at least 1");
+        }
+        if !(4_096..=65_536).contains(&limits.message_bytes) {
+            reader.mistake("limits.message_bytes", "expected a number from 4096 to 65536");
+        }
+    }
+}
+
+/// All sections, in the order of the reference.
+pub(super) fn sections() -> Vec<Section> {
+    vec![
+        Listen::section(),
+        Admin::section(),
+        Tls::section(),
+        Browser::section(),
+        Users::section(),
+        trunk_section(),
+        Dialplan::section(),
+        Calls::section(),
+        Relay::section(),
+        Store::section(),
+        Limits::section(),
+        Log::section(),
+        State::section(),
+    ]
+}
+
+fn take_trunks(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
+    let tables = reader.sections(root, "trunk");
+    let trunks = tables.into_iter().enumerate().filter_map(|(i, mut table)| {
+        let section = format!("trunk[{i}]");
+        let name = reader.require(&mut table, &section, "name");
+        let address = reader.require(&mut table, &section, "address");
+        let transport = reader.take(&mut table, &section, "transport", TrunkTransport::Udp);
+        let codecs = reader.take(&mut table, &section, "codecs", default_codecs());
+        let cidrs = reader.take(&mut table, &section, "cidrs", Vec::new());
+        let learn_address = reader.take(&mut table, &section, "learn_address", false);
+        reader.refuse_unknown(&section, &table);
+        Some(Trunk { name: name?, address: address?, transport, codecs, cidrs, learn_address })
+    });
+    trunks.collect()
+}
+
+fn trunk_section() -> Section {
+    let required = || "required".to_string();
+    let field = |key, kind, default, doc: &str| FieldDoc { key, kind, default, doc: doc.into() };
+    Section {
+        title: "`[[trunk]]`".into(),
+        doc: "A SIP peer that is callable and may call. Repeat the section for each.",
+        fields: vec![
+            field("name", String::KIND, required(), "For the dial plan, the log and metrics."),
+            field(
+                "address",
+                String::KIND,
+                required(),
+                "Host name or address, with an optional port. A name without a port is looked up as RFC 3263 says.",
+            ),
+            field("transport", TrunkTransport::KIND, TrunkTransport::Udp.show(), "How it is reached."),
+            field(
+                "codecs",
+                Vec::<String>::KIND,
+                default_codecs().show(),
+                "Offered and accepted, best first.",
+            ),
+            field(
+                "cidrs",
+                Vec::<ipnet::IpNet>::KIND,
+                required(),
+                "Networks that its requests come from. Over UDP a source can be forged: keep the listener on a network that nobody else can send to.",
+            ),
+            field(
+                "learn_address",
+                bool::KIND,
+                false.show(),
+                "Believe the first source of RTP instead of the signalled address alone. A stranger who is faster gets the sound.",
+            ),
+        ],
+    }
+}
+
+fn default_codecs() -> Vec<String> {
+    vec!["PCMU".into(), "PCMA".into()]
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}

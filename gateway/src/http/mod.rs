@@ -1,0 +1,4 @@
+//! HTTP: the operators' listener and the softphone page.
+
+pub mod admin;
+pub mod page;

@@ -1,0 +1,472 @@
+//! From the configuration to a running gateway: the only place that names concrete types.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use media_relay::{BrowserListener, Relay, RtpInterface};
+use prometheus::Registry;
+use rustls::ClientConfig;
+use sip_core::auth::{Algorithm, NonceSealer};
+use sip_core::call::Policy;
+use sip_core::message::Uri;
+use sip_core::routing::locate::{Scheme, Target};
+use sip_core::routing::{Sealer, Transport};
+use sip_core::sdp::CodecName;
+use sip_core::transaction::Timing;
+use sip_core::{message, registrar};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::adapters::certificate::Certificate;
+use crate::adapters::embedded_relay::EmbeddedRelay;
+use crate::adapters::memory::{Capacity, MemoryStore};
+use crate::adapters::resolver::{SystemResolver, keep_resolved};
+use crate::adapters::state_folder::{DemoUser, StateFolder};
+use crate::adapters::users_file::UsersFile;
+use crate::adapters::{
+    DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web, tls,
+};
+use crate::app::metrics::Metrics;
+use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, UDP_LISTENER};
+use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
+use crate::http::admin::{self, Readiness};
+use crate::http::page::Page;
+use crate::logging;
+use crate::ports::resolver::Resolver;
+use crate::ports::runtime::Runtime;
+use crate::ports::transport::Edge;
+use crate::runtime::tokio::Tokio;
+
+/// Serves until SIGINT or SIGTERM.
+///
+/// # Errors
+/// If the gateway can't start: an address is taken, a file can't be read.
+pub fn run(settings: Settings) -> anyhow::Result<()> {
+    logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")?
+        .block_on(serve(&settings))
+}
+
+/// Asks the gateway of this configuration whether it takes calls.
+///
+/// # Errors
+/// Why it does not, for people.
+pub fn health(settings: &Settings) -> Result<(), String> {
+    let address = settings.admin.listen.ok_or("admin.listen is off: there is nobody to ask")?;
+    let no_answer = |error: std::io::Error| format!("no answer from {address}: {error}; is it running?");
+    let mut connection = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT).map_err(no_answer)?;
+    connection.set_read_timeout(Some(HEALTH_TIMEOUT)).map_err(no_answer)?;
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).map_err(no_answer)?;
+    let mut answer = String::new();
+    connection.take(4_096).read_to_string(&mut answer).map_err(no_answer)?;
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
+    if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(body.to_string()) }
+}
+
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let runtime = Tokio::start();
+    let registry = Registry::new();
+    let state = StateFolder::open(&settings.state.folder)?;
+    let (users, new_users) = users(settings, &state, &runtime)?;
+    let (relay, mut relay_events) = Relay::start(relay_config(settings)).context("relay")?;
+    let transports = Transports::new();
+    let node = Node::new(
+        runtime,
+        app_settings(settings)?,
+        identity(&state, &runtime)?,
+        Ports {
+            store: store(settings),
+            relay: Arc::new(EmbeddedRelay(relay.clone())),
+            users: Arc::new(users),
+            transport: Arc::new(transports.clone()),
+        },
+        Metrics::new(&registry),
+    );
+    let readiness = Readiness::default();
+    open_listeners(settings, &state, &transports, &node)?;
+    serve_admin(settings, readiness.clone(), registry).await?;
+
+    let timers = node.clone();
+    tokio::spawn(async move { timers.serve().await });
+    let media = node.clone();
+    tokio::spawn(async move {
+        while let Some(event) = relay_events.next().await {
+            let media = media.clone();
+            tokio::spawn(async move { media.media_event(event).await });
+        }
+    });
+    resolve_trunks(settings, &node, &runtime)?;
+    readiness.set(true);
+    announce(settings, &new_users);
+
+    stop_signal().await?;
+    tracing::info!("stopping");
+    readiness.set(false);
+    stop(&node, &transports, &relay).await;
+    Ok(())
+}
+
+/// Ends what is under way: in all less than five seconds, whether peers answer or not.
+async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &Relay) {
+    node.drain();
+    let _ = tokio::time::timeout(END_CALLS_WITHIN, async {
+        node.end_calls().await;
+        while node.under_way().await.0 > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    transports.shutdown(CLOSE_CONNECTIONS_WITHIN).await;
+    let _ = tokio::time::timeout(STOP_RELAY_WITHIN, relay.stop()).await;
+}
+
+async fn stop_signal() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        outcome = tokio::signal::ctrl_c() => Ok(outcome?),
+    }
+}
+
+fn users(
+    settings: &Settings,
+    state: &StateFolder,
+    runtime: &Tokio,
+) -> anyhow::Result<(UsersFile, Vec<DemoUser>)> {
+    let (path, made) = match &settings.users.file {
+        Some(path) => (path.clone(), Vec::new()),
+        None => state.demo_users(|bytes| runtime.random(bytes))?,
+    };
+    Ok((UsersFile::read(&path)?, made))
+}
+
+fn store(settings: &Settings) -> Arc<MemoryStore> {
+    match settings.store.kind {
+        StoreKind::Memory => Arc::new(MemoryStore::new(Capacity {
+            calls: settings.limits.calls as usize,
+            users: settings.limits.connections as usize * 2,
+            nonces: settings.limits.connections as usize * 8,
+        })),
+    }
+}
+
+fn identity(state: &StateFolder, runtime: &Tokio) -> anyhow::Result<Identity> {
+    let random = |bytes: &mut [u8]| runtime.random(bytes);
+    let mut node = [0; 8];
+    runtime.random(&mut node);
+    Ok(Identity {
+        node: u64::from_be_bytes(node),
+        sealer: Sealer::new(1, &*state.key("sealing-key", random)?),
+        nonces: NonceSealer::new(&*state.key("nonce-key", random)?),
+    })
+}
+
+fn app_settings(settings: &Settings) -> anyhow::Result<AppSettings> {
+    let limits = &settings.limits;
+    Ok(AppSettings {
+        domain: settings.browser.domain.clone(),
+        algorithms: settings.browser.algorithms.iter().copied().map(algorithm).collect(),
+        nonce_lifetime: NONCE_LIFETIME,
+        failed_logins_per_minute: limits.failed_logins_per_minute,
+        registrar: registrar::Policy {
+            max_expires: seconds(settings.browser.registration.0),
+            default_expires: seconds(settings.browser.registration.0),
+            max_bindings: limits.bindings_per_user as usize,
+            ..registrar::Policy::default()
+        },
+        browser_codecs: codecs(&crate::config::CODECS),
+        calls: Policy {
+            no_answer: settings.calls.no_answer.0,
+            grace: settings.browser.grace.0,
+            crossing_headers: settings.calls.pass_headers.clone(),
+            ..Policy::default()
+        },
+        calls_per_user: limits.calls_per_user as usize,
+        dialplan: Dialplan {
+            echo: settings.dialplan.echo.clone(),
+            tone: settings.dialplan.tone.clone(),
+            between_users: settings.dialplan.between_users,
+            trunk: settings.dialplan.trunk.clone(),
+        },
+        trunks: settings.trunks.iter().map(|t| trunk(settings, t)).collect::<anyhow::Result<_>>()?,
+        limits: message_limits(settings),
+        timing: Timing::default(),
+        transactions: limits.transactions as usize,
+    })
+}
+
+fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Trunk> {
+    let (transport, listener) = match trunk.transport {
+        TrunkTransport::Udp => (Transport::Udp, settings.listen.sip_udp),
+        TrunkTransport::Tcp => (Transport::Tcp, settings.listen.sip_tcp),
+        TrunkTransport::Tls => (Transport::Tls, settings.listen.sip_tls),
+    };
+    let listener =
+        listener.with_context(|| format!("trunk {:?} has no listener for its transport", trunk.name))?;
+    let advertised = settings.listen.advertised.unwrap_or(listener.ip());
+    let codecs: Vec<&str> = trunk.codecs.iter().map(String::as_str).collect();
+    Ok(Trunk {
+        name: trunk.name.as_str().into(),
+        host: trunk.address.clone(),
+        transport,
+        local: SocketAddr::new(advertised, listener.port()).to_string(),
+        codecs: self::codecs(&codecs),
+        cidrs: trunk.cidrs.clone(),
+        learn: if trunk.learn_address { relay_api::Learn::Once } else { relay_api::Learn::Never },
+    })
+}
+
+/// DTMF goes with every codec.
+fn codecs(names: &[&str]) -> Vec<CodecName> {
+    names.iter().filter_map(|name| CodecName::of_name(name)).chain([CodecName::TelephoneEvent]).collect()
+}
+
+fn relay_config(settings: &Settings) -> media_relay::Config {
+    let relay = &settings.relay;
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let port = u16::try_from(relay.browser_port).unwrap_or_default();
+    let browser = BrowserListener {
+        bind: SocketAddr::new(relay.browser_address.bind, port),
+        advertised: vec![relay.browser_address.advertised],
+    };
+    media_relay::Config {
+        rtp: vec![RtpInterface {
+            name: "trunk".into(),
+            bind: relay.rtp_address.bind,
+            advertised: relay.rtp_address.advertised,
+            ports: relay.rtp_ports.first..=relay.rtp_ports.last,
+        }],
+        media_timeout: relay.media_timeout.0,
+        max_sessions: settings.limits.calls as usize,
+        workers: if relay.workers == 0 { cores } else { relay.workers as usize },
+        ..media_relay::Config::new(browser)
+    }
+}
+
+fn open_listeners(
+    settings: &Settings,
+    state: &StateFolder,
+    transports: &Transports,
+    node: &Node<Tokio>,
+) -> anyhow::Result<()> {
+    let listen = &settings.listen;
+    let certificate = match listen.wss.or(listen.sip_tls) {
+        Some(_) => Some(certificate(settings, state)?),
+        None => None,
+    };
+    let browser = |name: &str, bind, kind| Listener {
+        name: name.into(),
+        edge: Edge::Browser,
+        bind,
+        limits: browser_limits(settings),
+        kind,
+    };
+    let trunk = |name: &str, bind, kind| Listener {
+        name: name.into(),
+        edge: Edge::Trunk,
+        bind,
+        limits: trunk_limits(settings),
+        kind,
+    };
+    let certificate = || certificate.clone().context("TLS has no certificate");
+    let mut listeners = Vec::new();
+    if let Some(bind) = listen.wss {
+        listeners.push(browser("wss", bind, Kind::Wss(web(settings), tls::browser_server(certificate()?)?)));
+    }
+    if let Some(bind) = listen.ws {
+        listeners.push(browser("ws", bind, Kind::Ws(web(settings))));
+    }
+    if let Some(bind) = listen.sip_udp {
+        listeners.push(trunk(UDP_LISTENER, bind, Kind::Udp));
+    }
+    if let Some(bind) = listen.sip_tcp {
+        listeners.push(trunk("sip_tcp", bind, Kind::Tcp));
+    }
+    if let Some(bind) = listen.sip_tls {
+        let clients = settings.tls.trunk_ca_file.as_deref().map(tls::authorities).transpose()?;
+        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls::trunk_server(certificate()?, clients)?)));
+    }
+    for listener in listeners {
+        let (name, bind) = (Arc::clone(&listener.name), listener.bind);
+        transports
+            .listen(listener, node.clone())
+            .with_context(|| format!("listen.{name}: can't listen on {bind}; is another program there?"))?;
+    }
+    let dial = DialSettings {
+        name: "trunk".into(),
+        limits: trunk_limits(settings),
+        connect_within: CONNECT_WITHIN,
+        local: None,
+        tls: client_tls(settings)?,
+    };
+    transports.dial_with(dial, node.clone());
+    Ok(())
+}
+
+fn web(settings: &Settings) -> Web {
+    let browser = &settings.browser;
+    Web {
+        path: browser.path.clone(),
+        origins: Origins {
+            pages: match browser.origins.is_empty() {
+                true => Pages::SameHost,
+                false => Pages::Exactly(browser.origins.clone()),
+            },
+            missing: if browser.without_origin { MissingOrigin::Allowed } else { MissingOrigin::Refused },
+        },
+        pages: Page::read(&browser.page).router(),
+    }
+}
+
+fn certificate(settings: &Settings, state: &StateFolder) -> anyhow::Result<Arc<Certificate>> {
+    Ok(match (&settings.tls.certificate_file, &settings.tls.key_file) {
+        (Some(certificate), Some(key)) => Certificate::load(certificate, key)?,
+        _ => Certificate::self_signed(state.path(), &settings.tls.names)?,
+    })
+}
+
+fn client_tls(settings: &Settings) -> anyhow::Result<Option<Arc<ClientConfig>>> {
+    match &settings.tls.trunk_ca_file {
+        Some(path) => Ok(Some(tls::trunk_client(tls::authorities(path)?)?)),
+        None => Ok(None),
+    }
+}
+
+fn browser_limits(settings: &Settings) -> Limits {
+    let limits = &settings.limits;
+    let ping = settings.browser.ping.0;
+    Limits {
+        connections: limits.connections as usize,
+        connections_per_address: limits.connections_per_address as usize,
+        ping_after: Some(ping),
+        pong_within: ping,
+        message: limits.message_bytes as usize,
+        rate: Some(Rate {
+            per_second: limits.messages_per_second,
+            burst: limits.messages_per_second.saturating_mul(4),
+        }),
+        ..Limits::browser()
+    }
+}
+
+fn trunk_limits(settings: &Settings) -> Limits {
+    Limits { message: settings.limits.message_bytes as usize, ..Limits::trunk() }
+}
+
+fn message_limits(settings: &Settings) -> message::Limits {
+    message::Limits {
+        message: settings.limits.message_bytes as usize,
+        headers: settings.limits.message_headers as usize,
+        line: settings.limits.header_bytes as usize,
+        ..message::Limits::default()
+    }
+}
+
+/// Names of trunks are looked up here, again and again, and never while a call waits.
+fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> anyhow::Result<()> {
+    let runtime = *runtime;
+    let random = move || {
+        let mut bytes = [0; 4];
+        runtime.random(&mut bytes);
+        u32::from_be_bytes(bytes)
+    };
+    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random)?);
+    for trunk in &settings.trunks {
+        let uri = format!("sip:{}", trunk.address);
+        let uri = Uri::parse(&uri)
+            .map_err(|_| anyhow!("trunk {:?}: {:?} is no host", trunk.name, trunk.address))?;
+        let (transport, scheme) = match trunk.transport {
+            TrunkTransport::Udp => (Transport::Udp, Scheme::Sip),
+            TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip),
+            TrunkTransport::Tls => (Transport::Tls, Scheme::Sips),
+        };
+        let target = Target::new(uri.host, uri.port, Some(transport), scheme);
+        let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
+        tokio::spawn(async move {
+            keep_resolved(resolver, target, vec![transport], move |candidates| {
+                let addresses: Vec<SocketAddr> =
+                    candidates.iter().map(|candidate| candidate.address).collect();
+                tracing::info!(trunk = name, ?addresses, "trunk found");
+                node.trunk_resolved(&name, &addresses);
+            })
+            .await;
+        });
+    }
+    Ok(())
+}
+
+async fn serve_admin(settings: &Settings, readiness: Readiness, registry: Registry) -> anyhow::Result<()> {
+    let Some(address) = settings.admin.listen else { return Ok(()) };
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("admin.listen: can't listen on {address}; is another program there?"))?;
+    let router = admin::router(readiness, registry);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the operators' listener stopped");
+        }
+    });
+    Ok(())
+}
+
+/// What a person needs to begin. On standard output, beside the log.
+fn announce(settings: &Settings, new_users: &[DemoUser]) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    if let Some(address) = settings.listen.wss {
+        println!("Softphone:  {}", url(address));
+    }
+    let numbers: Vec<&str> = [&settings.dialplan.echo, &settings.dialplan.tone]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    if !numbers.is_empty() {
+        println!("Test calls: {}", numbers.join(", "));
+    }
+    for user in new_users {
+        println!("User:       {}  password {}  (shown this once)", user.name, user.password.as_str());
+    }
+    if !Path::new(&settings.browser.page).join("index.html").exists() {
+        println!(
+            "The softphone page is not built: run `npm --prefix gateway/web ci && npm --prefix gateway/web run build`."
+        );
+    }
+}
+
+fn url(address: SocketAddr) -> String {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_loopback() || ip.is_unspecified() => "localhost".into(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) if ip.is_loopback() || ip.is_unspecified() => "localhost".into(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    format!("https://{host}:{}/", address.port())
+}
+
+fn algorithm(name: DigestAlgorithm) -> Algorithm {
+    match name {
+        DigestAlgorithm::Md5 => Algorithm::Md5,
+        DigestAlgorithm::Sha256 => Algorithm::Sha256,
+        DigestAlgorithm::Sha512_256 => Algorithm::Sha512_256,
+    }
+}
+
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
+}
+
+const NONCE_LIFETIME: Duration = Duration::from_secs(3_600);
+const CONNECT_WITHIN: Duration = Duration::from_secs(4);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+/// Together below five seconds.
+const END_CALLS_WITHIN: Duration = Duration::from_millis(2_500);
+const CLOSE_CONNECTIONS_WITHIN: Duration = Duration::from_millis(1_000);
+const STOP_RELAY_WITHIN: Duration = Duration::from_millis(500);

@@ -1,0 +1,86 @@
+//! The configuration as an operator meets it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use gateway::config::{self, Mistakes};
+
+fn mistakes(text: &str) -> Vec<String> {
+    let Mistakes(list) = config::parse(text, Path::new("/etc/gateway")).unwrap_err();
+    list.into_iter().map(|mistake| mistake.key).collect()
+}
+
+#[test]
+fn nothing_at_all_is_a_good_configuration() {
+    let settings = config::parse("", Path::new("")).unwrap();
+    assert_eq!(settings.listen.wss.unwrap().port(), 8443);
+    assert!(settings.trunks.is_empty());
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    let text = r#"
+        [listen]
+        wss = "localhost"
+        sip_udp = "0.0.0.0:5060"
+        colour = "blue"
+        [limits]
+        calls = "many"
+        [relay]
+        rtp_ports = [40001, 3]
+        browser_address = "0.0.0.0"
+        [[trunk]]
+        name = "pbx"
+        address = "192.0.2.1"
+        codecs = ["PCMU", "MP3"]
+        [nonsense]
+        key = 1
+    "#;
+    let expected = [
+        "listen.wss",
+        "listen.colour",
+        "relay.browser_address",
+        "relay.rtp_ports",
+        "limits.calls",
+        "nonsense",
+        "listen.sip_udp",
+        "trunk[0].cidrs",
+        "trunk[0].codecs",
+    ];
+    assert_eq!(mistakes(text), expected);
+}
+
+#[test]
+fn a_listener_can_be_switched_off() {
+    let settings = config::parse("[listen]\nsip_tcp = \"off\"", Path::new("")).unwrap();
+    assert_eq!(settings.listen.sip_tcp, None);
+}
+
+#[test]
+fn a_trunk_needs_the_listener_of_its_transport() {
+    let text = "[listen]\nsip_udp = \"off\"\n[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\ncidrs = [\"192.0.2.1/32\"]";
+    assert_eq!(mistakes(text), ["trunk[0].transport"]);
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let settings = config::parse("[users]\nfile = \"users\"", Path::new("/etc/gateway")).unwrap();
+    assert_eq!(settings.users.file.unwrap(), Path::new("/etc/gateway/users"));
+}
+
+#[test]
+fn text_that_is_not_toml_is_one_clear_mistake() {
+    assert_eq!(mistakes("[listen\nwss = 1").len(), 1);
+}
+
+#[test]
+fn the_reference_in_docs_is_the_one_the_program_prints() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let printed = config::reference();
+    assert!(
+        text.ends_with(&printed),
+        "docs/configuration.md is not what `gateway reference` prints: put its output behind the introduction"
+    );
+}

@@ -1,0 +1,104 @@
+//! Rules of the repository that the compiler does not know.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Floor of each top-level module of the gateway; a module imports from its own floor and below.
+const FLOORS: [(&str, u8); 9] = [
+    ("ports", 1),
+    ("app", 2),
+    ("adapters", 3),
+    ("runtime", 3),
+    ("http", 3),
+    ("config", 4),
+    ("logging", 4),
+    ("wiring", 4),
+    ("main", 4),
+];
+
+#[test]
+fn arrows_point_down_only() {
+    let mut wrong = Vec::new();
+    for (module, floor) in FLOORS {
+        for (file, text) in module_files(module) {
+            for (other, above) in FLOORS.iter().filter(|(_, other_floor)| *other_floor > floor) {
+                if code(&text).any(|line| line.contains(&format!("crate::{other}"))) {
+                    wrong.push(format!("{}: floor {floor} uses {other} of floor {above}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_crates_have_no_clock_no_chance_no_sockets_no_async() {
+    let forbidden = [
+        "Instant::now",
+        "SystemTime",
+        "tokio",
+        "std::net::Udp",
+        "std::net::Tcp",
+        "std::thread",
+        "getrandom",
+        "async fn",
+        "std::sync::Mutex",
+    ];
+    let mut wrong = Vec::new();
+    for folder in ["sip-core/src", "../media-relay/relay-core/src", "../media-relay/api/src"] {
+        for (file, text) in files(&root().join(folder)) {
+            for word in forbidden.iter().filter(|word| code(&text).any(|line| line.contains(**word))) {
+                wrong.push(format!("{}: {word}", file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_begins_with_what_it_is() {
+    let folders = ["src", "sip-core/src", "../media-relay", "../loadtest/src"];
+    let silent: Vec<_> = folders
+        .iter()
+        .flat_map(|folder| files(&root().join(folder)))
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(file, _)| file.display().to_string())
+        .collect();
+    assert!(silent.is_empty(), "no //! line at the top:\n{}", silent.join("\n"));
+}
+
+fn module_files(module: &str) -> Vec<(PathBuf, String)> {
+    let folder = root().join("src").join(module);
+    match folder.is_dir() {
+        true => files(&folder),
+        false => {
+            let file = root().join("src").join(format!("{module}.rs"));
+            vec![(file.clone(), fs::read_to_string(file).unwrap())]
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text));
+        }
+    }
+    found
+}
+
+/// Lines that are not comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter(|line| !line.trim_start().starts_with("//"))
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
