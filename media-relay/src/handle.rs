@@ -32,7 +32,7 @@ impl Relay {
         worker.ask(|reply| Command::Put { spec: Box::new(spec), reply }).await
     }
 
-    /// Ends a session: its ports rest, its keys are wiped. [`RelayError::Unknown`] when there is none.
+    /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error.
     pub async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
         self.worker(id).ask(|reply| Command::Delete { id: id.clone(), reply }).await
     }

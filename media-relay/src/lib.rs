@@ -6,6 +6,7 @@
 
 mod config;
 mod handle;
+mod sockets;
 mod totals;
 mod worker;
 

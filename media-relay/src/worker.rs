@@ -1,21 +1,30 @@
 //! One worker: a thread with its own sockets and its own engine.
 
-use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics};
+use relay_core::dtls::{DimplIdentity, Identity};
+use relay_core::{Engine, EngineConfig, Interface, SocketId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, StartError};
 use crate::handle::Reply;
+use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
 
 /// What the handle keeps of one worker.
 pub(crate) struct Worker {
-    commands: mpsc::Sender<Command>,
+    /// Gone once the worker was told to stop.
+    commands: Mutex<Option<mpsc::Sender<Command>>>,
+    waker: Waker,
     thread: Mutex<Option<JoinHandle<()>>>,
     browser_addresses: Vec<SocketAddr>,
+    shared: Arc<Shared>,
 }
 
 /// What a worker is asked to do, between packets.
@@ -24,42 +33,70 @@ pub(crate) enum Command {
     Delete { id: SessionId, reply: Reply<()> },
     Statistics { id: SessionId, reply: Reply<SessionStatistics> },
     Dtmf { id: SessionId, leg: LegName, digit: char, duration_ms: u32, reply: Reply<()> },
-    Stop,
 }
 
 /// Starts every worker, or none.
-pub(crate) fn start_all(config: &Config, _events: &mpsc::Sender<Event>) -> Result<Vec<Worker>, StartError> {
-    (0..config.workers).map(|_| start()).collect()
+pub(crate) fn start_all(config: &Config, events: &mpsc::Sender<Event>) -> Result<Vec<Worker>, StartError> {
+    let identity = DimplIdentity::generate().map_err(|broken| StartError::Certificate(broken.to_string()))?;
+    let identity: Arc<dyn Identity> = Arc::new(identity);
+    (0..config.workers).map(|number| start(config, number, Arc::clone(&identity), events.clone())).collect()
 }
 
-fn start() -> Result<Worker, StartError> {
-    let (commands, mut queue) = mpsc::channel(COMMAND_QUEUE);
-    let thread = std::thread::Builder::new().name("media".into()).spawn(move || {
-        while let Some(command) = queue.blocking_recv() {
-            match command {
-                Command::Put { spec: _, reply } => _ = reply.send(Err(RelayError::Unavailable)),
-                Command::Delete { id: _, reply } => _ = reply.send(Err(RelayError::Unavailable)),
-                Command::Statistics { id: _, reply } => _ = reply.send(Err(RelayError::Unavailable)),
-                Command::Dtmf { id: _, leg: _, digit: _, duration_ms: _, reply } => {
-                    _ = reply.send(Err(RelayError::Unavailable));
-                }
-                Command::Stop => return,
-            }
-        }
-    })?;
-    Ok(Worker { commands, thread: Mutex::new(Some(thread)), browser_addresses: Vec::new() })
+fn start(
+    config: &Config,
+    number: usize,
+    identity: Arc<dyn Identity>,
+    events: mpsc::Sender<Event>,
+) -> Result<Worker, StartError> {
+    let (mux, browser_addresses, candidates) = browser_sockets(config, number)?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(std::io::Error::from)?;
+    let engine_config = EngineConfig {
+        candidates,
+        interfaces: interfaces(config, number)?,
+        identity,
+        media_timeout: config.media_timeout,
+        port_quarantine: config.port_quarantine,
+        max_sessions: config.max_sessions.div_ceil(config.workers),
+        seed,
+    };
+    let sockets = Sockets::new(mux, config.rtp.iter().map(|interface| interface.bind).collect())?;
+    let waker = sockets.waker();
+    let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
+    let shared = Arc::new(Shared::default());
+    let driver = Driver {
+        engine: Engine::new(engine_config, Instant::now()),
+        sockets,
+        commands: queue,
+        events,
+        shared: Arc::clone(&shared),
+        buffer: vec![0; BUFFER].into(),
+        received: 0,
+    };
+    let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(|| driver.run())?;
+    Ok(Worker {
+        commands: Mutex::new(Some(commands)),
+        waker,
+        thread: Mutex::new(Some(thread)),
+        browser_addresses,
+        shared,
+    })
 }
 
 impl Worker {
     /// Queues a command and waits for its answer.
     pub(crate) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, RelayError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| RelayError::Unavailable)?;
+        let commands = self.commands.lock().ok().and_then(|commands| commands.clone());
+        let commands = commands.ok_or(RelayError::Unavailable)?;
+        commands.send(command(reply)).await.map_err(|_| RelayError::Unavailable)?;
+        drop(commands);
+        self.waker.wake();
         answer.await.map_err(|_| RelayError::Unavailable)?
     }
 
     pub(crate) fn totals(&self) -> Totals {
-        Totals::default()
+        self.shared.read()
     }
 
     pub(crate) fn browser_addresses(&self) -> &[SocketAddr] {
@@ -67,14 +104,235 @@ impl Worker {
     }
 
     pub(crate) async fn stop(&self) {
-        // A worker that is gone already has nothing left to stop.
-        _ = self.commands.send(Command::Stop).await;
-        let thread = self.thread.lock().ok().and_then(|mut thread| thread.take());
-        if let Some(thread) = thread {
-            _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        if let Some(thread) = self.hang_up() {
+            _ = tokio::task::spawn_blocking(|| thread.join()).await;
+        }
+    }
+
+    /// Without a sender the worker ends; the thread is left to be joined.
+    fn hang_up(&self) -> Option<JoinHandle<()>> {
+        drop(self.commands.lock().ok().and_then(|mut commands| commands.take()));
+        self.waker.wake();
+        self.thread.lock().ok().and_then(|mut thread| thread.take())
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(thread) = self.hang_up() {
+            // It ends within one wake-up, and its sockets with it.
+            _ = thread.join();
         }
     }
 }
 
+/// The thread's side.
+struct Driver {
+    engine: Engine,
+    sockets: Sockets,
+    commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+    shared: Arc<Shared>,
+    buffer: Box<[u8]>,
+    received: u64,
+}
+
+impl Driver {
+    fn run(mut self) {
+        let mut ready = Vec::new();
+        let mut has_more = false;
+        loop {
+            self.sockets.wait(self.timeout(has_more), &mut ready);
+            let now = Instant::now();
+            for what in &ready {
+                match *what {
+                    Ready::Woken => {}
+                    Ready::Readable(socket) => self.receive(socket, now),
+                }
+            }
+            if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+                self.engine.handle_timeout(now, &mut self.sockets);
+            }
+            match self.answer_commands(now) {
+                Some(more) => has_more = more,
+                None => return,
+            }
+            self.tell_events();
+            self.shared.write(&self.engine, &self.sockets, self.received);
+        }
+    }
+
+    fn timeout(&self, has_more: bool) -> Option<Duration> {
+        if has_more {
+            return Some(Duration::ZERO);
+        }
+        self.engine.poll_timeout().map(|due| due.saturating_duration_since(Instant::now()))
+    }
+
+    /// Reads some: what is left is told again, after the other sockets had their turn.
+    fn receive(&mut self, socket: SocketId, now: Instant) {
+        let most = match socket {
+            SocketId::Mux(_) => MUX_BATCH,
+            // A peer sends one packet in 20 ms; asking for another would nearly always be in vain.
+            SocketId::Rtp(_) | SocketId::Rtcp(_) => 1,
+        };
+        for _ in 0..most {
+            let Some((length, source)) = self.sockets.receive(socket, &mut self.buffer[..LARGEST]) else {
+                return;
+            };
+            self.received += 1;
+            self.engine.handle_input(socket, source, &mut self.buffer, length, now, &mut self.sockets);
+        }
+    }
+
+    /// Answers some, so that packets do not wait for many; whether there may be more, `None` at the end.
+    fn answer_commands(&mut self, now: Instant) -> Option<bool> {
+        for _ in 0..COMMAND_BATCH {
+            match self.commands.try_recv() {
+                Ok(command) => self.answer(command, now),
+                Err(mpsc::error::TryRecvError::Empty) => return Some(false),
+                Err(mpsc::error::TryRecvError::Disconnected) => return None,
+            }
+        }
+        Some(true)
+    }
+
+    /// Who asked may have gone meanwhile; the deed stands.
+    fn answer(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::Put { spec, reply } => _ = reply.send(self.engine.put(*spec, now, &mut self.sockets)),
+            Command::Delete { id, reply } => {
+                self.engine.delete(&id, now, &mut self.sockets);
+                _ = reply.send(Ok(()));
+            }
+            Command::Statistics { id, reply } => _ = reply.send(self.engine.statistics(&id)),
+            Command::Dtmf { id, leg, digit, duration_ms, reply } => {
+                let duration = Duration::from_millis(u64::from(duration_ms));
+                _ = reply.send(self.engine.dtmf(&id, leg, digit, duration, now));
+            }
+        }
+    }
+
+    /// Moves events on while there is room; the engine keeps the others.
+    fn tell_events(&mut self) {
+        loop {
+            match self.events.try_reserve() {
+                Ok(place) => match self.engine.poll_event() {
+                    Some(event) => place.send(event),
+                    None => return,
+                },
+                Err(mpsc::error::TrySendError::Full(())) => return,
+                Err(mpsc::error::TrySendError::Closed(())) => {
+                    while self.engine.poll_event().is_some() {}
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Figures that the worker writes after each wake-up and anybody reads.
+#[derive(Default)]
+struct Shared {
+    sessions: AtomicU64,
+    rtp_sockets: AtomicU64,
+    received: AtomicU64,
+    sent: AtomicU64,
+    send_failed: AtomicU64,
+    strangers: AtomicU64,
+    events_lost: AtomicU64,
+}
+
+impl Shared {
+    fn write(&self, engine: &Engine, sockets: &Sockets, received: u64) {
+        let totals = engine.totals();
+        self.sessions.store(totals.sessions as u64, Ordering::Relaxed);
+        self.rtp_sockets.store(sockets.rtp_sockets() as u64, Ordering::Relaxed);
+        self.received.store(received, Ordering::Relaxed);
+        self.sent.store(sockets.sent, Ordering::Relaxed);
+        self.send_failed.store(sockets.send_failed, Ordering::Relaxed);
+        self.strangers.store(totals.strangers, Ordering::Relaxed);
+        self.events_lost.store(totals.events_lost, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Totals {
+        Totals {
+            sessions: self.sessions.load(Ordering::Relaxed),
+            rtp_sockets: self.rtp_sockets.load(Ordering::Relaxed),
+            received: self.received.load(Ordering::Relaxed),
+            sent: self.sent.load(Ordering::Relaxed),
+            send_failed: self.send_failed.load(Ordering::Relaxed),
+            strangers: self.strangers.load(Ordering::Relaxed),
+            events_lost: self.events_lost.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Binds this worker's socket of each listener; with them where they are, and what browsers are told.
+fn browser_sockets(
+    config: &Config,
+    number: usize,
+) -> Result<(Vec<UdpSocket>, Vec<SocketAddr>, Vec<SocketAddr>), StartError> {
+    let (mut sockets, mut bound, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+    for listener in &config.browser {
+        let mut address = listener.bind;
+        if address.port() != 0 {
+            address.set_port(address.port().saturating_add(number as u16));
+        }
+        let at = |source| StartError::Bind { address, source };
+        let socket = sockets::bind_mux(address).map_err(at)?;
+        let local = socket.local_addr().map_err(at)?;
+        candidates.extend(listener.advertised.iter().map(|ip| SocketAddr::new(*ip, local.port())));
+        bound.push(local);
+        sockets.push(socket);
+    }
+    Ok((sockets, bound, candidates))
+}
+
+/// This worker's share of each interface's ports.
+fn interfaces(config: &Config, number: usize) -> Result<Vec<Interface>, StartError> {
+    config
+        .rtp
+        .iter()
+        .map(|interface| {
+            let ports = share(&interface.ports, number, config.workers)
+                .ok_or_else(|| StartError::PortRange { name: interface.name.clone() })?;
+            Ok(Interface { name: interface.name.clone(), advertised: interface.advertised, ports })
+        })
+        .collect()
+}
+
+/// The n-th of equal shares, in whole pairs.
+fn share(ports: &RangeInclusive<u16>, number: usize, of: usize) -> Option<RangeInclusive<u16>> {
+    let first = usize::from(*ports.start()).next_multiple_of(2);
+    let pairs = (usize::from(*ports.end()) + 1).checked_sub(first)? / 2;
+    let (from, to) = (pairs * number / of, pairs * (number + 1) / of);
+    let port = |pair: usize| u16::try_from(first + pair * 2).ok();
+    (from < to).then_some(port(from)?..=port(to - 1)? | 1)
+}
+
 /// A full queue makes the caller wait: commands are answered between packets, some per wake-up.
 const COMMAND_QUEUE: usize = 256;
+/// Commands per wake-up.
+const COMMAND_BATCH: usize = 16;
+/// Datagrams per wake-up and browser socket.
+const MUX_BATCH: usize = 64;
+/// Larger than any frame of a network that carries sound.
+const LARGEST: usize = 4_096;
+/// With room for tags behind the largest datagram.
+const BUFFER: usize = LARGEST + 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_share_a_range_in_whole_pairs() {
+        assert_eq!(share(&(40_000..=40_999), 0, 2), Some(40_000..=40_499));
+        assert_eq!(share(&(40_000..=40_999), 1, 2), Some(40_500..=40_999));
+        assert_eq!(share(&(40_001..=40_006), 0, 2), Some(40_002..=40_003));
+        assert_eq!(share(&(40_001..=40_006), 1, 2), Some(40_004..=40_005));
+        assert_eq!(share(&(40_001..=40_002), 0, 1), None);
+        assert_eq!(share(&(65_534..=65_535), 0, 1), Some(65_534..=65_535));
+    }
+}

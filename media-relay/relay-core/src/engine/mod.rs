@@ -1,0 +1,495 @@
+//! The engine: all sessions of one worker.
+//!
+//! A driver owns one engine per thread. It hands in datagrams ([`Engine::handle_input`]) and time
+//! ([`Engine::handle_timeout`]), sleeps until [`Engine::poll_timeout`], and fetches events ([`Engine::poll_event`]).
+
+mod early;
+mod events;
+mod io;
+mod ports;
+mod schedule;
+mod validate;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use relay_api::{
+    Event, LegName, LegSpec, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics,
+};
+use slab::Slab;
+
+use crate::demux::{self, Kind};
+use crate::dtls::Identity;
+use crate::ice::{self, Path};
+use crate::leg::Leg;
+use crate::leg::plain::Plain;
+use crate::leg::web::Web;
+use crate::random::Random;
+use crate::session::Session;
+use crate::stun::Request;
+use early::Early;
+pub(crate) use events::Events;
+pub use io::{Io, PortPair, SocketId};
+use ports::Ports;
+use schedule::{GRID, Schedule};
+
+/// What an engine is told at its start.
+pub struct EngineConfig {
+    /// What browsers are told, best first.
+    pub candidates: Vec<SocketAddr>,
+    /// Where plain RTP peers reach us; the first is the default. At most 256.
+    pub interfaces: Vec<Interface>,
+    /// Our certificate.
+    pub identity: Arc<dyn Identity>,
+    /// Silence on a leg that should speak, after which `MediaTimeout` is told.
+    pub media_timeout: Duration,
+    /// How long a port rests before another session gets it.
+    pub port_quarantine: Duration,
+    /// More are refused.
+    pub max_sessions: usize,
+    /// From the operating system's generator.
+    pub seed: [u8; 32],
+}
+
+/// A range of ports for plain RTP peers.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// What `RtpLeg::interface` names.
+    pub name: String,
+    /// What peers are told.
+    pub advertised: IpAddr,
+    /// Used in pairs.
+    pub ports: RangeInclusive<u16>,
+}
+
+/// What an engine holds and has dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Sessions now.
+    pub sessions: usize,
+    /// Port pairs that sessions hold now.
+    pub port_pairs: usize,
+    /// Browser addresses that ICE has validated and that still count.
+    pub paths: usize,
+    /// Datagrams from nobody we know.
+    pub strangers: u64,
+    /// Events that nobody fetched in time.
+    pub events_lost: u64,
+}
+
+/// See the [module's documentation](self).
+pub struct Engine {
+    config: EngineConfig,
+    epoch: Instant,
+    random: Random,
+    sessions: Slab<Session>,
+    by_id: HashMap<SessionId, usize>,
+    by_ufrag: HashMap<String, (usize, LegName)>,
+    by_path: HashMap<Path, (usize, LegName)>,
+    ports: Vec<Ports>,
+    early: Early,
+    schedule: Schedule,
+    events: Events,
+    strangers: u64,
+}
+
+/// What a session reaches of the engine while it works.
+pub(crate) struct Outside<'a> {
+    pub(crate) io: &'a mut dyn Io,
+    pub(crate) events: &'a mut Events,
+    pub(crate) identity: &'a dyn Identity,
+    pub(crate) random: &'a mut Random,
+    pub(crate) media_timeout: Duration,
+}
+
+impl Engine {
+    /// An engine without sessions.
+    pub fn new(config: EngineConfig, now: Instant) -> Self {
+        let ports = config
+            .interfaces
+            .iter()
+            .map(|interface| Ports::new(interface.ports.clone(), config.port_quarantine))
+            .collect();
+        Self {
+            random: Random::new(config.seed),
+            config,
+            epoch: now,
+            sessions: Slab::new(),
+            by_id: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_path: HashMap::new(),
+            ports,
+            early: Early::default(),
+            schedule: Schedule::new(now),
+            events: Events::default(),
+            strangers: 0,
+        }
+    }
+
+    /// Makes a session what the specification says. A repeated one changes nothing; one that fails changes nothing.
+    pub fn put(
+        &mut self,
+        spec: SessionSpec,
+        now: Instant,
+        io: &mut dyn Io,
+    ) -> Result<SessionDescription, RelayError> {
+        validate::check(&spec)?;
+        let slot = match self.by_id.get(&spec.id).copied() {
+            Some(slot) => {
+                let session = &self.sessions[slot];
+                let is_repeated = session.spec == spec;
+                if spec.revision <= session.spec.revision && !is_repeated {
+                    return Err(RelayError::Stale { revision: session.spec.revision });
+                }
+                if !is_repeated {
+                    self.change(slot, spec, now, io)?;
+                }
+                slot
+            }
+            None => self.create(spec, now, io)?,
+        };
+        self.reschedule(slot, now);
+        Ok(self.describe(slot))
+    }
+
+    /// Ends a session; one that does not exist is no error.
+    pub fn delete(&mut self, id: &SessionId, now: Instant, io: &mut dyn Io) {
+        if let Some(slot) = self.by_id.remove(id) {
+            let session = self.sessions.remove(slot);
+            for leg in session.legs {
+                self.release(leg, now, io);
+            }
+            self.schedule.forget(slot);
+        }
+    }
+
+    /// The counters of both legs.
+    pub fn statistics(&self, id: &SessionId) -> Result<SessionStatistics, RelayError> {
+        let session = &self.sessions[*self.by_id.get(id).ok_or(RelayError::Unknown)?];
+        Ok(SessionStatistics {
+            id: id.clone(),
+            a: session.leg(LegName::A).statistics(),
+            b: session.leg(LegName::B).statistics(),
+        })
+    }
+
+    /// Queues a digit towards the peer of `leg`, as RFC 4733.
+    pub fn dtmf(
+        &mut self,
+        id: &SessionId,
+        leg: LegName,
+        digit: char,
+        duration: Duration,
+        now: Instant,
+    ) -> Result<(), RelayError> {
+        let slot = *self.by_id.get(id).ok_or(RelayError::Unknown)?;
+        self.sessions[slot].leg_mut(leg).send_digit(digit, duration)?;
+        self.reschedule(slot, now);
+        Ok(())
+    }
+
+    /// Takes `buffer[..length]`, received from `source` on `socket`. What follows in the buffer is room for tags.
+    pub fn handle_input(
+        &mut self,
+        socket: SocketId,
+        source: SocketAddr,
+        buffer: &mut [u8],
+        length: usize,
+        now: Instant,
+        io: &mut dyn Io,
+    ) {
+        if length > buffer.len() {
+            return;
+        }
+        let path = Path { socket, remote: source };
+        let slot = match socket {
+            SocketId::Mux(_) => match demux::kind(&buffer[..length]) {
+                Kind::Stun => self.check(path, &buffer[..length], now, io),
+                Kind::Dtls => self.records(path, &buffer[..length], now, io),
+                kind @ (Kind::Rtp | Kind::Rtcp) => self.protected(path, kind, buffer, length, now, io),
+                Kind::Unknown => None,
+            },
+            SocketId::Rtp(pair) | SocketId::Rtcp(pair) => self.plain(pair, path, buffer, length, now, io),
+        };
+        match slot {
+            Some(slot) => self.reschedule(slot, now),
+            None => self.strangers += 1,
+        }
+    }
+
+    /// Does what is due: some of it, if there is much; [`Engine::poll_timeout`] then is in the past.
+    pub fn handle_timeout(&mut self, now: Instant, io: &mut dyn Io) {
+        for _ in 0..MAX_DUE {
+            let Some(slot) = self.schedule.pop(now) else { return };
+            let mut outside = outside!(self, io);
+            self.sessions[slot].handle_timeout(now, &mut outside);
+            self.reschedule(slot, now);
+        }
+    }
+
+    /// When [`Engine::handle_timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.schedule.next()
+    }
+
+    /// What happened, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop()
+    }
+
+    /// What the engine holds and has dropped.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            sessions: self.sessions.len(),
+            port_pairs: self.ports.iter().map(Ports::in_use).sum(),
+            paths: self.by_path.len(),
+            strangers: self.strangers,
+            events_lost: self.events.lost(),
+        }
+    }
+
+    fn create(&mut self, spec: SessionSpec, now: Instant, io: &mut dyn Io) -> Result<usize, RelayError> {
+        if self.sessions.len() >= self.config.max_sessions {
+            return Err(RelayError::Full { what: "sessions".to_owned() });
+        }
+        let slot = self.sessions.vacant_key();
+        let a = self.leg(&spec.a, slot, LegName::A, now, io)?;
+        let b = match self.leg(&spec.b, slot, LegName::B, now, io) {
+            Ok(b) => b,
+            Err(error) => {
+                self.release(a, now, io);
+                return Err(error);
+            }
+        };
+        self.by_id.insert(spec.id.clone(), slot);
+        let mut session = Session::new(spec, a, b);
+        session.settle(now, &mut outside!(self, io));
+        self.sessions.insert(session);
+        Ok(slot)
+    }
+
+    /// Changes a session to a later revision: legs of another kind are replaced, the others adapted.
+    fn change(
+        &mut self,
+        slot: usize,
+        spec: SessionSpec,
+        now: Instant,
+        io: &mut dyn Io,
+    ) -> Result<(), RelayError> {
+        let mut replacements = Vec::new();
+        for name in [LegName::A, LegName::B] {
+            if self.sessions[slot].leg(name).is_of(leg_spec(&spec, name), &self.config.interfaces) {
+                continue;
+            }
+            match self.leg(leg_spec(&spec, name), slot, name, now, io) {
+                Ok(leg) => replacements.push((name, leg)),
+                Err(error) => {
+                    for (_, leg) in replacements {
+                        self.release(leg, now, io);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        for (name, leg) in replacements {
+            let old = std::mem::replace(self.sessions[slot].leg_mut(name), leg);
+            self.release(old, now, io);
+        }
+        let session = &mut self.sessions[slot];
+        for name in [LegName::A, LegName::B] {
+            let restart = session.leg_mut(name).adapt(leg_spec(&spec, name), now, &mut self.random);
+            for ufrag in restart.retired {
+                self.by_ufrag.remove(&ufrag);
+            }
+            for ufrag in restart.introduced {
+                self.by_ufrag.insert(ufrag, (slot, name));
+            }
+        }
+        session.spec = spec;
+        session.settle(now, &mut outside!(self, io));
+        Ok(())
+    }
+
+    /// A new leg with all that it needs.
+    fn leg(
+        &mut self,
+        spec: &LegSpec,
+        slot: usize,
+        name: LegName,
+        now: Instant,
+        io: &mut dyn Io,
+    ) -> Result<Leg, RelayError> {
+        let mut leg = match spec {
+            LegSpec::WebRtc(_) => {
+                let web = Web::new(&mut self.random, now);
+                self.by_ufrag.insert(web.agent.local().ufrag.clone(), (slot, name));
+                Leg::web(web, self.epoch, now, &mut self.random)
+            }
+            LegSpec::Rtp(rtp) => {
+                let pair = self.pair(rtp.interface.as_deref(), slot, now, io)?;
+                Leg::plain(Plain::new(pair), self.epoch, now, &mut self.random)
+            }
+            LegSpec::Service(service) => Leg::service(*service, self.epoch, now, &mut self.random),
+        };
+        // A leg that was just made has no remote half yet, so that nothing is restarted.
+        leg.adapt(spec, now, &mut self.random);
+        Ok(leg)
+    }
+
+    /// Finds a port pair that can be bound.
+    fn pair(
+        &mut self,
+        interface: Option<&str>,
+        slot: usize,
+        now: Instant,
+        io: &mut dyn Io,
+    ) -> Result<PortPair, RelayError> {
+        let at = validate::interface(&self.config.interfaces, interface)?;
+        let ports = &mut self.ports[at];
+        for _ in 0..MAX_BIND_TRIES {
+            let Some(rtp) = ports.take(slot, now) else { break };
+            let pair = PortPair { interface: at as u8, rtp };
+            if io.open(pair) {
+                return Ok(pair);
+            }
+            // Somebody else's: it rests like one of ours.
+            ports.put_back(rtp, now);
+        }
+        Err(RelayError::Full { what: "ports".to_owned() })
+    }
+
+    fn release(&mut self, leg: Leg, now: Instant, io: &mut dyn Io) {
+        if let Some(web) = leg.as_web() {
+            for ufrag in web.agent.ufrags() {
+                self.by_ufrag.remove(ufrag);
+            }
+            for path in web.agent.paths() {
+                self.by_path.remove(&path);
+            }
+        }
+        if let Some(plain) = leg.as_plain() {
+            io.close(plain.pair);
+            self.ports[usize::from(plain.pair.interface)].put_back(plain.pair.rtp, now);
+        }
+    }
+
+    /// A STUN message: whose is it, and what does it change?
+    fn check(&mut self, path: Path, datagram: &[u8], now: Instant, io: &mut dyn Io) -> Option<usize> {
+        let request = Request::parse(datagram)?;
+        let (slot, name) = *self.by_ufrag.get(ice::local_ufrag(&request)?)?;
+        let mut outside = outside!(self, io);
+        let checked = self.sessions[slot].check(name, &request, path, now, &mut outside);
+        for forgotten in &checked.forgotten {
+            self.by_path.remove(forgotten);
+        }
+        if let Some(ufrag) = &checked.retired {
+            self.by_ufrag.remove(ufrag);
+        }
+        if checked.valid
+            && let Some((other, other_name)) = self.by_path.insert(path, (slot, name))
+            && (other, other_name) != (slot, name)
+            && let Some(web) = self.sessions[other].leg_mut(other_name).as_web_mut()
+        {
+            // The address belongs to who authenticated last.
+            web.agent.forget(&path);
+        }
+        if checked.valid {
+            for datagram in self.early.take(&path, now) {
+                let mut outside = outside!(self, io);
+                self.sessions[slot].records(name, &datagram, now, &mut outside);
+            }
+        }
+        Some(slot)
+    }
+
+    fn records(&mut self, path: Path, datagram: &[u8], now: Instant, io: &mut dyn Io) -> Option<usize> {
+        let Some((slot, name)) = self.by_path.get(&path).copied() else {
+            self.early.keep(path, datagram, now);
+            return None;
+        };
+        let mut outside = outside!(self, io);
+        self.sessions[slot].records(name, datagram, now, &mut outside);
+        Some(slot)
+    }
+
+    fn protected(
+        &mut self,
+        path: Path,
+        kind: Kind,
+        buffer: &mut [u8],
+        length: usize,
+        now: Instant,
+        io: &mut dyn Io,
+    ) -> Option<usize> {
+        let (slot, name) = *self.by_path.get(&path)?;
+        let mut outside = outside!(self, io);
+        self.sessions[slot].protected(name, kind, buffer, length, now, &mut outside);
+        Some(slot)
+    }
+
+    fn plain(
+        &mut self,
+        pair: PortPair,
+        path: Path,
+        buffer: &mut [u8],
+        length: usize,
+        now: Instant,
+        io: &mut dyn Io,
+    ) -> Option<usize> {
+        let slot = self.ports.get(usize::from(pair.interface))?.owner(pair.rtp)?;
+        let mut outside = outside!(self, io);
+        let session = self.sessions.get_mut(slot)?;
+        session.plain(pair, path, buffer, length, now, &mut outside);
+        Some(slot)
+    }
+
+    fn describe(&self, slot: usize) -> SessionDescription {
+        let session = &self.sessions[slot];
+        let describe = |name| session.leg(name).describe(&self.config);
+        SessionDescription {
+            id: session.spec.id.clone(),
+            revision: session.spec.revision,
+            a: describe(LegName::A),
+            b: describe(LegName::B),
+        }
+    }
+
+    /// A session never asks to be woken at once: whatever it is due for, it did just now.
+    fn reschedule(&mut self, slot: usize, now: Instant) {
+        if let Some(at) =
+            self.sessions.get(slot).and_then(|session| session.deadline(self.config.media_timeout))
+        {
+            self.schedule.wake(slot, at.max(now + GRID / 5));
+        }
+    }
+}
+
+/// The parts of an engine that a session may reach, borrowed apart from the sessions.
+macro_rules! outside {
+    ($engine:expr, $io:expr) => {
+        Outside {
+            io: &mut *$io,
+            events: &mut $engine.events,
+            identity: &*$engine.config.identity,
+            random: &mut $engine.random,
+            media_timeout: $engine.config.media_timeout,
+        }
+    };
+}
+use outside;
+
+fn leg_spec(spec: &SessionSpec, name: LegName) -> &LegSpec {
+    match name {
+        LegName::A => &spec.a,
+        LegName::B => &spec.b,
+    }
+}
+
+/// Sessions woken in one go; packets wait meanwhile.
+const MAX_DUE: usize = 256;
+
+/// Ports tried before the range is called full.
+const MAX_BIND_TRIES: usize = 16;

@@ -1,0 +1,69 @@
+//! The transport of a leg that speaks plain RTP: believed is the signalled address alone.
+
+use std::net::SocketAddr;
+
+use relay_api::{Learn, RtpLeg, RtpRemote};
+
+use crate::engine::{PortPair, SocketId};
+
+pub(crate) struct Plain {
+    pub(crate) pair: PortPair,
+    remote: Option<RtpRemote>,
+    learn: Learn,
+    /// With [`Learn::Once`]: the first source that spoke.
+    learned: Option<SocketAddr>,
+}
+
+impl Plain {
+    pub(crate) fn new(pair: PortPair) -> Self {
+        Self { pair, remote: None, learn: Learn::Never, learned: None }
+    }
+
+    pub(crate) fn adapt(&mut self, spec: &RtpLeg) {
+        if self.remote != spec.remote || self.learn != spec.learn {
+            self.learned = None;
+        }
+        (self.remote, self.learn) = (spec.remote, spec.learn);
+    }
+
+    /// Where RTP goes.
+    pub(crate) fn rtp(&self) -> Option<SocketAddr> {
+        self.learned.or(self.remote.map(|remote| remote.rtp))
+    }
+
+    /// Where RTCP goes, and from which socket: with rtcp-mux (RFC 5761) both are RTP's.
+    pub(crate) fn rtcp(&self) -> Option<(SocketId, SocketAddr)> {
+        let remote = self.remote?;
+        if remote.rtcp == remote.rtp {
+            return self.rtp().map(|to| (SocketId::Rtp(self.pair), to));
+        }
+        let mut to = remote.rtcp;
+        if let Some(learned) = self.learned {
+            to.set_ip(learned.ip());
+        }
+        Some((SocketId::Rtcp(self.pair), to))
+    }
+
+    /// Is RTP from there believed? `speaks` says whether the packet is of a negotiated format.
+    pub(crate) fn believes_rtp(&mut self, source: SocketAddr, speaks: bool) -> bool {
+        let Some(remote) = self.remote else { return false };
+        if self.learn == Learn::Once && self.learned.is_none() && speaks {
+            self.learned = Some(source);
+        }
+        is_same(&self.learned.unwrap_or(remote.rtp), &source)
+    }
+
+    /// Is RTCP that came to `socket` from there believed?
+    pub(crate) fn believes_rtcp(&self, socket: SocketId, source: SocketAddr) -> bool {
+        self.rtcp().is_some_and(|(ours, theirs)| {
+            // Where the port was learned, nothing is known of RTCP's but the address.
+            let port_counts = self.learned.is_none() || socket == SocketId::Rtp(self.pair);
+            ours == socket && if port_counts { is_same(&theirs, &source) } else { theirs.ip() == source.ip() }
+        })
+    }
+}
+
+/// Address and port: flow label and scope are not told in an SDP.
+fn is_same(a: &SocketAddr, b: &SocketAddr) -> bool {
+    a.ip() == b.ip() && a.port() == b.port()
+}

@@ -1,0 +1,262 @@
+//! What is heard of a peer's stream: loss, jitter and round trip by RFC 3550, appendix A and §6.4.1.
+
+use std::time::{Duration, Instant};
+
+use crate::rtcp::Block;
+use crate::rtp::Header;
+
+/// Reception of one leg's stream; a new SSRC starts anew and keeps the losses of those before it.
+pub(crate) struct Reception {
+    /// The start of the clock that timestamps and arrival times are compared on.
+    epoch: Instant,
+    source: Option<Source>,
+    lost_before: i64,
+    round_trip: Option<Duration>,
+}
+
+struct Source {
+    ssrc: u32,
+    base: u32,
+    highest: u32,
+    received: u32,
+    expected_prior: u32,
+    received_prior: u32,
+    clock_rate: u32,
+    transit: Option<u32>,
+    /// RFC 3550 A.8: scaled by 16.
+    jitter: u32,
+    last_report: Option<(u32, Instant)>,
+}
+
+impl Reception {
+    pub(crate) fn new(epoch: Instant) -> Self {
+        Self { epoch, source: None, lost_before: 0, round_trip: None }
+    }
+
+    /// An accepted packet. Events repeat their timestamp (RFC 4733 §2.5.1.2), so that they tell nothing of jitter.
+    pub(crate) fn receive(&mut self, header: &Header, clock_rate: u32, is_event: bool, now: Instant) {
+        let arrival = self.units(now, clock_rate);
+        let source = self.source(header);
+        if source.count(header.sequence) && !is_event {
+            source.measure(header.timestamp, arrival, clock_rate);
+        }
+    }
+
+    /// A sender report of the stream.
+    pub(crate) fn sender_report(&mut self, ssrc: u32, ntp_middle: u32, now: Instant) {
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == ssrc) {
+            source.last_report = Some((ntp_middle, now));
+        }
+    }
+
+    /// What the peer heard of ours: `now` and LSR are on our own clock.
+    pub(crate) fn report_block(&mut self, block: &Block, now: Instant) {
+        if block.last_report == 0 {
+            return;
+        }
+        let there_and_back = self.ntp_middle(now).wrapping_sub(block.last_report).wrapping_sub(block.delay);
+        // A negative or absurd value comes of clocks that drift, or of a liar.
+        if there_and_back <= MAX_ROUND_TRIP {
+            self.round_trip = Some(Duration::from_secs_f64(f64::from(there_and_back) / 65_536.0));
+        }
+    }
+
+    /// The block that goes into our next report.
+    pub(crate) fn report(&mut self, now: Instant) -> Option<Block> {
+        let source = self.source.as_mut()?;
+        let expected = source.expected();
+        let expected_interval = expected.wrapping_sub(source.expected_prior);
+        let received_interval = source.received.wrapping_sub(source.received_prior);
+        (source.expected_prior, source.received_prior) = (expected, source.received);
+        let lost_interval = i64::from(expected_interval) - i64::from(received_interval);
+        let fraction_lost = if expected_interval == 0 || lost_interval <= 0 {
+            0
+        } else {
+            ((lost_interval << 8) / i64::from(expected_interval)).min(255) as u8
+        };
+        let (last_report, delay) = match source.last_report {
+            Some((ntp, at)) => (ntp, in_65536ths(now.saturating_duration_since(at)) as u32),
+            None => (0, 0),
+        };
+        Some(Block {
+            ssrc: source.ssrc,
+            fraction_lost,
+            lost: source.lost().clamp(-0x80_0000, 0x7F_FFFF) as i32,
+            highest_sequence: source.highest,
+            jitter: source.jitter >> 4,
+            last_report,
+            delay,
+        })
+    }
+
+    pub(crate) fn lost(&self) -> i64 {
+        self.lost_before + self.source.as_ref().map_or(0, Source::lost)
+    }
+
+    pub(crate) fn jitter_ms(&self) -> f64 {
+        self.source.as_ref().map_or(0.0, |source| {
+            f64::from(source.jitter) / 16.0 * 1_000.0 / f64::from(source.clock_rate.max(1))
+        })
+    }
+
+    pub(crate) fn round_trip_ms(&self) -> Option<f64> {
+        self.round_trip.map(|time| time.as_secs_f64() * 1_000.0)
+    }
+
+    /// Our time as NTP: RFC 3550 §6.4.1 lets it be the time since the start.
+    pub(crate) fn ntp(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.epoch);
+        // One second later than the truth, as an LSR of 0 means "none".
+        let fraction = (u64::from(elapsed.subsec_nanos()) << 32) / 1_000_000_000;
+        ((elapsed.as_secs() + 1) << 32) | fraction
+    }
+
+    fn ntp_middle(&self, now: Instant) -> u32 {
+        (self.ntp(now) >> 16) as u32
+    }
+
+    fn units(&self, now: Instant, clock_rate: u32) -> u32 {
+        let nanos = now.saturating_duration_since(self.epoch).as_nanos();
+        (nanos * u128::from(clock_rate) / 1_000_000_000) as u32
+    }
+
+    fn source(&mut self, header: &Header) -> &mut Source {
+        if self.source.as_ref().is_none_or(|source| source.ssrc != header.ssrc) {
+            self.lost_before = self.lost();
+            self.source = None;
+        }
+        self.source.get_or_insert_with(|| Source::new(header))
+    }
+}
+
+impl Source {
+    fn new(header: &Header) -> Self {
+        let first = u32::from(header.sequence);
+        Self {
+            ssrc: header.ssrc,
+            base: first,
+            highest: first.wrapping_sub(1),
+            received: 0,
+            expected_prior: 0,
+            received_prior: 0,
+            clock_rate: 0,
+            transit: None,
+            jitter: 0,
+            last_report: None,
+        }
+    }
+
+    /// RFC 3550 A.1; `false` for one that is late. A jump that no loss explains starts the count anew.
+    fn count(&mut self, sequence: u16) -> bool {
+        self.received = self.received.wrapping_add(1);
+        let ahead = sequence.wrapping_sub(self.highest as u16);
+        match ahead {
+            1..MAX_DROPOUT => self.highest = self.highest.wrapping_add(u32::from(ahead)),
+            MAX_DROPOUT..=MIN_LATE => {
+                let kept = self.lost();
+                self.highest = self.highest.wrapping_add(u32::from(ahead));
+                // The gap was no loss: the base moves along, so that only what was lost before stays lost.
+                let expected = i64::from(self.received).saturating_add(kept).max(1) as u32;
+                self.base = self.highest.wrapping_sub(expected).wrapping_add(1);
+                self.transit = None;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// RFC 3550 A.8.
+    fn measure(&mut self, timestamp: u32, arrival: u32, clock_rate: u32) {
+        let transit = arrival.wrapping_sub(timestamp);
+        if self.clock_rate != clock_rate {
+            (self.clock_rate, self.transit) = (clock_rate, None);
+        }
+        if let Some(before) = self.transit.replace(transit) {
+            let difference = transit.wrapping_sub(before).cast_signed().unsigned_abs();
+            // A pause that its timestamps do not show is no jitter.
+            if difference < clock_rate * 5 {
+                self.jitter = (self.jitter + difference).saturating_sub((self.jitter + 8) >> 4);
+            }
+        }
+    }
+
+    fn expected(&self) -> u32 {
+        self.highest.wrapping_sub(self.base).wrapping_add(1)
+    }
+
+    fn lost(&self) -> i64 {
+        i64::from(self.expected()) - i64::from(self.received)
+    }
+}
+
+fn in_65536ths(time: Duration) -> u64 {
+    (time.as_secs() << 16) | ((u64::from(time.subsec_nanos()) << 16) / 1_000_000_000)
+}
+
+/// RFC 3550 A.1: about a minute of packets.
+const MAX_DROPOUT: u16 = 3_000;
+/// Behind by fewer than RFC 3550 A.1's 100: late, not restarted.
+const MIN_LATE: u16 = u16::MAX - 100;
+/// 60 s.
+const MAX_ROUND_TRIP: u32 = 60 << 16;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn header(sequence: u16, timestamp: u32) -> Header {
+        Header { marker: false, payload_type: 0, sequence, timestamp, ssrc: 1, payload: 12..172 }
+    }
+
+    #[test] // RFC 3550 A.3
+    fn losses_are_counted_across_a_wrap_and_reordering() {
+        let now = Instant::now();
+        let mut reception = Reception::new(now);
+        for sequence in [65_533, 65_535, 65_534, 0, 3] {
+            reception.receive(&header(sequence, 0), 8_000, false, now);
+        }
+        assert_eq!(reception.lost(), 2);
+        let report = reception.report(now).unwrap();
+        assert_eq!((report.lost, report.highest_sequence), (2, 65_536 + 3));
+        assert_eq!(report.fraction_lost, (2 * 256 / 7) as u8);
+        assert_eq!(reception.report(now).unwrap().fraction_lost, 0);
+    }
+
+    #[test] // RFC 3550 A.8
+    fn a_steady_stream_has_no_jitter_and_an_uneven_one_has() {
+        let start = Instant::now();
+        let mut reception = Reception::new(start);
+        for at in 0..100 {
+            let now = start + Duration::from_millis(20 * u64::from(at));
+            reception.receive(&header(at as u16, at * 160), 8_000, false, now);
+        }
+        assert!(reception.jitter_ms() < 0.2, "{}", reception.jitter_ms());
+        for at in 100..400 {
+            let now = start + Duration::from_millis(20 * u64::from(at) + 10 * u64::from(at % 2));
+            reception.receive(&header(at as u16, at * 160), 8_000, false, now);
+        }
+        assert!((9.0..11.0).contains(&reception.jitter_ms()), "{}", reception.jitter_ms());
+    }
+
+    #[test] // RFC 3550 §6.4.1, figure 2
+    fn the_round_trip_is_what_the_peer_did_not_keep() {
+        let start = Instant::now();
+        let mut reception = Reception::new(start);
+        let last_report = (reception.ntp(start) >> 16) as u32;
+        let block = Block { last_report, delay: 65_536, ..Block::default() };
+        reception.report_block(&block, start + Duration::from_millis(1_120));
+        assert!((reception.round_trip_ms().unwrap() - 120.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn a_restarted_sequence_is_no_loss() {
+        let now = Instant::now();
+        let mut reception = Reception::new(now);
+        for sequence in [1, 2, 4, 30_000, 30_001] {
+            reception.receive(&header(sequence, 0), 8_000, false, now);
+        }
+        assert_eq!(reception.lost(), 1);
+    }
+}

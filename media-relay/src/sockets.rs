@@ -1,0 +1,218 @@
+//! The sockets of one worker, and the poll that waits for them.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay_core::{Io, PortPair, SocketId};
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+use socket2::{Domain, Socket, Type};
+
+/// Sockets by what the engine calls them.
+pub(crate) struct Sockets {
+    poll: Poll,
+    mux: Vec<UdpSocket>,
+    /// Where the ports of each interface are bound.
+    interfaces: Vec<IpAddr>,
+    pairs: HashMap<PortPair, [UdpSocket; 2]>,
+    pub(crate) sent: u64,
+    pub(crate) send_failed: u64,
+}
+
+/// Why the poll returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    /// Somebody called [`Waker::wake`].
+    Woken,
+    /// A socket has something to read.
+    Readable(SocketId),
+}
+
+/// Level-triggered: a socket that was not emptied is told again.
+struct Poll {
+    epoll: OwnedFd,
+    waker: Waker,
+}
+
+/// Ends a wait from another thread.
+#[derive(Clone)]
+pub(crate) struct Waker(Arc<OwnedFd>);
+
+impl Sockets {
+    /// Takes over the browser-facing sockets.
+    pub(crate) fn new(mux: Vec<UdpSocket>, interfaces: Vec<IpAddr>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        for (index, socket) in mux.iter().enumerate() {
+            poll.add(socket, SocketId::Mux(index as u8))?;
+        }
+        Ok(Self { poll, mux, interfaces, pairs: HashMap::new(), sent: 0, send_failed: 0 })
+    }
+
+    pub(crate) fn waker(&self) -> Waker {
+        self.poll.waker.clone()
+    }
+
+    /// Waits for `timeout` at most, for ever without one; `ready` is filled anew.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
+        self.poll.wait(timeout, ready);
+    }
+
+    /// Reads one datagram, if there is one.
+    pub(crate) fn receive(&self, socket: SocketId, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        self.socket(socket)?.recv_from(buffer).ok()
+    }
+
+    /// Sockets of plain legs.
+    pub(crate) fn rtp_sockets(&self) -> usize {
+        self.pairs.len() * 2
+    }
+
+    fn socket(&self, id: SocketId) -> Option<&UdpSocket> {
+        match id {
+            SocketId::Mux(index) => self.mux.get(usize::from(index)),
+            SocketId::Rtp(pair) => self.pairs.get(&pair).map(|[rtp, _]| rtp),
+            SocketId::Rtcp(pair) => self.pairs.get(&pair).map(|[_, rtcp]| rtcp),
+        }
+    }
+
+    fn bind_pair(&self, pair: PortPair) -> io::Result<[UdpSocket; 2]> {
+        let ip = self.interfaces[usize::from(pair.interface)];
+        let rtp = bind(SocketAddr::new(ip, pair.rtp))?;
+        let rtcp = bind(SocketAddr::new(ip, pair.rtcp()))?;
+        self.poll.add(&rtp, SocketId::Rtp(pair))?;
+        self.poll.add(&rtcp, SocketId::Rtcp(pair))?;
+        Ok([rtp, rtcp])
+    }
+}
+
+impl Io for Sockets {
+    fn open(&mut self, pair: PortPair) -> bool {
+        match self.bind_pair(pair) {
+            Ok(sockets) => {
+                self.pairs.insert(pair, sockets);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(port = pair.rtp, %error, "a port pair cannot be bound");
+                false
+            }
+        }
+    }
+
+    fn close(&mut self, pair: PortPair) {
+        // A closed socket leaves the poll by itself.
+        self.pairs.remove(&pair);
+    }
+
+    fn transmit(&mut self, socket: SocketId, to: SocketAddr, datagram: &[u8]) {
+        match self.socket(socket).map(|socket| socket.send_to(datagram, to)) {
+            Some(Ok(_)) => self.sent += 1,
+            Some(Err(_)) | None => self.send_failed += 1,
+        }
+    }
+}
+
+impl Poll {
+    fn new() -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &waker, epoll::EventData::new_u64(WAKER), epoll::EventFlags::IN)?;
+        Ok(Self { epoll, waker: Waker(Arc::new(waker)) })
+    }
+
+    fn add(&self, socket: impl AsFd, id: SocketId) -> io::Result<()> {
+        let token = epoll::EventData::new_u64(token(id));
+        Ok(epoll::add(&self.epoll, socket, token, epoll::EventFlags::IN)?)
+    }
+
+    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
+        ready.clear();
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let empty = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
+        let mut events = [empty; EVENTS];
+        // Interrupted by a signal: as if nothing had happened.
+        let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
+        for event in &events[..count] {
+            let token = event.data.u64();
+            ready.push(if token == WAKER { Ready::Woken } else { Ready::Readable(socket_id(token)) });
+        }
+        if ready.contains(&Ready::Woken) {
+            self.waker.reset();
+        }
+    }
+}
+
+impl Waker {
+    /// Makes the current or the next wait return.
+    pub(crate) fn wake(&self) {
+        // The counter can only be full when a wake-up is pending anyway.
+        _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+
+    fn reset(&self) {
+        _ = rustix::io::read(&*self.0, &mut [0; 8]);
+    }
+}
+
+/// A non-blocking socket on exactly this address; IPv6 sockets take no IPv4, so that addresses compare as they are.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// As above, with room for the packets of many browsers while the worker is busy.
+pub(crate) fn bind_mux(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = bind(address)?;
+    let options = socket2::SockRef::from(&socket);
+    // The kernel gives what its limits allow.
+    _ = options.set_recv_buffer_size(MUX_BUFFER);
+    _ = options.set_send_buffer_size(MUX_BUFFER);
+    Ok(socket)
+}
+
+fn token(id: SocketId) -> u64 {
+    match id {
+        SocketId::Mux(index) => u64::from(index),
+        SocketId::Rtp(pair) => PORTS | u64::from(pair.interface) << 16 | u64::from(pair.rtp),
+        SocketId::Rtcp(pair) => PORTS | u64::from(pair.interface) << 16 | u64::from(pair.rtcp()),
+    }
+}
+
+fn socket_id(token: u64) -> SocketId {
+    if token & PORTS == 0 {
+        return SocketId::Mux(token as u8);
+    }
+    let port = token as u16;
+    let pair = PortPair { interface: (token >> 16) as u8, rtp: port & !1 };
+    if port == pair.rtp { SocketId::Rtp(pair) } else { SocketId::Rtcp(pair) }
+}
+
+const WAKER: u64 = u64::MAX;
+const PORTS: u64 = 1 << 32;
+
+/// Sockets told of in one wake-up.
+const EVENTS: usize = 128;
+
+const MUX_BUFFER: usize = 4 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_name_their_sockets() {
+        let pair = PortPair { interface: 255, rtp: 65_534 };
+        for id in [SocketId::Mux(0), SocketId::Mux(255), SocketId::Rtp(pair), SocketId::Rtcp(pair)] {
+            assert_eq!(socket_id(token(id)), id);
+            assert_ne!(token(id), WAKER);
+        }
+    }
+}
