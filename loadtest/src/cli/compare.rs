@@ -20,7 +20,7 @@ pub struct CompareArgs {
     #[arg(long)]
     gateway_config: Option<PathBuf>,
     /// The gateway's arguments, separated by blanks.
-    #[arg(long, default_value = "run --config {config}")]
+    #[arg(long, default_value = "run --config {config}", allow_hyphen_values = true)]
     gateway_args: String,
     /// The gateway's ws: listener.
     #[arg(long)]
