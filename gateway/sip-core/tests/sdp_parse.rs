@@ -145,12 +145,11 @@ fn limits_hold_at_their_edge() {
     }
 }
 
-#[test] // 900 candidates are no reason to refuse a call, and none to look at them all
-fn candidates_beyond_the_limit_are_passed_over() {
+#[test] // RFC 8445 §2.5: who is ICE-lite starts no checks, so 900 candidates are as good as none
+fn the_candidates_of_a_peer_are_not_read() {
     let line = "a=candidate:1 1 udp 2122260223 192.0.2.7 40000 typ host\n";
-    let text = crlf(&format!("{CHROMIUM}{}", line.repeat(900)));
-    let description = Description::parse(&text).unwrap();
-    assert!(description.media[0].candidates.len() <= 64);
+    let (many, few) = (crlf(&format!("{CHROMIUM}{}", line.repeat(900))), crlf(CHROMIUM));
+    assert_eq!(Description::parse(&many), Description::parse(&few));
 }
 
 #[test] // what we do not know does not stop a call, and goes nowhere
@@ -303,8 +302,10 @@ fn says_the_same(text: &[u8]) {
 
 /// The first format may be one that was left out for having no meaning.
 fn meaning(mut description: Description<'_>) -> Description<'_> {
-    for media in description.media.iter_mut().filter(|media| !media.formats.is_empty()) {
-        media.first_format = "";
+    for media in &mut description.media {
+        if !media.formats.is_empty() {
+            media.first_format = "";
+        }
     }
     description
 }

@@ -155,7 +155,8 @@ pub struct Media<'a> {
     pub ptime: Option<u16>,
     /// Transport attributes under the m-line.
     pub transport: Transport<'a>,
-    /// Host candidates over UDP of component 1 with a literal address, best first; all others are left out.
+    /// Our host candidates over UDP, best first. A peer's are not read, however many: who is ICE-lite starts no checks
+    /// (RFC 8445 §2.5), and a host name among them is never resolved.
     pub candidates: Vec<SocketAddr>,
     /// RFC 8838 §8.2: no more will come.
     pub end_of_candidates: bool,

@@ -6,8 +6,6 @@ pub(super) const TEXT: usize = 65_536;
 pub(super) const MEDIA: usize = 32;
 /// Formats of an audio m-line.
 pub(super) const FORMATS: u8 = 64;
-/// Candidates of an m-line that are looked at; more are passed over.
-pub(super) const CANDIDATES: usize = 64;
 /// Fingerprints in one place.
 pub(super) const FINGERPRINTS: usize = 8;
 /// Characters of a ufrag or password, RFC 8839 §5.4.

@@ -4,18 +4,22 @@
 //! model does not know is dropped, so no line of a peer is ever passed on unread. A [`Negotiation`] turns descriptions
 //! into [`RemoteAudio`] and [`LocalAudio`] into text, and keeps what RFC 3264 §8 wants kept between the rounds.
 
+mod attribute;
 mod audio;
+mod audio_line;
 mod codec;
 mod description;
 mod error;
 mod fmtp;
 mod layout;
 mod limits;
+mod lines;
 mod local;
 mod negotiation;
 mod parse;
 mod print;
 mod remote;
+mod words;
 
 pub use audio::{Format, IceParameters, LocalAudio, Profile, RemoteAudio, Setup};
 pub use codec::{CodecName, UnknownCodec, join, offered, select};
