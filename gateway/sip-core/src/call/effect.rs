@@ -66,6 +66,7 @@ pub enum Effect {
     StartTimer(CallTimer, UnixMillis),
     /// Forget a timer; it may fire nevertheless.
     StopTimer(CallTimer),
-    /// The call is over and can be deleted. Nothing but responses to late requests can follow, if it is kept.
+    /// The call is over and can be deleted. If it is kept, nothing can follow but responses to late
+    /// requests, and ACK and BYE of a late 2xx.
     Ended(Summary),
 }

@@ -100,7 +100,7 @@ impl Call {
     }
 
     pub(super) fn flow_lost(&mut self, name: LegName, step: &mut Step<'_>) {
-        let Some(leg) = self.leg_mut(name) else { return };
+        let Some(leg) = self.leg_mut(name).filter(|leg| !leg.is_ended() && !leg.lost) else { return };
         leg.lost = true;
         match leg.state {
             State::Early if name == LegName::A => self.end(Cause::FlowLost, Some(name), None, step),
@@ -118,9 +118,11 @@ impl Call {
     }
 
     pub(super) fn flow_restored(&mut self, name: LegName, flow: FlowId, step: &mut Step<'_>) {
-        let Some(leg) = self.leg_mut(name) else { return };
+        let Some(leg) = self.leg_mut(name).filter(|leg| !leg.is_ended()) else { return };
         let to = Destination::Flow(flow);
-        leg.lost = false;
+        if std::mem::take(&mut leg.lost) {
+            step.stop(CallTimer::Grace(name));
+        }
         if let Some(asked) = &mut leg.asked {
             asked.from = to.clone();
         }
@@ -128,7 +130,6 @@ impl Call {
             unacked.to = to.clone();
         }
         leg.link.destination = to;
-        step.stop(CallTimer::Grace(name));
     }
 
     pub(super) fn grace_over(&mut self, name: LegName, step: &mut Step<'_>) {
@@ -209,7 +210,9 @@ impl Call {
 impl Leg {
     /// Ends this leg in the way its state wants.
     fn close(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
-        step.stop(CallTimer::Grace(self.name));
+        if self.lost {
+            step.stop(CallTimer::Grace(self.name));
+        }
         match &self.state {
             State::Waiting | State::Early if self.asking.is_none() => self.state = State::Ended,
             State::Early => self.give_up_invite(reason, step),

@@ -319,3 +319,85 @@ const BODY: usize = 1 + 1 + 12 + 4;
 /// 96 bits: guessing one is out of reach, and the whole token stays below 50 characters.
 const MAC: usize = 12;
 const TOKEN: usize = BODY + MAC;
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::Limits;
+
+    fn sealer() -> Sealer {
+        Sealer::new(3, &[1; 32])
+    }
+
+    fn named(purpose: Purpose) -> Named {
+        Named { purpose, call: CallId([9; 12]), leg: LegName::B, number: 77 }
+    }
+
+    fn invite(branch: &str, tag: &str) -> Message {
+        let text = format!(
+            "INVITE sip:x@gw SIP/2.0\r\nVia: SIP/2.0/UDP h:5060;branch={branch}\r\nFrom: <sip:a@b>;tag={tag}\r\n\
+             To: <sip:x@gw>\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn a_token_opens_to_what_was_sealed() {
+        for purpose in [Purpose::Tag, Purpose::Contact, Purpose::Branch, Purpose::Dialog] {
+            let token = sealer().seal(&named(purpose));
+            assert_eq!(token.len(), 48);
+            assert_eq!(sealer().open(&token), Some(named(purpose)));
+            assert_eq!(sealer().open(&token.to_uppercase()), Some(named(purpose)), "peers fold case");
+            assert_eq!(sealer().open(&format!("{token}@gw.example")), Some(named(purpose)));
+        }
+        let branch = sealer().branch(CallId([9; 12]), LegName::B, 77);
+        assert!(branch.starts_with("z9hG4bK"));
+        assert_eq!(sealer().open(&branch), Some(named(Purpose::Branch)));
+    }
+
+    #[test]
+    fn a_changed_token_opens_to_nothing() {
+        let token = sealer().seal(&named(Purpose::Tag));
+        for at in 0..token.len() {
+            for letter in ["a", "z", "2", "0", "é"] {
+                let changed = format!("{}{letter}{}", &token[..at], &token[at + 1..]);
+                assert!(changed == token || sealer().open(&changed).is_none(), "{changed}");
+            }
+        }
+        assert_eq!(sealer().open(&token[1..]), None);
+        assert_eq!(sealer().open(""), None);
+        assert_eq!(sealer().open("z9hG4bK"), None);
+        assert_eq!(Sealer::new(3, &[2; 32]).open(&token), None);
+    }
+
+    #[test]
+    fn a_former_key_still_opens() {
+        let token = sealer().seal(&named(Purpose::Tag));
+        let next = Sealer::new(4, &[2; 32]);
+        assert_eq!(next.open(&token), None);
+        assert_eq!(next.accepting(3, &[1; 32]).open(&token), Some(named(Purpose::Tag)));
+    }
+
+    #[test] // RFC 3261 §17.2.3
+    fn a_call_is_named_by_the_transaction_of_its_invite() {
+        let sealer = sealer();
+        let call = sealer.call_id(&invite("z9hG4bK1", "a"));
+        assert_eq!(call, sealer.call_id(&invite("z9hG4bK1", "a")));
+        assert_ne!(call, sealer.call_id(&invite("z9hG4bK2", "a")));
+        assert_ne!(call, sealer.call_id(&invite("z9hG4bK1", "b")));
+    }
+
+    #[test]
+    fn call_ids_are_text() {
+        let call = CallId([0xff; 12]);
+        assert_eq!(CallId::parse(&call.to_string()), Some(call));
+        assert_eq!(CallId::parse("77777777777777777777"), None, "one spelling of each id");
+        let json = serde_json::to_string(&call).unwrap();
+        assert_eq!(serde_json::from_str::<CallId>(&json).unwrap(), call);
+        assert_eq!(call.session().0.len(), 20);
+    }
+}

@@ -38,6 +38,8 @@ pub struct Trace {
     pub spec: Option<SessionSpec>,
     pub summary: Option<Summary>,
     pub released: u32,
+    /// Does the call go through its stored form at each step?
+    pub stores: bool,
     kind: Kind,
     story: String,
 }
@@ -76,6 +78,7 @@ impl Trace {
             spec: None,
             summary: None,
             released: 0,
+            stores: true,
             kind,
             story: String::new(),
         }
@@ -239,9 +242,15 @@ impl Trace {
 
     /// One event; the call goes through its stored form before and after.
     pub fn feed(&mut self, event: Event) -> &mut Self {
-        let mut call = stored(self.call.as_ref().expect("the call began"));
+        let mut call = self.call.take().expect("the call began");
+        if self.stores {
+            call = stored(&call);
+        }
         let effects = call.handle(event, &self.sealer, &self.policy, self.now);
-        self.call = Some(stored(&call));
+        if self.stores {
+            call = stored(&call);
+        }
+        self.call = Some(call);
         self.take(effects);
         self
     }
@@ -309,8 +318,8 @@ impl Trace {
     }
 
     fn note(&mut self, effect: Effect) {
-        let late = self.summary.is_some() && !matches!(effect, Effect::Respond { .. });
-        assert!(!late, "after the end: {effect:?}");
+        let polite = matches!(effect, Effect::Respond { .. } | Effect::SendAck { .. } | Effect::Send { .. });
+        assert!(self.summary.is_none() || polite, "after the end: {effect:?}");
         let line = match effect {
             Effect::Respond { leg, message, .. } => {
                 let line = told(leg, &message);
@@ -345,6 +354,7 @@ impl Trace {
             Effect::Ended(summary) => {
                 let by = summary.ended_by.map(|leg| format!(" by {leg:?}")).unwrap_or_default();
                 let line = format!("ended {:?}{by}", summary.cause);
+                assert!(self.summary.is_none(), "ended twice");
                 self.summary = Some(summary);
                 line
             }
@@ -476,9 +486,14 @@ impl Peer {
 
     fn receives(&mut self, message: Message) {
         self.check_secrets(&message);
-        match message.is_request() {
-            true => self.check_request(&message),
-            false => self.gateway_tag = message.to_tag().map(str::to_owned).or(self.gateway_tag.take()),
+        match message.status() {
+            None => self.check_request(&message),
+            Some(status) => {
+                self.gateway_tag = message.to_tag().map(str::to_owned).or(self.gateway_tag.take());
+                let refused = self.leg == A && status.is_failure() && message.cseq() == (2, &Method::Invite);
+                let left = status.is_success() && *message.method() == Method::Bye;
+                self.ended |= refused || left;
+            }
         }
         self.inbox.push(message);
     }
@@ -492,11 +507,12 @@ impl Peer {
         if matches!(method, Method::Ack | Method::Cancel) {
             return;
         }
-        assert!(!self.ended, "a request to a leg that ended: {message:?}");
+        let stray = message.to_tag().is_some_and(|tag| tag != self.tag);
+        assert!(!self.ended || stray, "a request to a leg that ended: {message:?}");
         let tag = message.to_tag().unwrap_or_default().to_owned();
         let last = self.gateway_cseq.insert(tag, cseq);
         assert!(last.is_none_or(|last| last < cseq), "CSeq does not rise");
-        self.ended = *method == Method::Bye && message.to_tag() == Some(&self.tag);
+        self.ended |= *method == Method::Bye && message.to_tag() == Some(&self.tag);
     }
 
     /// Nothing of the other leg, and no SDP of the other kind.
