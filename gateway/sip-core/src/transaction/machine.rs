@@ -11,10 +11,10 @@ use crate::time::Instant;
 
 /// A transaction; with one of ours, what the transaction user left there.
 pub(super) enum Machine<U> {
-    ClientInvite(ClientInvite, U),
-    ClientNonInvite(ClientNonInvite, U),
-    ServerInvite(ServerInvite),
-    ServerNonInvite(ServerNonInvite),
+    InviteClient(ClientInvite, U),
+    NonInviteClient(ClientNonInvite, U),
+    InviteServer(ServerInvite),
+    NonInviteServer(ServerNonInvite),
 }
 
 /// What a timer makes a transaction do.
@@ -34,29 +34,29 @@ impl<U> Machine<U> {
     /// The time of [`Machine::poll_timeout`] may have come.
     pub fn handle_timeout(&mut self, now: Instant) -> Fired {
         match self {
-            Self::ClientInvite(machine, _) => machine.handle_timeout(now),
-            Self::ClientNonInvite(machine, _) => machine.handle_timeout(now),
-            Self::ServerInvite(machine) => machine.handle_timeout(now),
-            Self::ServerNonInvite(machine) => machine.handle_timeout(now),
+            Self::InviteClient(machine, _) => machine.handle_timeout(now),
+            Self::NonInviteClient(machine, _) => machine.handle_timeout(now),
+            Self::InviteServer(machine) => machine.handle_timeout(now),
+            Self::NonInviteServer(machine) => machine.handle_timeout(now),
         }
     }
 
     /// When there is next something to do; never again once the transaction is over.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self {
-            Self::ClientInvite(machine, _) => machine.poll_timeout(),
-            Self::ClientNonInvite(machine, _) => machine.poll_timeout(),
-            Self::ServerInvite(machine) => machine.poll_timeout(),
-            Self::ServerNonInvite(machine) => machine.poll_timeout(),
+            Self::InviteClient(machine, _) => machine.poll_timeout(),
+            Self::NonInviteClient(machine, _) => machine.poll_timeout(),
+            Self::InviteServer(machine) => machine.poll_timeout(),
+            Self::NonInviteServer(machine) => machine.poll_timeout(),
         }
     }
 
     /// The request of a server transaction came again: the response to repeat, if any.
     pub fn handle_retransmission(&self) -> Option<Message> {
         match self {
-            Self::ServerInvite(machine) => machine.handle_retransmission(),
-            Self::ServerNonInvite(machine) => machine.handle_retransmission(),
-            Self::ClientInvite(..) | Self::ClientNonInvite(..) => None,
+            Self::InviteServer(machine) => machine.handle_retransmission(),
+            Self::NonInviteServer(machine) => machine.handle_retransmission(),
+            Self::InviteClient(..) | Self::NonInviteClient(..) => None,
         }
     }
 
@@ -69,44 +69,44 @@ impl<U> Machine<U> {
         now: Instant,
     ) -> Option<Message> {
         match self {
-            Self::ServerInvite(machine) => machine.respond(response, status, timers, now),
-            Self::ServerNonInvite(machine) => machine.respond(response, status, timers, now),
-            Self::ClientInvite(..) | Self::ClientNonInvite(..) => None,
+            Self::InviteServer(machine) => machine.respond(response, status, timers, now),
+            Self::NonInviteServer(machine) => machine.respond(response, status, timers, now),
+            Self::InviteClient(..) | Self::NonInviteClient(..) => None,
         }
     }
 
     /// What a client transaction sent last could not be sent. Says whether the transaction user is to know.
     pub fn handle_send_failure(&mut self) -> bool {
         match self {
-            Self::ClientInvite(machine, _) => machine.handle_send_failure(),
-            Self::ClientNonInvite(machine, _) => machine.handle_transport_error(),
-            Self::ServerInvite(_) | Self::ServerNonInvite(_) => false,
+            Self::InviteClient(machine, _) => machine.handle_send_failure(),
+            Self::NonInviteClient(machine, _) => machine.handle_transport_error(),
+            Self::InviteServer(_) | Self::NonInviteServer(_) => false,
         }
     }
 
     /// The peer of a client transaction cannot be reached any more. Says whether the transaction user is to know.
     pub fn handle_peer_lost(&mut self) -> bool {
         match self {
-            Self::ClientInvite(machine, _) => machine.handle_peer_lost(),
-            Self::ClientNonInvite(machine, _) => machine.handle_transport_error(),
-            Self::ServerInvite(_) | Self::ServerNonInvite(_) => false,
+            Self::InviteClient(machine, _) => machine.handle_peer_lost(),
+            Self::NonInviteClient(machine, _) => machine.handle_transport_error(),
+            Self::InviteServer(_) | Self::NonInviteServer(_) => false,
         }
     }
 
     /// A client transaction is to repeat its request no more.
     pub fn stop_resending(&mut self) {
         match self {
-            Self::ClientInvite(machine, _) => machine.stop_resending(),
-            Self::ClientNonInvite(machine, _) => machine.stop_resending(),
-            Self::ServerInvite(_) | Self::ServerNonInvite(_) => {}
+            Self::InviteClient(machine, _) => machine.stop_resending(),
+            Self::NonInviteClient(machine, _) => machine.stop_resending(),
+            Self::InviteServer(_) | Self::NonInviteServer(_) => {}
         }
     }
 
     /// What the transaction user left with a client transaction.
     pub fn user(&self) -> Option<&U> {
         match self {
-            Self::ClientInvite(_, user) | Self::ClientNonInvite(_, user) => Some(user),
-            Self::ServerInvite(_) | Self::ServerNonInvite(_) => None,
+            Self::InviteClient(_, user) | Self::NonInviteClient(_, user) => Some(user),
+            Self::InviteServer(_) | Self::NonInviteServer(_) => None,
         }
     }
 }

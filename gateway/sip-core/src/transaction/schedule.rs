@@ -47,3 +47,28 @@ impl Schedule {
 
 /// Stale wake-ups that are always tolerated.
 const SLACK: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::arena::Arena;
+    use super::*;
+
+    #[test]
+    fn a_schedule_of_the_dead_is_rebuilt_from_the_living() {
+        let mut arena = Arena::new();
+        let mut schedule = Schedule::default();
+        let slots: Vec<Slot> = (0..200).map(|_| arena.insert(())).collect();
+        for (slot, second) in slots.iter().zip(0..) {
+            schedule.add(Instant::START + Duration::from_secs(second), *slot);
+        }
+        assert!(!schedule.is_mostly_stale(200));
+        assert!(!schedule.is_mostly_stale(68));
+        assert!(schedule.is_mostly_stale(67));
+        let living = slots.iter().zip(0..).skip(150);
+        schedule.rebuild(living.map(|(slot, second)| (Instant::START + Duration::from_secs(second), *slot)));
+        assert_eq!(schedule.heap.len(), 50);
+        assert_eq!(schedule.first().map(|(at, _)| at), Some(Instant::START + Duration::from_secs(150)));
+    }
+}

@@ -192,7 +192,7 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
 
 fn sender<U>(slot: Slot, machine: &Machine<U>) -> Sender {
     match machine {
-        Machine::ClientInvite(..) | Machine::ClientNonInvite(..) => Sender::Client(ClientKey(slot)),
-        Machine::ServerInvite(_) | Machine::ServerNonInvite(_) => Sender::Server(ServerKey(slot)),
+        Machine::InviteClient(..) | Machine::NonInviteClient(..) => Sender::Client(ClientKey(slot)),
+        Machine::InviteServer(_) | Machine::NonInviteServer(_) => Sender::Server(ServerKey(slot)),
     }
 }

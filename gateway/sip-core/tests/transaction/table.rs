@@ -87,6 +87,22 @@ fn what_is_to_be_done_comes_out_in_the_order_it_arose() {
     assert_eq!(repeated.get(6..), Some(&[1, 2, 3, 4][..]));
 }
 
+#[test]
+fn an_answer_goes_to_the_first_sender_whoever_repeats_the_request() {
+    let mut table: Table = Transactions::new(Timing::default(), 64, KEY);
+    let request = numbered("OPTIONS", 1, None);
+    let Received::New(key) = table.receive_request(&request, 1, Reliability::Unreliable, Instant::START)
+    else {
+        panic!("not new")
+    };
+    table.respond(&key, response(&request, 200), Instant::START).unwrap();
+    let received = table.receive_request(&request, 2, Reliability::Unreliable, Instant::START);
+    assert_eq!(received, Received::Absorbed);
+    let receivers: Vec<u32> = sends(&mut table).into_iter().map(|(to, _)| to).collect();
+    assert_eq!(receivers, [1, 1]);
+    assert_eq!(table.peer(&key), Some(&1));
+}
+
 #[test] // RFC 3261 §18.4, §17.1.4
 fn a_failed_destination_ends_the_requests_to_it_and_no_others() {
     let mut table: Table = Transactions::new(Timing::default(), 64, KEY);

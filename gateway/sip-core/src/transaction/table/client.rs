@@ -42,8 +42,8 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         }
         let timers = self.timers.over(reliability);
         let machine = match request.method() {
-            Method::Invite => Machine::ClientInvite(ClientInvite::new(request.clone(), timers, now), user),
-            _ => Machine::ClientNonInvite(ClientNonInvite::new(request.clone(), timers, now), user),
+            Method::Invite => Machine::InviteClient(ClientInvite::new(request.clone(), timers, now), user),
+            _ => Machine::NonInviteClient(ClientNonInvite::new(request.clone(), timers, now), user),
         };
         let slot = self.insert(Names { own, old: None, origin: None }, to, reliability, machine);
         self.send(slot, request, Attempt::First);
@@ -93,18 +93,18 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         let Some(entry) = self.entries.get_mut(slot) else { return Response::Stray };
         let timers = self.timers.over(entry.reliability);
         match &mut entry.machine {
-            Machine::ClientInvite(machine, user) => {
+            Machine::InviteClient(machine, user) => {
                 let answer = machine.handle_response(response, status, timers, now);
                 let user = user.clone();
                 self.invite_answered(slot, answer, user)
             }
-            Machine::ClientNonInvite(machine, user) => match machine.handle_response(status, timers, now) {
+            Machine::NonInviteClient(machine, user) => match machine.handle_response(status, timers, now) {
                 client_non_invite::Answer::ForTu => {
                     Response::ForTu { key: ClientKey(slot), user: user.clone() }
                 }
                 client_non_invite::Answer::Nothing => Response::Absorbed,
             },
-            Machine::ServerInvite(_) | Machine::ServerNonInvite(_) => Response::Stray,
+            Machine::InviteServer(_) | Machine::NonInviteServer(_) => Response::Stray,
         }
     }
 
@@ -139,7 +139,7 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
     fn note_cancel(&mut self, root: &Root, now: Instant) {
         let Some(slot) = self.index.get(&root.of(&Method::Invite)).copied() else { return };
         let Some(entry) = self.entries.get_mut(slot) else { return };
-        if let Machine::ClientInvite(machine, _) = &mut entry.machine {
+        if let Machine::InviteClient(machine, _) = &mut entry.machine {
             machine.handle_cancelled(self.timers.over(entry.reliability), now);
         }
         self.settle(slot);

@@ -83,7 +83,7 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         let trying = trying.expect("a valid request has all that its 100 repeats");
         let timers = self.timers.over(arrival.reliability);
         let (machine, at_once) = ServerInvite::new(trying, self.trying, timers, arrival.now);
-        let (slot, received) = self.insert_server(own, arrival, Machine::ServerInvite(machine));
+        let (slot, received) = self.insert_server(own, arrival, Machine::InviteServer(machine));
         if let Some(trying) = at_once {
             self.send(slot, trying, Attempt::First);
         }
@@ -99,7 +99,7 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
             return Received::Full;
         }
         let machine = ServerNonInvite::new(self.timers.over(arrival.reliability), arrival.now);
-        let (_, received) = self.insert_server(own, arrival, Machine::ServerNonInvite(machine));
+        let (_, received) = self.insert_server(own, arrival, Machine::NonInviteServer(machine));
         received
     }
 
@@ -116,7 +116,7 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         let Some(slot) = self.index.get(&arrival.name(&Method::Invite)).copied() else {
             return Received::Ack;
         };
-        let Some(Entry { machine: Machine::ServerInvite(machine), reliability, .. }) =
+        let Some(Entry { machine: Machine::InviteServer(machine), reliability, .. }) =
             self.entries.get_mut(slot)
         else {
             return Received::Ack;
