@@ -75,6 +75,7 @@ impl Kamailio {
         // In the foreground; 2 GB of shared memory are reserved but only counted where used, 16 MB private.
         command
             .args(["-DD", "-E", "-m", "2048", "-M", "16"])
+            .args(["-x", "fm", "-X", "fm"]) // the default allocators are made for debugging and search their free lists
             .arg("-f")
             .arg(directory.path().join("kamailio.cfg"));
         command.arg("-Y").arg(directory.path()).arg("-w").arg(directory.path());
