@@ -315,12 +315,7 @@ impl Expected {
             "sha-512" => (Algorithm::Sha512, 64),
             _ => return None,
         };
-        let hash: Option<Vec<u8>> = fingerprint
-            .value
-            .split(':')
-            .take(length + 1)
-            .map(|pair| u8::from_str_radix(pair, 16).ok().filter(|_| pair.len() == 2))
-            .collect();
+        let hash: Option<Vec<u8>> = fingerprint.value.split(':').take(length + 1).map(hex_pair).collect();
         hash.filter(|hash| hash.len() == length).map(|hash| Self { algorithm, hash })
     }
 
@@ -331,6 +326,12 @@ impl Expected {
             Algorithm::Sha512 => Sha512::digest(certificate)[..] == self.hash[..],
         }
     }
+}
+
+fn hex_pair(pair: &str) -> Option<u8> {
+    // `from_str_radix` would take a sign.
+    let is_hex = pair.len() == 2 && pair.bytes().all(|byte| byte.is_ascii_hexdigit());
+    u8::from_str_radix(pair, 16).ok().filter(|_| is_hex)
 }
 
 /// The datagram up to its first plaintext alert: anybody can write one, so it must not end the association.
@@ -359,3 +360,6 @@ const MAX_RESTARTS: u32 = 16;
 
 /// Larger than any datagram that we send.
 const RECORD: usize = 2_048;
+
+#[cfg(test)]
+mod tests;

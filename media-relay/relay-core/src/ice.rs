@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::SocketId;
 use crate::random::Random;
-use crate::stun::{self, RESPONSE_SIZE, Refusal};
+use crate::stun::{self, MESSAGE_SIZE, Refusal};
 
 /// One way to a browser: our socket and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,7 +132,7 @@ impl Agent {
         request: &stun::Request<'_>,
         path: Path,
         now: Instant,
-        out: &mut [u8; RESPONSE_SIZE],
+        out: &mut [u8; MESSAGE_SIZE],
     ) -> Checked {
         let is_current = self.current.authenticates(request);
         let generation = match &self.previous {

@@ -148,15 +148,15 @@ impl Source {
 
     /// RFC 3550 A.1; `false` for one that is late. A jump that no loss explains starts the count anew.
     fn count(&mut self, sequence: u16) -> bool {
+        let lost_before = self.lost();
         self.received = self.received.wrapping_add(1);
         let ahead = sequence.wrapping_sub(self.highest as u16);
         match ahead {
             1..MAX_DROPOUT => self.highest = self.highest.wrapping_add(u32::from(ahead)),
             MAX_DROPOUT..=MIN_LATE => {
-                let kept = self.lost();
                 self.highest = self.highest.wrapping_add(u32::from(ahead));
                 // The gap was no loss: the base moves along, so that only what was lost before stays lost.
-                let expected = i64::from(self.received).saturating_add(kept).max(1) as u32;
+                let expected = i64::from(self.received).saturating_add(lost_before).max(1) as u32;
                 self.base = self.highest.wrapping_sub(expected).wrapping_add(1);
                 self.transit = None;
             }

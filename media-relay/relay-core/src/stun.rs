@@ -40,8 +40,8 @@ pub enum Refusal {
     RoleConflict,
 }
 
-/// The most that a response takes.
-pub const RESPONSE_SIZE: usize = 96;
+/// The most that a message of ours takes, with the short usernames of our own ufrags.
+pub const MESSAGE_SIZE: usize = 128;
 
 impl<'a> Request<'a> {
     /// Reads a Binding request with USERNAME, MESSAGE-INTEGRITY and FINGERPRINT; anything else is `None`.
@@ -111,14 +111,14 @@ impl<'a> Request<'a> {
     }
 
     /// A success response with the source as XOR-MAPPED-ADDRESS; its length in `out`.
-    pub fn accept(&self, source: SocketAddr, key: &Key, out: &mut [u8; RESPONSE_SIZE]) -> usize {
+    pub fn accept(&self, source: SocketAddr, key: &Key, out: &mut [u8; MESSAGE_SIZE]) -> usize {
         let mut writer = Writer::new(out, BINDING_SUCCESS, self.transaction);
         writer.xor_mapped_address(source);
         writer.finish(key)
     }
 
     /// An error response; its length in `out`.
-    pub fn refuse(&self, why: Refusal, key: &Key, out: &mut [u8; RESPONSE_SIZE]) -> usize {
+    pub fn refuse(&self, why: Refusal, key: &Key, out: &mut [u8; MESSAGE_SIZE]) -> usize {
         let mut writer = Writer::new(out, BINDING_ERROR, self.transaction);
         match why {
             Refusal::UnknownAttribute(kind) => {
@@ -160,15 +160,42 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// Writes a response; [`RESPONSE_SIZE`] holds the largest, so what would not fit cannot be asked for.
+/// What the other end of a path sends: for the peers that tests and benchmarks play.
+#[derive(Clone, Copy, Debug)]
+pub struct Check<'a> {
+    /// `their ufrag:our ufrag`, at most 32 characters.
+    pub username: &'a str,
+    /// Any that was not used before.
+    pub transaction: [u8; 12],
+    /// RFC 8445 §7.1.2.
+    pub use_candidate: bool,
+    /// Does the sender claim to be controlling, as a full agent beside a lite one must?
+    pub controlling: bool,
+}
+
+impl Check<'_> {
+    /// Writes the Binding request; its length in `out`.
+    pub fn write(&self, key: &Key, out: &mut [u8; MESSAGE_SIZE]) -> usize {
+        let mut writer = Writer::new(out, BINDING_REQUEST, self.transaction);
+        writer.attribute(USERNAME, self.username.as_bytes());
+        writer.attribute(PRIORITY, &[0x6E, 0, 1, 0xFF]);
+        writer.attribute(if self.controlling { ICE_CONTROLLING } else { ICE_CONTROLLED }, &[1; 8]);
+        if self.use_candidate {
+            writer.attribute(USE_CANDIDATE, &[]);
+        }
+        writer.finish(key)
+    }
+}
+
+/// Writes a message; [`MESSAGE_SIZE`] holds the largest, so what would not fit is left out.
 struct Writer<'a> {
-    out: &'a mut [u8; RESPONSE_SIZE],
+    out: &'a mut [u8; MESSAGE_SIZE],
     length: usize,
     transaction: [u8; 12],
 }
 
 impl<'a> Writer<'a> {
-    fn new(out: &'a mut [u8; RESPONSE_SIZE], kind: [u8; 2], transaction: [u8; 12]) -> Self {
+    fn new(out: &'a mut [u8; MESSAGE_SIZE], kind: [u8; 2], transaction: [u8; 12]) -> Self {
         let mut writer = Self { out, length: 0, transaction };
         writer.push(&kind);
         writer.push(&[0, 0]);

@@ -493,3 +493,6 @@ const MAX_DUE: usize = 256;
 
 /// Ports tried before the range is called full.
 const MAX_BIND_TRIES: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -17,9 +17,8 @@ pub(crate) struct Ports {
 impl Ports {
     /// Every whole pair of the range, even port first.
     pub(crate) fn new(range: RangeInclusive<u16>, quarantine: Duration) -> Self {
-        let first = range.start().next_multiple_of(2);
-        let free: VecDeque<u16> =
-            (first..*range.end()).step_by(2).filter(|port| *port >= *range.start() && *port > 0).collect();
+        let first = range.start().max(&1).checked_next_multiple_of(2).unwrap_or(u16::MAX);
+        let free: VecDeque<u16> = (first..*range.end()).step_by(2).filter(|port| *port > 0).collect();
         Self { first, owners: vec![None; free.len()], free, resting: VecDeque::new(), quarantine }
     }
 

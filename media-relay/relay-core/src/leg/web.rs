@@ -12,7 +12,7 @@ use crate::engine::{Io, Outside};
 use crate::ice::{Agent, CONSENT, Checked, Local, Path, Remote};
 use crate::random::Random;
 use crate::srtp::{Receiver, Sender};
-use crate::stun::{RESPONSE_SIZE, Request};
+use crate::stun::{MESSAGE_SIZE, Request};
 
 pub(crate) struct Web {
     pub(crate) agent: Agent,
@@ -81,7 +81,7 @@ impl Web {
         now: Instant,
         outside: &mut Outside<'_>,
     ) -> (Checked, Progress) {
-        let mut answer = [0; RESPONSE_SIZE];
+        let mut answer = [0; MESSAGE_SIZE];
         let checked = self.agent.check(request, path, now, &mut answer);
         if checked.answer > 0 {
             outside.io.transmit(path.socket, path.remote, &answer[..checked.answer]);

@@ -48,7 +48,7 @@ fn responses_hold_the_attributes_of_the_samples() {
         (SAMPLE_RESPONSE_V4, "192.0.2.1:32853"),
         (SAMPLE_RESPONSE_V6, "[2001:db8:1234:5678:11:2233:4455:6677]:32853"),
     ] {
-        let mut writer_out = [0; RESPONSE_SIZE];
+        let mut writer_out = [0; MESSAGE_SIZE];
         let mut writer = Writer::new(&mut writer_out, BINDING_SUCCESS, request.transaction);
         // With the sample's SOFTWARE (padded by a blank there) the whole message must come out.
         writer.push(&sample[HEADER..HEADER + 16]);
@@ -56,7 +56,7 @@ fn responses_hold_the_attributes_of_the_samples() {
         let length = writer.finish(&key);
         assert_eq!(&writer_out[..length], sample);
 
-        let mut out = [0; RESPONSE_SIZE];
+        let mut out = [0; MESSAGE_SIZE];
         let length = request.accept(mapped.parse().unwrap(), &key, &mut out);
         assert_eq!(&out[..2], &[1, 1]);
         assert_eq!(usize::from(out[3]) + HEADER, length);
@@ -106,7 +106,7 @@ fn truncated_or_changed_requests_never_authenticate() {
 fn refusals_carry_code_and_attribute() {
     let key = Key::new(PASSWORD);
     let request = Request::parse(SAMPLE_REQUEST).unwrap();
-    let mut out = [0; RESPONSE_SIZE];
+    let mut out = [0; MESSAGE_SIZE];
     let length = request.refuse(Refusal::UnknownAttribute(0x7777), &key, &mut out);
     assert_eq!(&out[..2], &[0x01, 0x11]);
     assert_eq!(&out[20..36], &[0, 9, 0, 4, 0, 0, 4, 20, 0, 10, 0, 2, 0x77, 0x77, 0, 0]);

@@ -1,0 +1,170 @@
+//! ICE-lite through the engine: RFC 8445 §7.3, consent RFC 7675, restart §9.
+
+use super::*;
+use crate::ice::CONSENT;
+
+/// A check's answer went to its source and is a success.
+fn is_success(sent: &[Sent], to: SocketAddr) -> bool {
+    sent.iter().any(|sent| sent.to == to && sent.datagram[..2] == [1, 1])
+}
+
+#[test]
+fn what_does_not_authenticate_gets_no_answer() {
+    let mut rig = Rig::new();
+    let mut browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
+    let description = rig.put(&spec("call", 1, browser.leg(), rtp_leg(Some(remote())))).unwrap();
+    browser.learn(&description.a);
+    let right = (browser.relay_ufrag.clone(), browser.relay_key.clone(), browser.ufrag.clone());
+    for (relay_ufrag, relay_key, ufrag) in [
+        ("unknown".to_owned(), right.1.clone(), right.2.clone()),
+        (right.0.clone(), Key::new("not the password, by far"), right.2.clone()),
+        (right.0.clone(), right.1.clone(), "othr".to_owned()),
+        (right.0.clone(), right.1.clone(), String::new()),
+        (String::new(), right.1.clone(), right.2.clone()),
+    ] {
+        (browser.relay_ufrag, browser.relay_key, browser.ufrag) = (relay_ufrag, relay_key, ufrag);
+        let check = browser.check(true);
+        assert_eq!(rig.receives(MUX, browser.address, &check), []);
+    }
+    (browser.relay_ufrag, browser.relay_key, browser.ufrag) = right;
+    let mut check = browser.check(true);
+    *check.last_mut().unwrap() ^= 1;
+    assert_eq!(rig.receives(MUX, browser.address, &check), []);
+    assert_eq!(rig.engine.totals().paths, 0);
+    let check = browser.check(true);
+    assert!(is_success(&rig.receives(MUX, browser.address, &check), browser.address));
+}
+
+#[test] // RFC 8445 §7.3.1.1
+fn a_peer_that_thinks_it_is_controlled_is_told_otherwise() {
+    let mut rig = Rig::new();
+    let mut browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
+    let description = rig.put(&spec("call", 1, browser.leg(), rtp_leg(Some(remote())))).unwrap();
+    browser.learn(&description.a);
+    let check = browser.check_with(false, false);
+    let sent = rig.receives(MUX, browser.address, &check);
+    assert_eq!(sent[0].datagram[..2], [0x01, 0x11]);
+    assert_eq!(rig.engine.totals().paths, 0);
+}
+
+#[test]
+fn sound_follows_the_nominated_path() {
+    let mut rig = Rig::new();
+    let (mut browser, _, pair) = rig.call(DtlsRole::Passive);
+    let (old, new) = (browser.address, address("198.51.100.8:50001"));
+    let check = browser.check(false);
+    assert!(is_success(&rig.receives(MUX, new, &check), new));
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22));
+    assert_eq!(sent[0].to, old, "valid, but not nominated");
+    let check = browser.check(true);
+    rig.receives(MUX, new, &check);
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(2, 0x22));
+    assert_eq!(sent[0].to, new);
+    // Both addresses were validated, so that the browser may still send from either.
+    for (sequence, from) in [(1, old), (2, new)] {
+        let sealed = browser.seal(&rtp(sequence, 0x11));
+        assert_eq!(rig.receives(MUX, from, &sealed).len(), 1);
+    }
+}
+
+#[test]
+fn a_browser_that_moved_without_nominating_is_followed() {
+    let mut rig = Rig::new();
+    let (mut browser, _, pair) = rig.call(DtlsRole::Passive);
+    let new = address("198.51.100.8:50001");
+    rig.after(Duration::from_secs(9));
+    let check = browser.check(false);
+    rig.receives(MUX, new, &check);
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22));
+    assert_eq!(sent[0].to, new);
+}
+
+#[test] // RFC 7675 §5.1
+fn lost_consent_is_told_once_and_may_come_back() {
+    let mut rig = Rig::new();
+    let (mut browser, ..) = rig.call(DtlsRole::Passive);
+    rig.after(CONSENT - Duration::from_secs(1));
+    assert_eq!(rig.events(), []);
+    rig.after(Duration::from_secs(20));
+    let failed = |rig: &mut Rig| {
+        let events = rig.events();
+        events.iter().filter(|(_, kind)| matches!(kind, EventKind::TransportFailed { .. })).count()
+    };
+    assert_eq!(failed(&mut rig), 1);
+    let check = browser.check(true);
+    rig.receives(MUX, browser.address, &check);
+    rig.after(CONSENT / 2);
+    assert_eq!(failed(&mut rig), 0);
+    rig.after(CONSENT);
+    assert_eq!(failed(&mut rig), 1);
+}
+
+#[test]
+fn a_browser_that_never_connects_is_told_of_once_both_sides_are_known() {
+    let mut rig = Rig::new();
+    let browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
+    rig.put(&spec("call", 1, browser.leg(), rtp_leg(None))).unwrap();
+    rig.after(Duration::from_secs(300)); // it rings
+    assert_eq!(rig.events(), []);
+    rig.put(&spec("call", 2, browser.leg(), rtp_leg(Some(remote())))).unwrap();
+    rig.after(CONSENT + Duration::from_secs(1));
+    assert!(matches!(rig.events()[..], [(LegName::A, EventKind::TransportFailed { .. })]));
+}
+
+#[test] // RFC 8445 §9: the old path carries the sound until the new credentials are checked
+fn an_ice_restart_changes_both_halves_without_a_gap() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
+    let old_ufrag = browser.relay_ufrag.clone();
+    browser.ufrag = "new1".to_owned();
+    browser.password = "another-password-of-the-browser".to_owned();
+    spec.revision = 2;
+    spec.a = browser.leg();
+    let description = rig.put(&spec).unwrap();
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22));
+    assert_eq!(sent[0].to, browser.address);
+
+    let new = address("198.51.100.8:50001");
+    browser.learn(&description.a);
+    assert_ne!(browser.relay_ufrag, old_ufrag);
+    let check = browser.check(true);
+    assert!(is_success(&rig.receives(MUX, new, &check), new));
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(2, 0x22));
+    assert_eq!(sent[0].to, new);
+    // Same association, same keys.
+    assert_eq!(browser.open(&sent[0].datagram)[12..], [0x22; 160]);
+    // The old credentials are gone, and the old address with them.
+    assert_eq!(rig.engine.totals().paths, 1);
+    let sealed = browser.seal(&rtp(1, 0x11));
+    assert_eq!(rig.receives(MUX, browser.address, &sealed), []);
+}
+
+#[test]
+fn checks_beyond_a_browsers_pace_are_not_answered() {
+    let mut rig = Rig::new();
+    let (mut browser, ..) = rig.call(DtlsRole::Passive);
+    let answered = (0..200)
+        .filter(|_| {
+            browser.transaction = 0;
+            let check = browser.check(true);
+            !rig.receives(MUX, browser.address, &check).is_empty()
+        })
+        .count();
+    assert!((90..=100).contains(&answered), "{answered}");
+    rig.after(Duration::from_secs(1));
+    let check = browser.check(true);
+    assert!(is_success(&rig.receives(MUX, browser.address, &check), browser.address));
+}
+
+#[test]
+fn only_so_many_paths_are_kept() {
+    let mut rig = Rig::new();
+    let (mut browser, ..) = rig.call(DtlsRole::Passive);
+    for port in 1..=50 {
+        let check = browser.check(false);
+        rig.receives(MUX, SocketAddr::new(browser.address.ip(), port), &check);
+    }
+    assert_eq!(rig.engine.totals().paths, 8);
+    let sealed = browser.seal(&rtp(1, 0x11));
+    assert_eq!(rig.receives(MUX, browser.address, &sealed).len(), 1, "the selected path stays");
+}

@@ -1,0 +1,211 @@
+//! A browser stand-in: the `webrtc` crate, an implementation that shares no code with the relay.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use bytes::Bytes;
+use relay_api::{Direction, DtlsRole, Fingerprint, LegDescription, LegSpec, WebRtcLeg, WebRtcRemote};
+use rtc::media_stream::MediaStreamTrack;
+use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT, MediaEngine};
+use rtc::peer_connection::sdp::RTCSessionDescription;
+use rtc::rtp_transceiver::rtp_sender::{
+    RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
+};
+use tokio::sync::mpsc;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
+use webrtc::peer_connection::{
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionState,
+};
+
+pub struct Browser {
+    connection: Arc<dyn PeerConnection>,
+    track: Arc<TrackLocalStaticRTP>,
+    offer: String,
+    connected: mpsc::Receiver<()>,
+    heard: mpsc::UnboundedReceiver<Heard>,
+    sequence: AtomicU16,
+}
+
+/// A packet as the browser got it.
+#[derive(Debug)]
+pub struct Heard {
+    pub payload_type: u8,
+    pub sequence: u16,
+    pub payload: Bytes,
+}
+
+struct Handler {
+    gathered: mpsc::Sender<()>,
+    connected: mpsc::Sender<()>,
+    heard: mpsc::UnboundedSender<Heard>,
+}
+
+#[async_trait::async_trait]
+impl PeerConnectionEventHandler for Handler {
+    async fn on_ice_gathering_state_change(&self, state: RTCIceGatheringState) {
+        if state == RTCIceGatheringState::Complete {
+            _ = self.gathered.try_send(());
+        }
+    }
+
+    async fn on_connection_state_change(&self, state: RTCPeerConnectionState) {
+        if state == RTCPeerConnectionState::Connected {
+            _ = self.connected.try_send(());
+        }
+    }
+
+    async fn on_track(&self, track: Arc<dyn TrackRemote>) {
+        let heard = self.heard.clone();
+        tokio::spawn(async move {
+            while let Some(event) = track.poll().await {
+                if let TrackRemoteEvent::OnRtpPacket(packet) = event {
+                    _ = heard.send(Heard {
+                        payload_type: packet.header.payload_type,
+                        sequence: packet.header.sequence_number,
+                        payload: packet.payload,
+                    });
+                }
+            }
+        });
+    }
+}
+
+impl Browser {
+    /// A browser with a microphone that has made its offer.
+    pub async fn new() -> Self {
+        let codec = |mime: &str, clock_rate| RTCRtpCodec {
+            mime_type: mime.to_owned(),
+            clock_rate,
+            channels: 0,
+            sdp_fmtp_line: String::new(),
+            rtcp_feedback: vec![],
+        };
+        let pcmu = codec(MIME_TYPE_PCMU, 8_000);
+        let mut engine = MediaEngine::default();
+        for (rtp_codec, payload_type) in [(pcmu.clone(), 0), (codec(MIME_TYPE_TELEPHONE_EVENT, 8_000), 126)] {
+            let parameters = RTCRtpCodecParameters { rtp_codec, payload_type };
+            engine.register_codec(parameters, RtpCodecKind::Audio).unwrap();
+        }
+        let (gathered, mut gathering) = mpsc::channel(1);
+        let (connected_sender, connected) = mpsc::channel(1);
+        let (heard_sender, heard) = mpsc::unbounded_channel();
+        let handler = Handler { gathered, connected: connected_sender, heard: heard_sender };
+        let connection = PeerConnectionBuilder::new()
+            .with_media_engine(engine)
+            .with_handler(Arc::new(handler))
+            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .build()
+            .await
+            .unwrap();
+        let track = Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
+            "stream".into(),
+            "microphone".into(),
+            "audio".into(),
+            RtpCodecKind::Audio,
+            vec![RTCRtpEncodingParameters {
+                rtp_coding_parameters: RTCRtpCodingParameters { ssrc: Some(7), ..Default::default() },
+                codec: pcmu,
+                ..Default::default()
+            }],
+        )));
+        connection.add_track(Arc::clone(&track) as Arc<dyn TrackLocal>).await.unwrap();
+        let offer = connection.create_offer(None).await.unwrap();
+        connection.set_local_description(offer).await.unwrap();
+        gathering.recv().await;
+        let offer = connection.local_description().await.unwrap().sdp;
+        Self {
+            connection: Arc::new(connection),
+            track,
+            offer,
+            connected,
+            heard,
+            sequence: AtomicU16::new(65_500),
+        }
+    }
+
+    /// The leg as signalling would describe it.
+    pub fn leg(&self, dtls: DtlsRole) -> LegSpec {
+        let attribute = |name: &str| {
+            let prefix = format!("a={name}:");
+            self.offer.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap().trim().to_owned()
+        };
+        let fingerprint = attribute("fingerprint");
+        let (algorithm, value) = fingerprint.split_once(' ').unwrap();
+        LegSpec::WebRtc(WebRtcLeg {
+            remote: Some(WebRtcRemote {
+                ufrag: attribute("ice-ufrag"),
+                password: attribute("ice-pwd"),
+                fingerprints: vec![Fingerprint { algorithm: algorithm.to_owned(), value: value.to_owned() }],
+            }),
+            dtls,
+            codecs: vec![super::pcmu(), super::events(126)],
+            direction: Direction::SendRecv,
+        })
+    }
+
+    /// Gives the browser the answer that signalling would make of the relay's description.
+    pub async fn accept(&self, description: &LegDescription, dtls: DtlsRole) {
+        let LegDescription::WebRtc { ufrag, password, candidates, fingerprint } = description else {
+            panic!("not a browser's leg")
+        };
+        let mid = self.offer.lines().find_map(|line| line.strip_prefix("a=mid:")).unwrap().trim();
+        let setup = match dtls {
+            DtlsRole::Active => "active",
+            DtlsRole::Passive => "passive",
+        };
+        let (ip, port) = (candidates[0].ip(), candidates[0].port());
+        let answer = [
+            "v=0".to_owned(),
+            format!("o=- 1 1 IN IP4 {ip}"),
+            "s=-".to_owned(),
+            "t=0 0".to_owned(),
+            "a=ice-lite".to_owned(),
+            format!("a=group:BUNDLE {mid}"),
+            format!("m=audio {port} UDP/TLS/RTP/SAVPF 0 126"),
+            format!("c=IN IP4 {ip}"),
+            format!("a=mid:{mid}"),
+            format!("a=ice-ufrag:{ufrag}"),
+            format!("a=ice-pwd:{password}"),
+            format!("a=fingerprint:{} {}", fingerprint.algorithm, fingerprint.value),
+            format!("a=setup:{setup}"),
+            "a=sendrecv".to_owned(),
+            "a=rtcp-mux".to_owned(),
+            "a=rtpmap:0 PCMU/8000".to_owned(),
+            "a=rtpmap:126 telephone-event/8000".to_owned(),
+            format!("a=candidate:1 1 udp 2130706431 {ip} {port} typ host"),
+            "a=end-of-candidates".to_owned(),
+        ];
+        let answer = answer.join("\r\n") + "\r\n";
+        self.connection.set_remote_description(RTCSessionDescription::answer(answer).unwrap()).await.unwrap();
+    }
+
+    /// Waits for ICE and DTLS.
+    pub async fn connected(&mut self) {
+        self.connected.recv().await.unwrap();
+    }
+
+    /// Speaks 20 ms.
+    pub async fn say(&self, payload: &[u8]) {
+        let sequence_number = self.sequence.fetch_add(1, Ordering::Relaxed);
+        let header = rtc::rtp::header::Header {
+            version: 2,
+            sequence_number,
+            timestamp: u32::from(sequence_number) * 160,
+            ssrc: 7,
+            ..Default::default()
+        };
+        let packet = rtc::rtp::packet::Packet { header, payload: Bytes::copy_from_slice(payload) };
+        self.track.write_rtp(packet).await.unwrap();
+    }
+
+    /// The next packet heard.
+    pub async fn hear(&mut self) -> Heard {
+        self.heard.recv().await.unwrap()
+    }
+
+    pub async fn close(&self) {
+        self.connection.close().await.unwrap();
+    }
+}

@@ -1,0 +1,51 @@
+//! A relay on loopback between a browser stand-in (`webrtc`) and plain RTP peers.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod attacks;
+mod browser;
+mod calls;
+mod peer;
+mod sound;
+
+use std::time::Duration;
+
+use media_relay::{BrowserListener, Config, Events, Relay, RtpInterface};
+use relay_api::{Codec, Direction, Learn, LegSpec, RtpLeg, RtpRemote, SessionId, SessionSpec};
+
+/// A relay on loopback, any browser port, RTP ports from a block of this test's own.
+pub fn relay(ports: std::ops::RangeInclusive<u16>) -> (Relay, Events) {
+    let localhost = "127.0.0.1".parse().unwrap();
+    let mut config =
+        Config::new(BrowserListener { bind: "127.0.0.1:0".parse().unwrap(), advertised: vec![localhost] });
+    config.rtp.push(RtpInterface { name: "trunk".to_owned(), bind: localhost, advertised: localhost, ports });
+    config.media_timeout = Duration::from_secs(3_600);
+    Relay::start(config).unwrap()
+}
+
+pub fn pcmu() -> Codec {
+    Codec { name: "PCMU".to_owned(), clock_rate: 8_000, channels: 1, receive: 0, send: 0 }
+}
+
+pub fn events(payload_type: u8) -> Codec {
+    Codec {
+        name: "telephone-event".to_owned(),
+        clock_rate: 8_000,
+        channels: 1,
+        receive: payload_type,
+        send: payload_type,
+    }
+}
+
+pub fn rtp_leg(remote: Option<RtpRemote>) -> LegSpec {
+    LegSpec::Rtp(RtpLeg {
+        interface: None,
+        remote,
+        codecs: vec![pcmu(), events(101)],
+        direction: Direction::SendRecv,
+        learn: Learn::Never,
+    })
+}
+
+pub fn spec(id: &str, revision: u64, a: LegSpec, b: LegSpec) -> SessionSpec {
+    SessionSpec { id: SessionId(id.to_owned()), revision, a, b }
+}
