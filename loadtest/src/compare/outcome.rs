@@ -71,9 +71,10 @@ impl Measured {
     fn rows(&self) -> Vec<(&'static str, Option<f64>)> {
         let each = |costs: &[Cost]| costs.iter().map(|cost| cost.cpu_us_each).collect::<Vec<_>>();
         let (register, call) = (each(&self.register), each(&self.call));
-        let memory = |scheme| self.idle.get(scheme).map(|idle: &Idle| idle.memory.per_connection / 1e3);
-        let opening =
-            |scheme| self.idle.get(scheme).and_then(|idle: &Idle| idle.connect.cpu_us_per_operation);
+        // A connection that failed took memory and time too: then there is no figure for one.
+        let weighed = |scheme| self.idle.get(scheme).filter(|idle: &&Idle| idle.summary.failures() == 0);
+        let memory = |scheme| weighed(scheme).map(|idle| idle.memory.per_connection / 1e3);
+        let opening = |scheme| weighed(scheme).and_then(|idle| idle.connect.cpu_us_per_operation);
         vec![
             ("REGISTER with challenge, CPU µs, min", minimum(&register)),
             ("REGISTER with challenge, CPU µs, median", median(&register)),
