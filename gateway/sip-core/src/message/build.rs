@@ -110,7 +110,7 @@ impl Builder {
         }
         let raw = Bytes::from(text);
         let index = Index::new(&raw, start, method, lines, at, &OWN)?;
-        Ok(Message::new(raw.clone(), raw, index))
+        Ok(Message::new(raw, None, index))
     }
 
     fn new(text: Vec<u8>, start: Start, method: Option<Method>, fault: Option<ParseError>) -> Self {

@@ -26,7 +26,7 @@ impl Message {
         let fault = match Scan::of(&raw, limits) {
             Scan { fault: None, start: Some((start, method)), lines, folds, body, .. } => {
                 let text = unfolded(&raw, &folds);
-                match Index::new(&text, start, method, lines, body, limits) {
+                match Index::new(text.as_ref().unwrap_or(&raw), start, method, lines, body, limits) {
                     Ok(index) => return Ok(Self::new(raw, text, index)),
                     Err(fault) => fault,
                 }
@@ -37,11 +37,11 @@ impl Message {
     }
 }
 
-/// The text with each CRLF of a continuation replaced by blanks (RFC 3261 §7.3.1): offsets stay what they were and no
-/// header value holds a line break.
-pub(super) fn unfolded(raw: &Bytes, folds: &[usize]) -> Bytes {
+/// The text with each CRLF of a continuation replaced by blanks (RFC 3261 §7.3.1), if there is one: offsets stay what
+/// they were and no header value holds a line break.
+pub(super) fn unfolded(raw: &Bytes, folds: &[usize]) -> Option<Bytes> {
     if folds.is_empty() {
-        return raw.clone();
+        return None;
     }
     let mut text = raw.to_vec();
     for &fold in folds {
@@ -49,7 +49,7 @@ pub(super) fn unfolded(raw: &Bytes, folds: &[usize]) -> Bytes {
             line_break.fill(b' ');
         }
     }
-    text.into()
+    Some(text.into())
 }
 
 /// What offsets of 32 bits reach.

@@ -16,8 +16,9 @@ pub(super) fn malformed(raw: &Bytes, scan: &Scan, error: ParseError) -> Malforme
 }
 
 fn reply(raw: &Bytes, scan: &Scan, error: ParseError) -> Option<Message> {
-    let text = unfolded(raw, &scan.folds);
-    let lines = Wreck { text: &text, scan };
+    let unfolded = unfolded(raw, &scan.folds);
+    let text = unfolded.as_ref().unwrap_or(raw);
+    let lines = Wreck { text, scan };
     let method = lines.answerable_method()?;
     let mut builder = Builder::response(error.status(), Some(&error.to_string()));
     for via in lines.vias()? {
@@ -35,7 +36,7 @@ fn reply(raw: &Bytes, scan: &Scan, error: ParseError) -> Option<Message> {
         None => builder.header(Name::CSeq, format_args!("0 {method}")),
     };
     // RFC 3261 §8.2.7: a stateless answer has the same tag for each retransmission.
-    builder.to_tag(&format!("{:016x}", fingerprint(&text))).build().ok()
+    builder.to_tag(&format!("{:016x}", fingerprint(text))).build().ok()
 }
 
 /// The readable parts of a broken message.

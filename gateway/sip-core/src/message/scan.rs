@@ -170,11 +170,9 @@ fn header(raw: &[u8], line: &[u8]) -> Option<Line> {
         [first, ..] if !is_space(*first) => trim(name),
         _ => return None,
     };
-    is_token(name).then(|| Line {
-        known: Known::of(name),
-        name: Span::of(raw, name),
-        value: Span::of(raw, trim(value)),
-    })
+    let known = Known::of(name);
+    let sound = known != Known::Unlisted || is_token(name);
+    sound.then(|| Line { known, name: Span::of(raw, name), value: Span::of(raw, trim(value)) })
 }
 
 /// Room for the headers of a browser's INVITE.

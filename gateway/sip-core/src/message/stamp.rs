@@ -1,11 +1,10 @@
 //! What a server adds to the topmost Via of a request it received (RFC 3261 §18.2.1, RFC 3581 §4).
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::Message;
 use super::index::TopVia;
+use super::{Message, Via};
 
 impl Message {
     /// The same message with the sender's address in its topmost Via: `received` where the sent-by names another
@@ -19,40 +18,49 @@ impl Message {
         if honest && !asked && via.received.is_none() {
             return self.clone();
         }
-        let mut value = String::with_capacity(128);
-        let mut stamp = write!(value, "SIP/2.0/{} {}", via.transport, via.sent_by);
-        let kept = |name: &str| !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport");
-        for (name, content) in via.params.iter().filter(|(name, _)| kept(name)) {
-            stamp = stamp.and_then(|()| match content {
-                Some(content) => write!(value, ";{name}={content}"),
-                None => write!(value, ";{name}"),
-            });
-        }
-        if asked || !honest {
-            stamp = stamp.and_then(|()| write!(value, ";received={received}"));
-        }
-        if asked {
-            stamp = stamp.and_then(|()| write!(value, ";rport={rport}"));
-        }
-        match stamp {
-            Ok(()) => self.with_top_via(value.as_bytes()),
-            Err(std::fmt::Error) => self.clone(),
-        }
-    }
-
-    fn with_top_via(&self, value: &[u8]) -> Self {
         let (text, old) = (self.text(), self.index().via.value);
         let (Ok(start), Ok(end)) = (usize::try_from(old.start), usize::try_from(old.end)) else {
             return self.clone();
         };
         let (before, behind) = (text.get(..start).unwrap_or_default(), text.get(end..).unwrap_or_default());
-        let raw = bytes::Bytes::from([before, value, behind].concat());
-        let placed = raw.get(start..start.saturating_add(value.len())).unwrap_or_default();
+        let mut raw = Vec::with_capacity(text.len().saturating_add(LONGEST_STAMP));
+        raw.extend_from_slice(before);
+        put_via(&mut raw, &via);
+        if asked || !honest {
+            put(&mut raw, &[b";received=", received.to_string().as_bytes()]);
+        }
+        if asked {
+            put(&mut raw, &[b";rport=", rport.to_string().as_bytes()]);
+        }
+        let grown = raw.len();
+        raw.extend_from_slice(behind);
         let length = |octets: usize| i32::try_from(octets).unwrap_or(i32::MAX);
-        let by = length(value.len()).saturating_sub(length(end.saturating_sub(start)));
-        match TopVia::read(&raw, placed) {
-            Some(via) => Self::new(raw.clone(), raw.clone(), self.index().with_via(via, by)),
+        let by = length(grown).saturating_sub(length(end));
+        let raw = bytes::Bytes::from(raw);
+        match TopVia::read(&raw, raw.get(start..grown).unwrap_or_default()) {
+            Some(via) => Self::new(raw, None, self.index().with_via(via, by)),
             None => self.clone(),
         }
     }
 }
+
+/// All of the value but what the stamp says.
+fn put_via(raw: &mut Vec<u8>, via: &Via<'_>) {
+    put(raw, &[b"SIP/2.0/", via.transport.as_bytes(), b" ", via.sent_by.as_bytes()]);
+    let kept = |name: &str| !name.eq_ignore_ascii_case("received") && !name.eq_ignore_ascii_case("rport");
+    for (name, value) in via.params.iter().filter(|(name, _)| kept(name)) {
+        put(raw, &[b";", name.as_bytes()]);
+        if let Some(value) = value {
+            put(raw, &[b"=", value.as_bytes()]);
+        }
+    }
+}
+
+fn put(raw: &mut Vec<u8>, pieces: &[&[u8]]) {
+    for piece in pieces {
+        raw.extend_from_slice(piece);
+    }
+}
+
+/// `;received=` with the longest IPv6 address, `;rport=` with the longest port, and blanks that are normalised.
+const LONGEST_STAMP: usize = 80;

@@ -234,6 +234,7 @@ fn same_params(a: Params<'_>, b: Params<'_>) -> bool {
 
 type Sorted = Vec<(String, String)>;
 
+/// RFC 3261 §19.1.1 allows a name once; of several the first counts.
 fn sorted_params(params: Params<'_>) -> Sorted {
     let mut sorted: Vec<_> = params
         .iter()
@@ -241,7 +242,8 @@ fn sorted_params(params: Params<'_>) -> Sorted {
             (unescape(name).to_ascii_lowercase(), unescape(value.unwrap_or("")).to_ascii_lowercase())
         })
         .collect();
-    sorted.sort_unstable();
+    sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sorted.dedup_by(|(later, _), (first, _)| later == first);
     sorted
 }
 
@@ -375,6 +377,7 @@ mod tests {
         assert!(!same("sip:carol@chicago.com", "sip:carol@chicago.com?Subject=next%20meeting"));
         assert!(!same("sip:carol@chicago.com;security=on", "sip:carol@chicago.com;security=off"));
         assert!(!same("sip:a@b", "sips:a@b"));
+        assert!(same("sip:a@b;x=1;x=2", "sip:a@b;X=1"));
         assert!(same("sip:a@[2001:db8::1]", "sip:a@[2001:0DB8:0:0::1]")); // RFC 5954 §4.2
     }
 

@@ -66,6 +66,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
+        std::str::from_utf8(value).ok()?;
         let rest = trim(behind_version(value)?);
         let (transport, rest) = cut(rest, memchr::memchr2(b' ', b'\t', rest)?);
         let (sent_by, params) = match find(rest, b';') {

@@ -19,8 +19,8 @@ pub struct Message(Arc<Parts>);
 
 struct Parts {
     raw: Bytes,
-    /// `raw` itself, or where lines are continued a copy without line breaks inside values; offsets are the same.
-    text: Bytes,
+    /// Where lines are continued: a copy without line breaks inside values, with the same offsets.
+    unfolded: Option<Bytes>,
     index: Index,
 }
 
@@ -44,11 +44,9 @@ pub enum Kind<'a> {
 }
 
 impl Message {
-    pub(super) fn new(mut raw: Bytes, mut text: Bytes, index: Index) -> Self {
-        let end = usize::try_from(index.body.end).unwrap_or(usize::MAX);
-        raw.truncate(end);
-        text.truncate(end);
-        Self(Arc::new(Parts { raw, text, index }))
+    pub(super) fn new(mut raw: Bytes, unfolded: Option<Bytes>, index: Index) -> Self {
+        raw.truncate(usize::try_from(index.body.end).unwrap_or(usize::MAX));
+        Self(Arc::new(Parts { raw, unfolded, index }))
     }
 
     /// The message exactly as it came or was built.
@@ -186,7 +184,7 @@ impl Message {
 
     /// As [`Message::header`], whatever octets it holds.
     pub fn header_bytes<'m>(&'m self, name: Name<'_>) -> Option<&'m [u8]> {
-        self.lines(name).next().map(|line| line.value.get(&self.0.text))
+        self.lines(name).next().map(|line| line.value.get(self.text()))
     }
 
     /// The value of each line of that name. Lines that are no UTF-8 are left out.
@@ -227,8 +225,9 @@ impl Message {
         &self.0.index
     }
 
+    /// What offsets point into: no header value in it holds a line break.
     pub(super) fn text(&self) -> &Bytes {
-        &self.0.text
+        self.0.unfolded.as_ref().unwrap_or(&self.0.raw)
     }
 
     fn address(&self, address: &Address) -> NameAddr<'_> {
@@ -244,17 +243,17 @@ impl Message {
         self.index().lines.iter().filter(move |line| {
             line.known == known
                 && (known != Known::Unlisted
-                    || line.name.get(&self.0.text).eq_ignore_ascii_case(name.as_str().as_bytes()))
+                    || line.name.get(self.text()).eq_ignore_ascii_case(name.as_str().as_bytes()))
         })
     }
 
     fn value(&self, line: &Line) -> Option<&str> {
-        line.value.text(&self.0.text)
+        line.value.text(self.text())
     }
 
     /// Text that was found to be UTF-8 when the message was made, or may as well be empty.
     fn str(&self, span: Span) -> &str {
-        span.text(&self.0.text).unwrap_or_default()
+        span.text(self.text()).unwrap_or_default()
     }
 }
 
