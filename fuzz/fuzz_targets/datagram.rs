@@ -1,0 +1,7 @@
+//! Any octets as a datagram of STUN, DTLS, RTP or RTCP.
+#![no_main]
+
+#[path = "../../media-relay/relay-core/tests/datagram/input.rs"]
+mod input;
+
+libfuzzer_sys::fuzz_target!(|octets: &[u8]| input::run(octets));
