@@ -45,5 +45,5 @@ fn local(leg: &mut Negotiation) -> LocalAudio {
 }
 
 fn offer() -> Vec<u8> {
-    include_str!("../tests/sdp_samples/chromium.sdp").replace('\n', "\r\n").into_bytes()
+    include_str!("../tests/sdp/samples/chromium.sdp").replace('\n', "\r\n").into_bytes()
 }

@@ -1,13 +1,12 @@
 //! Offer/answer as a leg sees it: what peers send, and what we say to it.
-#![expect(clippy::unwrap_used, reason = "tests")]
-
-mod sdp_support;
 
 use relay_api::{Direction, DtlsRole};
-use sdp_support::*;
 use sip_core::sdp::{
     CodecName, Negotiation, Profile, RemoteAudio, SdpError, Setup, State, join, offered, select,
 };
+
+use crate::input::{plain, webrtc};
+use crate::support::*;
 
 #[test] // RFC 8829 §5.3: the answer to a browser
 fn chromium_calls_and_gets_an_ice_lite_answer() {

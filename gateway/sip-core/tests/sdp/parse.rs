@@ -1,14 +1,9 @@
 //! What the parser takes, drops and refuses.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
-mod sdp_support;
+use sip_core::sdp::{Address, CodecName, Description, Negotiation, Number, Profile, SdpError, offered};
 
-use proptest::prelude::*;
-use relay_api::LegDescription;
-use sdp_support::*;
-use sip_core::sdp::{
-    Address, CodecName, Description, Negotiation, Number, Profile, SdpError, offered, select,
-};
+use crate::input::{plain, says_the_same, webrtc};
+use crate::support::*;
 
 #[test] // RFC 8866 §5, §9: answered 400
 fn what_is_not_sdp_is_malformed() {
@@ -224,88 +219,4 @@ fn a_printed_sample_says_the_same() {
     }
     says_the_same(Negotiation::new(Profile::WebRtc, 1).offer(&webrtc(offered(&CodecName::ALL))).as_bytes());
     says_the_same(Negotiation::new(Profile::PlainRtp, 1).offer(&plain(offered(&CodecName::ALL))).as_bytes());
-}
-
-proptest! {
-    #[test]
-    fn no_input_panics(text in proptest::collection::vec(any::<u8>(), 0..400)) {
-        exercise(&text);
-    }
-
-    #[test]
-    fn no_mutation_of_a_sample_panics(
-        sample in 0..SAMPLES.len(),
-        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..4), 1..6),
-    ) {
-        let mut text = crlf(SAMPLES[sample]);
-        for (at, byte, kind) in edits {
-            let at = at.index(text.len().max(1));
-            mutate(&mut text, at, byte, kind);
-        }
-        exercise(&text);
-    }
-}
-
-const SAMPLES: [&str; 6] = [CHROMIUM, CHROMIUM_VIDEO, CHROMIUM_ANSWER, FIREFOX, SIPP, GENESYS];
-
-fn mutate(text: &mut Vec<u8>, at: usize, byte: u8, kind: u8) {
-    match kind {
-        0 if at < text.len() => text[at] = byte,
-        1 => text.insert(at.min(text.len()), byte),
-        2 => text.truncate(at),
-        _ => {
-            // A run of lines once more, somewhere else.
-            let copy = text[..at.min(text.len())].to_vec();
-            text.extend(copy);
-        }
-    }
-}
-
-/// Everything that is done with a peer's text; what is printed in the end is SDP again and holds one kind of it.
-fn exercise(text: &[u8]) {
-    if Description::parse(text).is_ok() {
-        says_the_same(text);
-    }
-    for profile in [Profile::WebRtc, Profile::PlainRtp] {
-        let mut leg = Negotiation::new(profile, 1);
-        if let Ok(offer) = leg.receive_offer(text) {
-            let formats = select(&offer.formats, &CodecName::ALL);
-            let ours = leg.answer(&local(profile, formats));
-            let answer = Description::parse(ours.as_bytes()).unwrap();
-            assert_eq!(answer.media.len(), Description::parse(text).unwrap().media.len());
-            assert!(
-                profile == Profile::WebRtc
-                    || answer.media.iter().all(|media| media.transport.ufrag.is_none())
-            );
-        }
-        let mut leg = Negotiation::new(profile, 1);
-        leg.offer(&local(profile, offered(&CodecName::ALL)));
-        let _ = leg.receive_answer(text);
-    }
-}
-
-fn local(profile: Profile, formats: Vec<sip_core::sdp::Format>) -> sip_core::sdp::LocalAudio {
-    let local = match profile {
-        Profile::WebRtc => webrtc(formats),
-        Profile::PlainRtp => plain(formats),
-    };
-    assert_eq!(matches!(local.description, LegDescription::WebRtc { .. }), profile == Profile::WebRtc);
-    local
-}
-
-fn says_the_same(text: &[u8]) {
-    let parsed = Description::parse(text).unwrap();
-    let printed = parsed.to_string();
-    let again = Description::parse(printed.as_bytes()).unwrap();
-    assert_eq!(meaning(again), meaning(parsed), "{printed}");
-}
-
-/// The first format may be one that was left out for having no meaning.
-fn meaning(mut description: Description<'_>) -> Description<'_> {
-    for media in &mut description.media {
-        if !media.formats.is_empty() {
-            media.first_format = "";
-        }
-    }
-    description
 }

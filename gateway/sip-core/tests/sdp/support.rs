@@ -1,18 +1,22 @@
 //! Samples and shorthand of the SDP tests.
-#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part")]
 
 use std::fmt::Write;
 
-use relay_api::{Direction, Fingerprint, LegDescription};
-use sip_core::sdp::{CodecName, Format, LocalAudio, Negotiation, Profile, RemoteAudio, Setup, offered};
+use relay_api::{Direction, LegDescription};
+use sip_core::sdp::{CodecName, Format, LocalAudio, Negotiation, Profile, RemoteAudio, offered};
 
-pub const CHROMIUM: &str = include_str!("../sdp_samples/chromium.sdp");
-pub const CHROMIUM_VIDEO: &str = include_str!("../sdp_samples/chromium_video.sdp");
-pub const CHROMIUM_ANSWER: &str = include_str!("../sdp_samples/chromium_answer.sdp");
-pub const FIREFOX: &str = include_str!("../sdp_samples/firefox.sdp");
+use crate::input::plain;
+
+pub const CHROMIUM: &str = include_str!("samples/chromium.sdp");
+pub const CHROMIUM_VIDEO: &str = include_str!("samples/chromium_video.sdp");
+pub const CHROMIUM_ANSWER: &str = include_str!("samples/chromium_answer.sdp");
+pub const FIREFOX: &str = include_str!("samples/firefox.sdp");
 /// What both of SIPp's default scenarios send.
-pub const SIPP: &str = include_str!("../sdp_samples/sipp_uac.sdp");
-pub const GENESYS: &str = include_str!("../sdp_samples/genesys.sdp");
+pub const SIPP: &str = include_str!("samples/sipp_uac.sdp");
+pub const GENESYS: &str = include_str!("samples/genesys.sdp");
+
+/// All of them.
+pub const SAMPLES: [&str; 6] = [CHROMIUM, CHROMIUM_VIDEO, CHROMIUM_ANSWER, FIREFOX, SIPP, GENESYS];
 
 /// The files have the line ends of their editors, the wire has its own.
 pub fn crlf(text: &str) -> Vec<u8> {
@@ -22,25 +26,6 @@ pub fn crlf(text: &str) -> Vec<u8> {
 /// The text with more lines at its end.
 pub fn plus(text: &str, lines: &str) -> Vec<u8> {
     crlf(&format!("{text}{lines}\n"))
-}
-
-pub fn webrtc(formats: Vec<Format>) -> LocalAudio {
-    LocalAudio {
-        description: LegDescription::WebRtc {
-            ufrag: "relay001".to_owned(),
-            password: "0123456789abcdefABCDEF+/".to_owned(),
-            candidates: vec!["203.0.113.1:40000".parse().unwrap(), "[2001:db8::1]:40000".parse().unwrap()],
-            fingerprint: Fingerprint { algorithm: "sha-256".to_owned(), value: ["0A"; 32].join(":") },
-        },
-        formats,
-        direction: Direction::SendRecv,
-        setup: Setup::Passive,
-        ptime: Some(20),
-    }
-}
-
-pub fn plain(formats: Vec<Format>) -> LocalAudio {
-    LocalAudio { description: rtp("192.0.2.1:30000", "192.0.2.1:30001"), ..webrtc(formats) }
 }
 
 pub fn rtp(rtp: &str, rtcp: &str) -> LegDescription {

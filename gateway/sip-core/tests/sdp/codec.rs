@@ -1,5 +1,4 @@
 //! Which formats are offered and chosen.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use sip_core::sdp::{CodecName, Format, join, offered, select};
 
