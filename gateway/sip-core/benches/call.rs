@@ -286,7 +286,7 @@ fn crlf(text: &str) -> String {
 
 const NOW: Instant = Instant::START;
 const TIME: UnixMillis = UnixMillis(1_700_000_000_000);
-const BROWSER_OFFER: &str = include_str!("../tests/sdp_samples/chromium.sdp");
+const BROWSER_OFFER: &str = include_str!("../tests/sdp/samples/chromium.sdp");
 const TRUNK_ANSWER: &str = "v=0
 o=PureEngage 1 1 IN IP4 192.0.2.9
 s=PureEngage

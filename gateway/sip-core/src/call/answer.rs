@@ -33,7 +33,7 @@ impl Call {
             self.end(Cause::NoCommonCodec, Some(LegName::B), None, step);
             return;
         }
-        b.session = SessionTimer::of(response, Role::Uac);
+        b.session = SessionTimer::granted(response, step);
         b.restart_session(step);
         self.answer_caller(crossing(response, step), step);
     }
@@ -124,15 +124,13 @@ impl Call {
     pub(super) fn repeated_2xx(&mut self, name: LegName, response: &Message, step: &mut Step<'_>) {
         let Some(leg) = self.leg_mut(name) else { return };
         let (cseq, _) = response.cseq();
-        if leg.acked != Some(cseq) {
-            return;
-        }
-        let own = response.to_tag() == leg.dialog.remote_tag.as_deref();
-        match (own, name) {
-            (true, _) => leg.send_ack(cseq, step),
-            (false, LegName::B) => leg.refuse_fork(response, step),
-            // Leg A's INVITEs of ours are within its dialog and can't fork.
-            (false, LegName::A) => {}
+        let own = leg.acked.is_some() && response.to_tag() == leg.dialog.remote_tag.as_deref();
+        // Only leg B's first INVITE can fork; its 2xx may even come after we gave up waiting.
+        let first = name == LegName::B && cseq == FIRST_CSEQ;
+        match own {
+            true if first || leg.acked == Some(cseq) => leg.send_ack(cseq, step),
+            false if first => leg.refuse_fork(response, step),
+            true | false => {}
         }
     }
 
@@ -206,6 +204,9 @@ impl Leg {
         }
     }
 }
+
+/// CSeq number of leg B's first INVITE.
+const FIRST_CSEQ: u32 = 1;
 
 /// Why the caller's status is what it is, for a callee that refused.
 pub(super) fn refusal(response: &Message, told: Status) -> (Status, Option<u32>) {

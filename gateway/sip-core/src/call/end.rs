@@ -37,7 +37,9 @@ impl Call {
         leg.reply(cancel, Status::OK, from, step);
         let meant = leg.asked.as_ref().filter(|asked| {
             let request = &asked.request.0;
-            request.cseq() == (cseq, &Method::Invite) && request.call_id() == cancel.call_id()
+            request.cseq() == (cseq, &Method::Invite)
+                && request.call_id() == cancel.call_id()
+                && request.via().branch == cancel.via().branch
         });
         match (meant.is_some(), &leg.state) {
             (false, _) => {}

@@ -23,7 +23,7 @@ impl Call {
         step: &mut Step<'_>,
     ) {
         if *request.method() == Method::Ack {
-            if self.leg(name).is_some_and(|leg| leg.is_from_peer(request)) {
+            if self.leg(name).is_some_and(|leg| leg.is_from_peer(request) && leg.may_come_from(from)) {
                 self.acknowledged(name, request, step);
             }
             return;
@@ -33,7 +33,7 @@ impl Call {
             leg.repeated_invite(request, step);
             return;
         }
-        if let Err(refusal) = leg.admit(request) {
+        if let Err(refusal) = leg.admit(request, from) {
             return leg.refuse(request, &refusal, from, step);
         }
         match leg.judge(request) {
@@ -209,7 +209,7 @@ impl Leg {
     }
 
     /// The request belongs to this leg's dialog, and demands nothing we don't have.
-    fn admit(&self, request: &Message) -> Result<(), Refusal> {
+    fn admit(&self, request: &Message, from: &Destination) -> Result<(), Refusal> {
         let early_fork = || {
             matches!(self.state, State::Early | State::Cancelled { .. })
                 && request.call_id() == self.dialog.call_id
@@ -218,10 +218,22 @@ impl Leg {
         let repeated_bye = self.is_ended() && *request.method() == Method::Bye && self.is_from_peer(request);
         let dialog =
             !self.is_ended() && self.state != State::Waiting && (self.is_from_peer(request) || early_fork());
-        if !dialog && !repeated_bye {
+        if !(dialog || repeated_bye) || !self.may_come_from(from) {
             return Err(Status::CALL_DOES_NOT_EXIST.into());
         }
         screen::extensions(request)
+    }
+
+    /// A browser's dialog is no business of a trunk, nor one trunk's of another. A browser itself may have moved to another
+    /// connection before it registered there.
+    fn may_come_from(&self, from: &Destination) -> bool {
+        match (&self.link.destination, from) {
+            (Destination::Flow(_), Destination::Flow(_)) => true,
+            (Destination::Trunk(own), Destination::Trunk(other)) => own.trunk == other.trunk,
+            (Destination::Flow(_), Destination::Trunk(_)) | (Destination::Trunk(_), Destination::Flow(_)) => {
+                false
+            }
+        }
     }
 
     pub(super) fn is_from_peer(&self, request: &Message) -> bool {

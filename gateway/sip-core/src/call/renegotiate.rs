@@ -147,7 +147,7 @@ impl Call {
         if !leg.is_confirmed() {
             return;
         }
-        if let Some(timer) = SessionTimer::of(response, Role::Uac) {
+        if let Some(timer) = SessionTimer::granted(response, step) {
             leg.session = Some(timer);
         }
         leg.restart_session(step);
@@ -220,13 +220,14 @@ impl Call {
     /// Brings a leg up to what the other leg changed by an answer. Waits until both are settled.
     pub(super) fn follow(&mut self, step: &mut Step<'_>) {
         let Some(name) = self.behind else { return };
+        let behind = self.is_behind(name);
         let Some((leg, Some(other))) = self.pair_mut(name) else { return };
         if !leg.is_settled() || !other.is_settled() {
             return;
         }
         let (direction, formats) =
             (other.media.peer_says(), sdp::select(&other.media.common(), &leg.link.codecs));
-        if has_sound(&formats) {
+        if behind && has_sound(&formats) {
             leg.send_offer(Offer { why: Why::Follow, formats, direction, refused: 0 }, step);
         }
         self.behind = None;

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::message::text::split;
 use crate::message::{Message, Name, Params};
 
+use super::step::Step;
+
 /// An agreed session interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SessionTimer {
@@ -44,6 +46,12 @@ impl SessionTimer {
             (true, Role::Uas) | (false, Role::Uac) => Refresher::Peer,
         };
         Some(Self { interval, refresher })
+    }
+
+    /// What the 2xx to an INVITE of ours grants. A peer can't make us refresh more often than we would let it.
+    pub(super) fn granted(response: &Message, step: &Step<'_>) -> Option<Self> {
+        let least = u32::try_from(step.policy.min_session.as_secs()).unwrap_or(u32::MAX);
+        Self::of(response, Role::Uac).map(|timer| Self { interval: timer.interval.max(least), ..timer })
     }
 
     /// The header's value, in a message of an exchange where our part is `ours`.

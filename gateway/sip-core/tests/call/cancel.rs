@@ -83,6 +83,16 @@ fn a_callee_that_never_ends_a_cancelled_invite_is_forgotten() {
     t.fires(CallTimer::CancelWait).does("B abandon INVITE, ended Cancelled by A");
 }
 
+#[test] // RFC 3261 §13.2.2.4: also a 2xx that comes after all patience is acknowledged and ended
+fn a_200_after_the_invite_was_forgotten_is_hung_up() {
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    let (offer, answer) = (t.a.offer(), t.b.answer());
+    t.invites(Some(&offer)).relay_ready().answers(B, 180, None).cancels(A, &[]);
+    let invite = t.b.inbox[0].clone();
+    t.fires(CallTimer::CancelWait).and();
+    t.answers_to(B, &invite, 200, Some(&answer), None, &[]).does("B ACK, B BYE");
+}
+
 #[test] // RFC 3261 §15.1.2: the caller may end its early dialog by BYE
 fn a_bye_in_the_early_dialog_is_a_cancel() {
     let mut t = calling();

@@ -1,6 +1,7 @@
 //! Requests within the dialog: order, strangers, DTMF, what is not served.
 
 use relay_api::Service;
+use sip_core::call::Event;
 use sip_core::message::{Method, Name};
 use sip_core::routing::Destination;
 
@@ -23,6 +24,14 @@ fn a_stranger_with_our_tag_is_outside_the_dialog() {
     t.b.tag = "tag-B".into();
     t.b.call_id = "another".into();
     t.sends(B, Method::Bye, None).does("B 481 BYE");
+}
+
+#[test] // SECURITY: a tag alone is no key to the other side's dialog
+fn a_browser_cannot_speak_for_the_trunk() {
+    let mut t = Trace::established(Kind::BrowserToTrunk);
+    let bye = t.b.request(&Method::Bye, None, &[]);
+    let from = t.destination(A);
+    t.feed(Event::Request { leg: B, message: bye, from }).does("B 481 BYE");
 }
 
 #[test]

@@ -129,7 +129,8 @@ impl Walk {
     /// To any request of ours, old ones included.
     fn response(&mut self) {
         let Some((leg, request)) = self.any_request() else { return };
-        let status = self.chance.one_of(&[100, 180, 183, 200, 200, 200, 302, 401, 408, 481, 486, 487, 488, 491, 503]);
+        let status =
+            self.chance.one_of(&[100, 180, 183, 200, 200, 200, 302, 401, 408, 481, 486, 487, 488, 491, 503]);
         let has_sdp = *request.method() == Method::Invite && status < 300 && self.chance.below(5) > 0;
         let sdp = has_sdp.then(|| self.description(leg));
         let first = leg == B && request.to_tag().is_none();
@@ -271,4 +272,4 @@ const METHODS: [Method; 10] = [
     Method::Refer,
     Method::Register,
 ];
-const SEEDS: u64 = 3_000;
+const SEEDS: u64 = 2_000;
