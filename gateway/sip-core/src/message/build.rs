@@ -85,7 +85,7 @@ impl Builder {
 
     /// Adds a tag to the To line, which stands already; one that has a tag keeps it (RFC 3261 §8.2.6.2).
     pub fn to_tag(mut self, tag: &str) -> Self {
-        self.0.to_tag(tag);
+        self.0.tag_to(tag);
         self
     }
 
@@ -135,7 +135,7 @@ impl Draft {
         self.lines.push(Line { known: name.known(), name: spelling, value });
     }
 
-    fn to_tag(&mut self, tag: &str) {
+    fn tag_to(&mut self, tag: &str) {
         let Some(line) = self.lines.iter().position(|line| line.known == Known::To) else {
             self.fault.get_or_insert(ParseError::Missing("To"));
             return;
