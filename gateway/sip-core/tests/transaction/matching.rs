@@ -75,6 +75,19 @@ fn a_response_names_its_server_transaction_in_both_styles() {
     }
 }
 
+#[test] // a response has no Request-URI to tell two old-style transactions apart
+fn the_later_of_two_old_style_transactions_keeps_the_name_of_their_responses() {
+    let request = Request::new("OPTIONS").branch("1");
+    let other = Request { uri: "sip:carol@192.0.2.4", ..request.clone() }.message();
+    let request = request.message();
+    let mut t = Trace::tcp();
+    t.receives(&request);
+    let Received::Merged(later) = t.arrives(&other) else { panic!("one From tag, Call-ID and CSeq") };
+    assert_eq!(t.table.server_key(&response(&request, 200)), Some(later));
+    t.tu_replies(&response(&request, 200)).sends(&response(&request, 200));
+    assert_eq!(t.table.server_key(&response(&other, 200)), Some(later));
+}
+
 #[test] // §17.1.1.3 and §17.2.3: an ACK belongs to the transaction of its INVITE
 fn an_ack_names_the_transaction_of_its_invite() {
     let mut t = Trace::udp();
@@ -116,9 +129,24 @@ fn the_second_copy_of_a_forked_request_is_told_apart() {
     let copy = Request::new("INVITE").branch("z9hG4bKx2").message();
     assert!(matches!(t.arrives(&copy), Received::Merged(_)));
     t.sends(&response(&copy, 100)).receives_as(&copy, Received::Absorbed).repeats(&response(&copy, 100));
-    // The copy's CANCEL is no copy of a request.
-    let received = t.arrives(&Request::new("CANCEL").branch("z9hG4bKx2").message());
-    assert!(matches!(received, Received::Cancel { invite: Some(_), .. }), "{received:?}");
+    // A CANCEL follows each copy.
+    for branch in ["z9hG4bKx1", "z9hG4bKx2"] {
+        let received = t.arrives(&Request::new("CANCEL").branch(branch).message());
+        assert!(matches!(received, Received::Cancel { invite: Some(_), .. }), "{received:?}");
+    }
+}
+
+#[test] // §8.2.2.2: as long as the first is alive, however the others end
+fn a_third_copy_is_told_apart_when_the_second_is_over() {
+    let mut t = Trace::tcp();
+    t.receives(&options());
+    for branch in ["z9hG4bKx2", "z9hG4bKx3"] {
+        let copy = Request::new("OPTIONS").branch(branch).message();
+        let Received::Merged(key) = t.arrives(&copy) else { panic!("{branch} is not told apart") };
+        t.table.respond(&key, response(&copy, 482), t.now).unwrap();
+        t.sends(&response(&copy, 482));
+    }
+    assert_eq!(t.table.len(), 1);
 }
 
 #[test] // §8.2.2.2: only requests without a To tag, only while the first is alive
