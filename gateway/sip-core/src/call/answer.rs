@@ -56,7 +56,7 @@ impl Call {
             self.behind = Some(LegName::A);
         }
         self.declare_media(step);
-        let response = self.a.presented(self.a.response(&asked.request.0, Status::OK), step);
+        let response = self.a.presented(self.a.response(&asked.request.0, Status::OK));
         let response = with_headers(self.a.with_session(response), &headers).body(SDP, sdp);
         let Some(response) = step.respond(LegName::A, response, &asked.from) else {
             self.end(Cause::DialogLost, None, None, step);

@@ -43,8 +43,8 @@ pub enum Effect {
     Abandon {
         /// The leg that was asked.
         leg: LegName,
-        /// Branch of the request's Via.
-        branch: String,
+        /// The request's CSeq number.
+        cseq: u32,
         /// Its method.
         method: Method,
     },

@@ -257,8 +257,7 @@ impl Leg {
         };
         if !std::mem::replace(sent, true) {
             // RFC 3261 §9.1: the INVITE's Via. Its dialog is as it was, too: it takes shape with a 2xx alone.
-            let via = asking.request.0.header(Name::Via).unwrap_or_default();
-            let cancel = self.dialog.request(&Method::Cancel, asking.cseq, via, HOPS);
+            let cancel = self.dialog.request(&Method::Cancel, asking.cseq, &asking.via, HOPS);
             let cancel = with_reason(cancel, reason.as_deref());
             step.send(self.name, cancel, self.destination());
         }
@@ -267,8 +266,7 @@ impl Leg {
     /// Nobody will answer our INVITE any more.
     fn abandon_invite(&mut self, step: &mut Step<'_>) {
         if let Some(asking) = self.asking.take() {
-            let branch = asking.request.0.via().branch.unwrap_or_default().to_owned();
-            step.push(Effect::Abandon { leg: self.name, branch, method: Method::Invite });
+            step.push(Effect::Abandon { leg: self.name, cseq: asking.cseq, method: Method::Invite });
         }
         step.stop(CallTimer::NoAnswer);
         step.stop(CallTimer::CancelWait);

@@ -149,13 +149,13 @@ impl Call {
         };
         let Some(leg) = self.leg_mut(name) else { return };
         leg.refreshed_by(request, timer, step);
-        let response = leg.presented(leg.response(request, Status::OK), step);
+        let response = leg.presented(leg.response(request, Status::OK));
         step.respond(name, leg.with_session(response), from);
     }
 
     fn options(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
         let Some(leg) = self.leg(name) else { return };
-        let response = leg.presented(leg.response(request, Status::OK), step);
+        let response = leg.presented(leg.response(request, Status::OK));
         step.respond(name, response.header(Name::Accept, screen::SDP), from);
     }
 
@@ -270,7 +270,7 @@ impl Leg {
         let (cseq, _) = request.cseq();
         if let Some(asked) = self.asked.as_ref().filter(|asked| asked.request.0.cseq().0 == cseq) {
             let response = self.response(request, asked.told.unwrap_or(Status::TRYING));
-            step.respond(self.name, self.presented(response, step), &asked.from.clone());
+            step.respond(self.name, self.presented(response), &asked.from.clone());
         } else {
             self.repeat_2xx(cseq, step);
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialog::Dialog;
 use crate::message::{Builder, Message, Method, Name, Status, Uri};
-use crate::routing::{Destination, Named, Purpose};
+use crate::routing::{CallId, Destination};
 use crate::sdp::Format;
 
 use super::media::LegMedia;
@@ -77,7 +77,8 @@ pub(super) struct Asked {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Asking {
     pub(super) cseq: u32,
-    pub(super) request: Stored,
+    /// Its Via, which its CANCEL must have as well.
+    pub(super) via: String,
     /// A CANCEL must wait for a provisional response (RFC 3261 §9.1).
     pub(super) provisional: bool,
     /// What is offered; none in a call's first INVITE.
@@ -140,10 +141,9 @@ pub(super) struct Peer {
 
 impl Leg {
     pub(super) fn new(name: LegName, link: Link, dialog: Dialog, state: State, step: &Step<'_>) -> Self {
-        let session_id = step.sealer.number(step.call, name, "session id") >> 1;
         Self {
             name,
-            media: LegMedia::new(link.profile, session_id),
+            media: LegMedia::new(link.profile, session_id(step.call, name)),
             link,
             dialog,
             state,
@@ -214,9 +214,9 @@ impl Leg {
     }
 
     /// Adds who we are and what we can do: for INVITE, UPDATE and their answers.
-    pub(super) fn presented(&self, builder: Builder, step: &Step<'_>) -> Builder {
+    pub(super) fn presented(&self, builder: Builder) -> Builder {
         builder
-            .header(Name::Contact, self.contact(step))
+            .header(Name::Contact, self.contact())
             .header(Name::Allow, ALLOW)
             .header(Name::Supported, "timer")
     }
@@ -318,19 +318,25 @@ impl Leg {
     }
 
     /// Our Contact: the configured user, or else a token that names this leg.
-    fn contact(&self, step: &Step<'_>) -> String {
-        let token = || {
-            step.sealer.seal(&Named { purpose: Purpose::Contact, call: step.call, leg: self.name, number: 0 })
+    fn contact(&self) -> String {
+        let user = self.link.contact_user.as_deref().unwrap_or(&self.dialog.local_tag);
+        let (parameter, transport) = match self.link.transport.uri_parameter() {
+            Some(transport) => (";transport=", transport),
+            None => ("", ""),
         };
-        let user = self.link.contact_user.clone().unwrap_or_else(token);
-        let transport = self.link.transport.uri_parameter().map(|name| format!(";transport={name}"));
-        format!("<sip:{user}@{}{}>", self.link.local, transport.unwrap_or_default())
+        format!("<sip:{user}@{}{parameter}{transport}>", self.link.local)
     }
 
     /// RFC 3581: over UDP we ask for answers to the port we sent from.
     fn rport(&self) -> &'static str {
         if self.link.transport.is_reliable() { "" } else { ";rport" }
     }
+}
+
+/// A number for the `o=` line: differs from call to call and leg to leg, and fits 63 bits.
+fn session_id(call: CallId, leg: LegName) -> u64 {
+    let first = call.0.first_chunk().expect("a call id has twelve bytes");
+    (u64::from_be_bytes(*first) >> 2) << 1 | u64::from(leg == LegName::B)
 }
 
 /// What kind of 2xx waits for its ACK.

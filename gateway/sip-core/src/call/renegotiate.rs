@@ -110,8 +110,7 @@ impl Call {
         let Some(leg) = self.leg_mut(name) else { return };
         let Some(asked) = leg.asked.take() else { return };
         let request = &asked.request.0;
-        let response =
-            leg.with_session(leg.presented(leg.response(request, Status::OK), step)).body(SDP, sdp);
+        let response = leg.with_session(leg.presented(leg.response(request, Status::OK))).body(SDP, sdp);
         let invite = *request.method() == Method::Invite;
         let sent = step.respond(name, response, &asked.from);
         if let Some(response) = sent.filter(|_| invite) {
@@ -310,16 +309,17 @@ impl Leg {
         let sdp = self.media.make_offer(offer.formats.clone(), offer.direction);
         let sent = sdp.and_then(|sdp| {
             let invite = self.request(&Method::Invite, cseq, BranchPart::Own, HOPS, step);
-            let invite = self.presented(invite, step);
+            let invite = self.presented(invite);
             let invite = match self.session {
                 Some(session) => invite.header(Name::SessionExpires, session.value(Role::Uac)),
                 None => invite,
             };
             step.send(self.name, invite.body(SDP, sdp), self.destination())
         });
-        match sent.as_ref().and_then(Stored::skeleton) {
-            Some(request) => {
-                self.asking = Some(Asking { cseq, request, provisional: false, offer: Some(offer) });
+        match sent.as_ref().and_then(|invite| invite.header(Name::Via)) {
+            Some(via) => {
+                let via = via.to_owned();
+                self.asking = Some(Asking { cseq, via, provisional: false, offer: Some(offer) });
                 true
             }
             None => {

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::dialog::{self, Dialog};
 use crate::message::text::Quoted;
 use crate::message::{Builder, Message, Method, Name, Status};
-use crate::routing::{Named, Purpose};
 use crate::sdp::{self, CodecName, Format};
 
 use super::leg::{Asked, Asking, BranchPart, Fork, Leg, MAX_FORKS, State};
@@ -80,10 +79,10 @@ fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Refusal
 
 /// Leg B before its INVITE.
 fn called(callee: Callee, step: &Step<'_>) -> Leg {
-    let token = |purpose| step.sealer.seal(&Named { purpose, call: step.call, leg: LegName::B, number: 0 });
+    // The id of the call is as hard to foresee as any Call-ID should be.
     let dialog = Dialog::calling(
-        token(Purpose::Dialog),
-        token(Purpose::Tag),
+        step.call.to_string(),
+        step.sealer.tag(step.call, LegName::B),
         callee.caller.name_addr(),
         &callee.to,
         callee.request_uri,
@@ -141,12 +140,13 @@ impl Call {
         let cseq = b.dialog.next_cseq();
         let sent = b.media.make_offer(formats, direction).and_then(|sdp| {
             let invite = b.request(&Method::Invite, cseq, BranchPart::Own, prepared.hops, step);
-            let invite = with_headers(b.presented(invite, step), &prepared.headers).body(SDP, sdp);
+            let invite = with_headers(b.presented(invite), &prepared.headers).body(SDP, sdp);
             step.send(LegName::B, invite, b.destination())
         });
-        match sent.as_ref().and_then(Stored::skeleton) {
-            Some(request) => {
-                b.asking = Some(Asking { cseq, request, provisional: false, offer: None });
+        match sent.as_ref().and_then(|invite| invite.header(Name::Via)) {
+            Some(via) => {
+                let via = via.to_owned();
+                b.asking = Some(Asking { cseq, via, provisional: false, offer: None });
                 b.state = State::Early;
                 step.start(CallTimer::NoAnswer, step.policy.no_answer);
             }
@@ -234,7 +234,7 @@ impl Call {
     ) {
         let Some(mut asked) = self.a.asked.take() else { return };
         asked.told = Some(status);
-        let response = self.a.presented(self.a.response(&asked.request.0, status), step);
+        let response = self.a.presented(self.a.response(&asked.request.0, status));
         let response = with_headers(response, &headers);
         let response = match body {
             Some(sdp) => response.body(SDP, sdp),

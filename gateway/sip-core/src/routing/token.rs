@@ -1,6 +1,6 @@
 //! Sealed tokens: identity that travels in the protocol.
 //!
-//! Our tags, Contact users, Call-IDs and Via branches name a call, so that any node finds it without an index. A token is
+//! Our tags, Contact users and Via branches name a call, so that any node finds it without an index. A token is
 //! `key id, purpose and leg, call id, number, MAC` in lower-case base32, which survives every peer that folds case
 //! (RFC 3261 §7.3.1: tokens compare without case). Tokens are deterministic: a repeated INVITE that lands on two nodes
 //! makes the same call with the same tags. A forged token opens to nothing.
@@ -61,14 +61,10 @@ impl<'de> Deserialize<'de> for CallId {
 /// What a token stands for; a token of one purpose is worthless for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Our tag in From or To.
+    /// Our tag in From or To, and the user of our Contact.
     Tag,
-    /// The user of our Contact.
-    Contact,
-    /// A Via branch of ours; the number is told by the leg.
+    /// A Via branch of ours.
     Branch,
-    /// The Call-ID of the leg that we made.
-    Dialog,
 }
 
 /// What an opened token says.
@@ -146,10 +142,9 @@ impl Sealer {
         branch
     }
 
-    /// What a token says; `None` when it isn't ours. Takes tags, Contact users, Call-IDs (up to an `@`) and branches
-    /// (with the magic cookie).
+    /// What a token says; `None` when it isn't ours. Takes tags, Contact users and branches, these with the magic
+    /// cookie.
     pub fn open(&self, token: &str) -> Option<Named> {
-        let token = token.split_once('@').map_or(token, |(local, _)| local);
         let token = match token.get(..MAGIC_COOKIE.len()) {
             Some(start) if start.eq_ignore_ascii_case(MAGIC_COOKIE) => &token[MAGIC_COOKIE.len()..],
             _ => token,
@@ -174,7 +169,7 @@ impl Sealer {
         tag.and_then(|tag| self.open(tag)).or_else(|| branch.and_then(|branch| self.open(branch)))
     }
 
-    /// A number that peers can't foresee, but every node computes alike: for SDP session ids and retry delays.
+    /// A number that peers can't foresee, but every node computes alike: for retry delays.
     pub fn number(&self, call: CallId, leg: LegName, what: &str) -> u64 {
         let mut hash = self.current.hash.clone();
         hash.update(b"number");
@@ -242,16 +237,12 @@ impl Body {
 fn purpose_code(purpose: Purpose) -> u8 {
     match purpose {
         Purpose::Tag => 1,
-        Purpose::Contact => 2,
-        Purpose::Branch => 3,
-        Purpose::Dialog => 4,
+        Purpose::Branch => 2,
     }
 }
 
 fn purpose_of(code: u8) -> Option<Purpose> {
-    [Purpose::Tag, Purpose::Contact, Purpose::Branch, Purpose::Dialog]
-        .into_iter()
-        .find(|purpose| purpose_code(*purpose) == code)
+    [Purpose::Tag, Purpose::Branch].into_iter().find(|purpose| purpose_code(*purpose) == code)
 }
 
 fn first_bytes<const N: usize>(bytes: &[u8]) -> [u8; N] {
@@ -347,12 +338,11 @@ mod tests {
 
     #[test]
     fn a_token_opens_to_what_was_sealed() {
-        for purpose in [Purpose::Tag, Purpose::Contact, Purpose::Branch, Purpose::Dialog] {
+        for purpose in [Purpose::Tag, Purpose::Branch] {
             let token = sealer().seal(&named(purpose));
             assert_eq!(token.len(), 48);
             assert_eq!(sealer().open(&token), Some(named(purpose)));
             assert_eq!(sealer().open(&token.to_uppercase()), Some(named(purpose)), "peers fold case");
-            assert_eq!(sealer().open(&format!("{token}@gw.example")), Some(named(purpose)));
         }
         let branch = sealer().branch(CallId([9; 12]), LegName::B, 77);
         assert!(branch.starts_with("z9hG4bK"));
