@@ -158,6 +158,8 @@ impl Session {
         outside: &mut Outside<'_>,
     ) {
         let (leg, other) = self.pair(name);
+        // Whatever it is, it comes from the peer.
+        leg.heard(false, now);
         let Some(header) = Header::parse(&buffer[..length]) else {
             leg.counters.unknown_payload_type += 1;
             return;

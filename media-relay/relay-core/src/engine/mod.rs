@@ -330,7 +330,8 @@ impl Engine {
             }
             LegSpec::Rtp(rtp) => {
                 let pair = self.pair(rtp.interface.as_deref(), slot, now, io)?;
-                Leg::plain(Plain::new(pair), self.epoch, now, &mut self.random)
+                let advertised = self.config.interfaces[usize::from(pair.interface)].advertised;
+                Leg::plain(Plain::new(pair, advertised), self.epoch, now, &mut self.random)
             }
             LegSpec::Service(service) => Leg::service(*service, self.epoch, now, &mut self.random),
         };

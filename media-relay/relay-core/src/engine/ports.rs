@@ -24,7 +24,8 @@ impl Ports {
 
     /// Takes the pair that has rested longest.
     pub(crate) fn take(&mut self, slot: usize, now: Instant) -> Option<u16> {
-        while let Some((_, port)) = self.resting.pop_front_if(|(until, _)| *until <= now) {
+        while let Some((_, port)) = self.resting.front().copied().filter(|(until, _)| *until <= now) {
+            self.resting.pop_front();
             self.free.push_back(port);
         }
         let port = self.free.pop_front()?;

@@ -231,10 +231,12 @@ impl Leg {
 
     /// Starts what begins with the moment a leg becomes ready.
     pub(crate) fn settle(&mut self, now: Instant, random: &mut Random) {
-        if self.is_ready() && !std::mem::replace(&mut self.was_ready, true) {
+        let is_ready = self.is_ready();
+        if is_ready && !self.was_ready {
             (self.slot, self.last_heard) = (now, now);
             self.report_at = now + report_interval(random) / 2;
         }
+        self.was_ready = is_ready;
     }
 
     /// Something believable arrived; the event if it is the first sound.
@@ -302,9 +304,9 @@ impl Leg {
 
     /// Sends what [`Leg::generation_due`] announced.
     pub(crate) fn generate(&mut self, other: &mut Self, now: Instant, io: &mut dyn Io) {
-        // What was missed while the thread slept is not made up for.
-        let next = self.slot.max(now.checked_sub(PTIME).unwrap_or(now)) + PTIME;
-        self.slot = next;
+        let next = self.slot + PTIME;
+        // What was missed, while the thread slept or somebody else spoke, is not made up for.
+        self.slot = if next > now { next } else { now + PTIME };
         if let Some(format) = self.formats.events
             && self.transmitter.due(now).is_some_and(|due| due <= now)
         {
@@ -416,11 +418,8 @@ impl Leg {
                 fingerprint: config.identity.fingerprint(),
             },
             Transport::Plain(plain) => {
-                let address = config.interfaces[usize::from(plain.pair.interface)].advertised;
-                LegDescription::Rtp {
-                    rtp: SocketAddr::new(address, plain.pair.rtp),
-                    rtcp: SocketAddr::new(address, plain.pair.rtcp()),
-                }
+                let rtp = plain.local();
+                LegDescription::Rtp { rtp, rtcp: SocketAddr::new(rtp.ip(), plain.pair.rtcp()) }
             }
             Transport::Service(..) => LegDescription::Service,
         }

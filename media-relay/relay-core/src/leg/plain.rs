@@ -1,6 +1,6 @@
 //! The transport of a leg that speaks plain RTP: believed is the signalled address alone.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use relay_api::{Learn, RtpLeg, RtpRemote};
 
@@ -8,6 +8,8 @@ use crate::engine::{PortPair, SocketId};
 
 pub(crate) struct Plain {
     pub(crate) pair: PortPair,
+    /// What the peer is told.
+    local: SocketAddr,
     remote: Option<RtpRemote>,
     learn: Learn,
     /// With [`Learn::Once`]: the first source that spoke.
@@ -15,15 +17,23 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    pub(crate) fn new(pair: PortPair) -> Self {
-        Self { pair, remote: None, learn: Learn::Never, learned: None }
+    pub(crate) fn new(pair: PortPair, advertised: IpAddr) -> Self {
+        let local = SocketAddr::new(advertised, pair.rtp);
+        Self { pair, local, remote: None, learn: Learn::Never, learned: None }
     }
 
+    /// A peer that gives us back our own address has none: sound sent there would go round for ever.
     pub(crate) fn adapt(&mut self, spec: &RtpLeg) {
-        if self.remote != spec.remote || self.learn != spec.learn {
+        let remote = spec.remote.filter(|remote| !is_same(&remote.rtp, &self.local));
+        if self.remote != remote || self.learn != spec.learn {
             self.learned = None;
         }
-        (self.remote, self.learn) = (spec.remote, spec.learn);
+        (self.remote, self.learn) = (remote, spec.learn);
+    }
+
+    /// Where the peer sends RTP.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.local
     }
 
     /// Where RTP goes.

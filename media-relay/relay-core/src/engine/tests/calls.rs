@@ -101,6 +101,9 @@ fn a_plain_peer_hears_silence_every_20_ms_while_the_browser_is_mute() {
     let silence: Vec<_> = sent.iter().filter(|sent| sent.socket == SocketId::Rtp(pair)).collect();
     assert!((490..=500).contains(&silence.len()), "{}", silence.len());
     assert!(silence.iter().all(|sent| sent.datagram[12..] == [0xFF; 160]));
+    let headers: Vec<_> =
+        silence.iter().map(|sent| crate::rtp::Header::parse(&sent.datagram).unwrap()).collect();
+    assert!(headers.windows(2).all(|two| two[1].timestamp.wrapping_sub(two[0].timestamp) == 160));
     // The sound comes back in its own time, without a gap in the numbers.
     let mut back = rtp(2, 0x11);
     back[4..8].copy_from_slice(&(160 + 80_000_u32).to_be_bytes());

@@ -130,6 +130,20 @@ fn a_leg_may_become_another_kind() {
     assert_eq!(browser.open(&sent[0].datagram)[12..], [0x44; 160]);
 }
 
+#[test] // a Genesys ACK may carry our own SDP
+fn our_own_address_is_nobodys() {
+    let mut rig = Rig::new();
+    let (browser, mut spec, pair) = rig.call(DtlsRole::Passive);
+    spec.revision = 2;
+    let own = RtpRemote { rtp: address("203.0.113.2:40000"), rtcp: address("203.0.113.2:40001") };
+    assert_eq!(own.rtp.port(), pair.rtp);
+    spec.b = rtp_leg(Some(own));
+    rig.put(&spec).unwrap();
+    assert_eq!(rig.receives(SocketId::Rtp(pair), own.rtp, &rtp(1, 0x22)), []);
+    let sent = rig.after(Duration::from_secs(10));
+    assert!(sent.iter().all(|sent| sent.to == browser.address));
+}
+
 #[test] // re-anchoring: the peer hears one stream, whoever is behind it
 fn a_new_plain_peer_continues_the_stream_to_the_browser() {
     let mut rig = Rig::new();
