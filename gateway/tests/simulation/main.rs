@@ -72,7 +72,7 @@ fn a_browser_that_vanishes_takes_its_calls_along() {
         world.network.leave(place_of_browser(0));
         world.machine.run_for(QUIET);
         let left = world.left();
-        assert_eq!(left, (0, 0), "seed {seed}: calls and timers left, relay sessions left");
+        assert_eq!(left, Left::default(), "seed {seed}");
         assert!(world.trunk.complaints().is_empty(), "seed {seed}: {:?}", world.trunk.complaints());
     }
 }
@@ -153,24 +153,32 @@ impl World {
         let complaints: Vec<String> =
             self.browsers.iter().chain([&self.trunk]).flat_map(Agent::complaints).collect();
         assert!(complaints.is_empty(), "seed {seed}:\n{}", complaints.join("\n"));
-        assert_eq!(self.left(), (0, 0), "seed {seed}: calls, timers and transactions; sessions at the relay");
+        assert_eq!(self.left(), Left::default(), "seed {seed}");
         assert_eq!(self.books.wrong(), Vec::<String>::new(), "seed {seed}");
     }
 
-    /// Calls, timers and transactions; sessions at the relay.
-    fn left(&self) -> (usize, usize) {
+    fn left(&self) -> Left {
         let (store, node) = (Arc::clone(&self.store), self.node.clone());
         let seen = Arc::new(std::sync::Mutex::new(None));
         let result = Arc::clone(&seen);
         self.machine.spawn(async move {
             let Sizes { calls, timers, .. } = store.sizes().await.unwrap();
             let (_, transactions) = node.under_way().await;
-            *result.lock().unwrap() = Some(calls + timers + transactions);
+            *result.lock().unwrap() = Some((calls, timers, transactions));
         });
         self.machine.run_until(Duration::from_secs(1), || seen.lock().unwrap().is_some());
-        let left = seen.lock().unwrap().expect("the memory store answers at once");
-        (left, self.books.open())
+        let (calls, timers, transactions) = seen.lock().unwrap().expect("the memory store answers at once");
+        Left { calls, timers, transactions, sessions: self.books.open() }
     }
+}
+
+/// What is still there.
+#[derive(Debug, Default, PartialEq)]
+struct Left {
+    calls: usize,
+    timers: usize,
+    transactions: usize,
+    sessions: usize,
 }
 
 /// Everybody's password is `secret`; users are named `browser…`.
