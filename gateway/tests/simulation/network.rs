@@ -85,6 +85,7 @@ impl Network {
 
     /// An agent sends to the node.
     pub fn to_node(&self, from: Place, bytes: Bytes) {
+        self.trace("→ node", from, &bytes);
         match from {
             Place::Connection(_) => {
                 if let Some(stream) = self.0.streams.lock().unwrap().get(&from) {
@@ -102,6 +103,7 @@ impl Network {
     }
 
     fn to_agent(&self, place: Place, bytes: Bytes) -> Result<(), SendError> {
+        self.trace("← node", place, &bytes);
         let inbox = self.0.inboxes.lock().unwrap().get(&place).cloned().ok_or(SendError::Gone)?;
         match place {
             Place::Connection(_) => {
@@ -143,6 +145,18 @@ impl Network {
             machine.sleep_until(at).await;
             self.node().receive(&self.source(place), bytes).await;
         }
+    }
+
+    /// `SIMULATION_TRACE=1` prints what is sent, lost or not.
+    fn trace(&self, way: &str, place: Place, bytes: &Bytes) {
+        if std::env::var_os("SIMULATION_TRACE").is_none() {
+            return;
+        }
+        let text = String::from_utf8_lossy(bytes);
+        let line =
+            |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_string();
+        let at = self.0.machine.now().0.as_millis();
+        eprintln!("{at:>7} {way} {place:?} {} | {} | {}", line(""), line("CSeq"), line("Call-ID"));
     }
 
     fn node(&self) -> &Node<Simulated> {
