@@ -186,3 +186,67 @@ impl std::fmt::Display for Tagged<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::message::Limits;
+
+    fn response(record_routes: &[&str], contact: &str) -> Message {
+        let routes: String = record_routes.iter().map(|route| format!("Record-Route: {route}\r\n")).collect();
+        let text = format!(
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n{routes}From: <sip:a@b>;tag=us\r\n\
+             To: <sip:x@y>;tag=them\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContact: {contact}\r\n\r\n"
+        );
+        Message::parse(Bytes::from(text), &Limits::default()).unwrap()
+    }
+
+    fn dialog(record_routes: &[&str], contact: &str) -> Dialog {
+        let (local, target) = ("<sip:a@b>".to_owned(), "sip:x@y".to_owned());
+        let mut dialog = Dialog::calling("1".to_owned(), "us".to_owned(), local, "sip:x@y", target);
+        dialog.answered(&response(record_routes, contact));
+        dialog
+    }
+
+    fn bye(dialog: &mut Dialog) -> Message {
+        let cseq = dialog.next_cseq();
+        dialog.request(&Method::Bye, cseq, "SIP/2.0/UDP h;branch=z9hG4bK2", 70).build().unwrap()
+    }
+
+    #[test] // RFC 3261 §12.2.1.1: the callee's route set is the Record-Route in reverse
+    fn loose_routers_stand_in_route() {
+        let mut dialog = dialog(&["<sip:p2;lr>", "<sip:p1:5070;lr>"], "<sip:x@target>");
+        let bye = bye(&mut dialog);
+        assert_eq!(bye.uri(), Some("sip:x@target"));
+        assert_eq!(bye.route().collect::<Vec<_>>(), ["<sip:p1:5070;lr>", "<sip:p2;lr>"]);
+        assert_eq!(dialog.next_hop(), "sip:p1:5070;lr");
+        assert_eq!((bye.from_tag(), bye.to_tag()), (Some("us"), Some("them")));
+    }
+
+    #[test] // RFC 3261 §12.2.1.1, §16.4
+    fn a_strict_router_is_the_request_uri() {
+        let mut dialog = dialog(&["<sip:p2;lr>", "<sip:strict>"], "<sip:x@target>");
+        let bye = bye(&mut dialog);
+        assert_eq!(bye.uri(), Some("sip:strict"));
+        assert_eq!(bye.route().collect::<Vec<_>>(), ["<sip:p2;lr>", "<sip:x@target>"]);
+    }
+
+    #[test]
+    fn a_contact_that_cannot_be_used_changes_nothing() {
+        for contact in ["*", "<tel:+1>", "<http://x>"] {
+            assert_eq!(dialog(&[], contact).remote_target(), "sip:x@y", "{contact}");
+        }
+    }
+
+    #[test] // RFC 3261 §12.2.2
+    fn cseq_numbers_only_rise() {
+        let mut dialog = dialog(&[], "<sip:x@target>");
+        let judged: Vec<_> = [5, 5, 4, 6].into_iter().map(|cseq| dialog.judge_cseq(cseq)).collect();
+        assert_eq!(judged, [Order::New, Order::Repeated, Order::Old, Order::New]);
+        assert_eq!((dialog.next_cseq(), dialog.next_cseq(), dialog.local_cseq()), (1, 2, 2));
+    }
+}

@@ -7,6 +7,7 @@ mod flow;
 mod genesys;
 mod hang_up;
 mod media;
+mod peer;
 mod renegotiate;
 mod sdp;
 mod session_timer;
