@@ -131,6 +131,9 @@ impl Stream {
     // RFC 3261 §20.14: on a stream Content-Length must be there. Two of different value are how a second message is
     // smuggled past one of two readers.
     fn message_length(&self, head: usize) -> Result<usize, ParseError> {
+        if head > self.limits.message {
+            return Err(ParseError::MessageTooLarge);
+        }
         let scan = Scan::of(self.buffer.get(..head).unwrap_or_default(), &self.limits);
         if let Some(fault) = scan.fault {
             return Err(fault);

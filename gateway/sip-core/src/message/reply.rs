@@ -76,7 +76,7 @@ impl<'a> Wreck<'a> {
         let top = values.next()?;
         let sound = |value: &[u8]| via::Fields::parse(value).is_some();
         if sound(top) {
-            let others = values.take_while(|value| sound(value)).take(MOST_VIAS);
+            let others = values.take_while(|value| sound(value)).take(MOST_VIAS_BELOW);
             return Some(std::iter::once(top).chain(others).map(<[u8]>::to_vec).collect());
         }
         let (_, behind_protocol) = cut_at(top, b'/')?;
@@ -99,6 +99,7 @@ fn fingerprint(text: &[u8]) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, &c| (hash ^ u64::from(c)).wrapping_mul(0x100_0000_01b3))
 }
 
-const MOST_VIAS: usize = 70;
+/// Max-Forwards allows no honest request more than 70 in all.
+const MOST_VIAS_BELOW: usize = 69;
 const UNREADABLE_ADDRESS: &[u8] = b"<sip:unreadable@invalid>";
 const UNREADABLE_CALL_ID: &[u8] = b"unreadable@invalid";

@@ -9,7 +9,7 @@ pub fn run(octets: &[u8]) {
         Ok(message) => walk(&message, octets),
         // An answer of ours is a sound message, whatever it answers.
         Err(Malformed { reply: Some(reply), .. }) => {
-            assert_eq!(parse(reply.bytes()).unwrap(), reply);
+            assert_eq!(arrived(&reply), reply);
             assert!(reply.status().is_some_and(Status::is_failure));
         }
         Err(Malformed { reply: None, .. }) => {}
@@ -18,6 +18,12 @@ pub fn run(octets: &[u8]) {
 
 fn parse(octets: &[u8]) -> Result<Message, Malformed> {
     Message::parse(octets.to_vec().into(), &Limits::default())
+}
+
+/// What a peer reads of a message of ours. Long names for short ones, a stamp and a tag make lines longer than they came.
+fn arrived(message: &Message) -> Message {
+    let limits = Limits { message: 100_000, line: 10_000, ..Limits::default() };
+    Message::parse(message.bytes().clone(), &limits).unwrap()
 }
 
 fn walk(message: &Message, octets: &[u8]) {
@@ -42,11 +48,11 @@ fn walk(message: &Message, octets: &[u8]) {
         message.via().received_ip(),
     ));
     let stamped = message.with_top_via_stamped("192.0.2.1".parse().unwrap(), 5);
-    assert_eq!(parse(stamped.bytes()).unwrap(), stamped);
+    assert_eq!(arrived(&stamped), stamped);
     assert_eq!((stamped.body(), stamped.cseq()), (message.body(), message.cseq()));
     assert_eq!((stamped.from_tag(), stamped.to_tag()), (message.from_tag(), message.to_tag()));
     assert_eq!(stamped.vias().count(), message.vias().count());
     let answer = message.response(Status::OK).to_tag("x").build().unwrap();
-    assert_eq!(parse(answer.bytes()).unwrap(), answer);
+    assert_eq!(arrived(&answer), answer);
     assert_eq!((answer.via().branch, answer.call_id()), (message.via().branch, message.call_id()));
 }
