@@ -43,7 +43,7 @@ impl Call {
         let (formats, willing) = (self.far_formats(), self.far_says());
         let (open, agreed) = (self.a.media.has_open_offer(), self.a.media.is_agreed());
         let sdp = match (open, agreed) {
-            (true, _) => self.a.media.make_answer(Some(&formats), &self.a.link, willing),
+            (true, _) => self.a.media.make_answer(Some(&formats), willing),
             (false, true) => self.a.media.repeated(),
             (false, false) => self.a.media.make_offer(formats, willing),
         };

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use relay_api::{Codec, Direction, DtlsRole, LegDescription, LegSpec, RtpLeg, WebRtcLeg};
 use serde::{Deserialize, Serialize};
 
-use crate::sdp::{self, Format, LocalAudio, Negotiation, Profile, RemoteAudio, SdpError, Setup};
+use crate::sdp::{self, CodecName, Format, LocalAudio, Negotiation, Profile, RemoteAudio, SdpError, Setup};
 
 use super::Link;
 
@@ -47,9 +47,16 @@ impl LegMedia {
         }
     }
 
-    /// Takes the peer's offer; `own` are our addresses, which no peer can have.
-    pub(super) fn receive_offer(&mut self, sdp: &[u8], own: &[SocketAddr]) -> Result<(), SdpError> {
-        let remote = self.negotiation.receive_offer(sdp)?;
+    /// Takes the peer's offer; of its formats only those count that this leg may use. `own` are our
+    /// addresses, which no peer can have.
+    pub(super) fn receive_offer(
+        &mut self,
+        sdp: &[u8],
+        allowed: &[CodecName],
+        own: &[SocketAddr],
+    ) -> Result<(), SdpError> {
+        let mut remote = self.negotiation.receive_offer(sdp)?;
+        remote.formats = sdp::select(&remote.formats, allowed);
         self.offer = Some(without_echo(remote, own));
         Ok(())
     }
@@ -85,11 +92,10 @@ impl LegMedia {
     pub(super) fn make_answer(
         &mut self,
         common_with: Option<&[Format]>,
-        link: &Link,
         willing: Direction,
     ) -> Option<String> {
         let remote = self.offer.as_ref()?;
-        let mut formats = self.acceptable(link);
+        let mut formats = remote.formats.clone();
         if let Some(others) = common_with {
             formats = with_parameters_of(common(&formats, others), others);
         }
@@ -130,8 +136,8 @@ impl LegMedia {
     }
 
     /// Formats of the peer's open offer that this leg may use.
-    pub(super) fn acceptable(&self, link: &Link) -> Vec<Format> {
-        self.offer.as_ref().map(|offer| sdp::select(&offer.formats, &link.codecs)).unwrap_or_default()
+    pub(super) fn acceptable(&self) -> &[Format] {
+        self.offer.as_ref().map(|offer| offer.formats.as_slice()).unwrap_or_default()
     }
 
     /// Formats which both ends of this leg named, as the peer describes them.
@@ -196,13 +202,13 @@ impl LegMedia {
             Profile::WebRtc => LegSpec::WebRtc(WebRtcLeg {
                 remote: remote.and_then(RemoteAudio::webrtc_remote),
                 dtls: self.role(),
-                codecs: self.codecs(link),
+                codecs: self.codecs(),
                 direction: self.flow(),
             }),
             Profile::PlainRtp => LegSpec::Rtp(RtpLeg {
                 interface: link.interface.clone(),
                 remote: remote.and_then(RemoteAudio::rtp_remote),
-                codecs: self.codecs(link),
+                codecs: self.codecs(),
                 direction: self.flow(),
                 learn: link.learn,
             }),
@@ -219,10 +225,10 @@ impl LegMedia {
         }
     }
 
-    fn codecs(&self, link: &Link) -> Vec<Codec> {
+    fn codecs(&self) -> Vec<Codec> {
         match (&self.agreed, &self.offer) {
             (Some(agreed), _) => sdp::join(&agreed.ours.formats, &agreed.remote.formats),
-            (None, Some(offer)) => sdp::join(&self.acceptable(link), &offer.formats),
+            (None, Some(offer)) => sdp::join(&offer.formats, &offer.formats),
             (None, None) => Vec::new(),
         }
     }

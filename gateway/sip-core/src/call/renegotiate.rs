@@ -40,7 +40,7 @@ impl Call {
             Err(refusal) => return self.refuse(name, request, refusal, from, step),
         };
         let offer = match sdp_of(request) {
-            Some(sdp) => leg.media.receive_offer(sdp, &own).map_err(status::of_sdp),
+            Some(sdp) => leg.media.receive_offer(sdp, &leg.link.codecs, &own).map_err(status::of_sdp),
             None => Ok(()),
         };
         let Some(skeleton) = Stored::skeleton(request).filter(|_| offer.is_ok()) else {
@@ -63,19 +63,19 @@ impl Call {
     pub(super) fn answer_offer(&mut self, name: LegName, step: &mut Step<'_>) {
         let service = self.far_formats();
         let Some((leg, other)) = self.pair_mut(name) else { return };
-        if !has_sound(&leg.media.acceptable(&leg.link)) {
+        if !has_sound(leg.media.acceptable()) {
             return self.refuse_offer(name, Status::NOT_ACCEPTABLE_HERE, step);
         }
         let Some(other) = other else {
-            let sdp = leg.media.make_answer(Some(&service), &leg.link, relay_api::Direction::SendRecv);
+            let sdp = leg.media.make_answer(Some(&service), relay_api::Direction::SendRecv);
             return self.accept_offer(name, sdp, step);
         };
         if !must_ask(leg, other) {
             let formats = other.media.is_agreed().then(|| other.media.common());
-            let sdp = leg.media.make_answer(formats.as_deref(), &leg.link, other.media.peer_says());
+            let sdp = leg.media.make_answer(formats.as_deref(), other.media.peer_says());
             return self.accept_offer(name, sdp, step);
         }
-        let formats = sdp::select(&leg.media.acceptable(&leg.link), &other.link.codecs);
+        let formats = sdp::select(leg.media.acceptable(), &other.link.codecs);
         let direction = leg.media.peer_says();
         if !has_sound(&formats) {
             return self.refuse_offer(name, Status::NOT_ACCEPTABLE_HERE, step);
@@ -171,7 +171,7 @@ impl Call {
             return;
         }
         let (formats, willing) = (leg.media.common(), leg.media.peer_says());
-        let sdp = answered.then(|| asker.media.make_answer(Some(&formats), &asker.link, willing)).flatten();
+        let sdp = answered.then(|| asker.media.make_answer(Some(&formats), willing)).flatten();
         self.accept_offer(asker_name, sdp, step);
     }
 
@@ -359,8 +359,8 @@ impl Leg {
 /// Must the other leg's peer be asked before this leg's open offer can be answered?
 fn must_ask(leg: &Leg, other: &Leg) -> bool {
     let turned = leg.media.peer_says() != leg.media.peer_said();
-    let offered = leg.media.acceptable(&leg.link);
-    (turned && turns(leg, other)) || !can_join(&offered, other)
+    let offered = leg.media.acceptable();
+    (turned && turns(leg, other)) || !can_join(offered, other)
 }
 
 fn differs(leg: &Leg, other: &Leg) -> bool {

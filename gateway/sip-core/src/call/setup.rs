@@ -72,7 +72,7 @@ fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Refusal
     leg.session = session;
     leg.asked = Some(Asked { request: Stored::skeleton(request).ok_or_else(bad)?, from, told: None });
     if let Some(offer) = sdp_of(request) {
-        leg.media.receive_offer(offer, &[]).map_err(status::of_sdp)?;
+        leg.media.receive_offer(offer, &leg.link.codecs, &[]).map_err(status::of_sdp)?;
     }
     Ok(leg)
 }
@@ -159,7 +159,7 @@ impl Call {
     fn first_formats(&self) -> Vec<Format> {
         let allowed = self.far_codecs();
         match self.a.media.has_open_offer() {
-            true => sdp::select(&self.a.media.acceptable(&self.a.link), &allowed),
+            true => sdp::select(self.a.media.acceptable(), &allowed),
             false => {
                 let both: Vec<CodecName> =
                     allowed.into_iter().filter(|codec| self.a.link.codecs.contains(codec)).collect();
@@ -218,7 +218,7 @@ impl Call {
     fn early_answer(&mut self) -> Option<String> {
         let (formats, willing) = (self.far_formats(), self.far_says());
         match self.a.media.has_open_offer() {
-            true => self.a.media.make_answer(Some(&formats), &self.a.link, willing),
+            true => self.a.media.make_answer(Some(&formats), willing),
             // Without an offer of the caller ours waits for the 200 (RFC 3261 §13.2.1: a 18x of ours is not reliable).
             false => self.a.media.is_agreed().then(|| self.a.media.repeated())?,
         }
