@@ -1,0 +1,122 @@
+//! SIPp as the trunk, calling and called, over UDP and TCP: every call succeeds and nothing stays behind.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod phone;
+mod program;
+
+use std::process::Stdio;
+
+use tokio::process::{Child, Command};
+
+use phone::Phone;
+use program::Gateway;
+
+/// In a row, each way and transport.
+const CALLS: u32 = 1_000;
+/// Calls before memory is looked at: tables and pools have found their size.
+const WARM_UP: u32 = 200;
+/// KiB that the allocator may keep for itself over a thousand calls.
+const SLACK: u64 = 6 * 1_024;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sipp_calls_a_browser_over_udp() {
+    sipp_calls("udp", "u1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sipp_calls_a_browser_over_tcp() {
+    sipp_calls("tcp", "t1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_calls_sipp_over_udp() {
+    browser_calls("udp", "u1").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_calls_sipp_over_tcp() {
+    browser_calls("tcp", "t1").await;
+}
+
+async fn sipp_calls(transport: &str, sipp_transport: &str) {
+    let gateway = Gateway::start(transport);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let answering = tokio::spawn(async move {
+        phone.answer((WARM_UP + CALLS) as usize).await;
+        phone
+    });
+    run_uac(&gateway, sipp_transport, WARM_UP).await;
+    let before = gateway.memory();
+    run_uac(&gateway, sipp_transport, CALLS).await;
+    let _phone = answering.await.unwrap();
+    stays_clean(&gateway, before).await;
+}
+
+async fn browser_calls(transport: &str, sipp_transport: &str) {
+    let gateway = Gateway::start(transport);
+    let total = (WARM_UP + CALLS).to_string();
+    let port = gateway.trunk.port().to_string();
+    let mut uas = sipp(&["-sn", "uas", "-t", sipp_transport, "-p", &port, "-m", &total]);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    listens(&gateway, transport).await;
+    for _ in 0..WARM_UP {
+        phone.call("+4930123456").await;
+    }
+    let before = gateway.memory();
+    for _ in 0..CALLS {
+        phone.call("+4930123456").await;
+    }
+    succeeds(&mut uas).await;
+    stays_clean(&gateway, before).await;
+}
+
+async fn run_uac(gateway: &Gateway, transport: &str, calls: u32) {
+    let (target, calls) = (gateway.sip.to_string(), calls.to_string());
+    let port = gateway.trunk.port().to_string();
+    let arguments = [
+        "-sn", "uac", "-t", transport, "-s", "alice", "-p", &port, "-m", &calls, "-r", "100", "-d", "50",
+        &target,
+    ];
+    succeeds(&mut sipp(&arguments)).await;
+}
+
+fn sipp(arguments: &[&str]) -> Child {
+    Command::new("sipp")
+        .args(["-i", "127.0.0.1", "-nostdin", "-timeout", "240s", "-timeout_error"])
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("sipp is there: apt-get install sip-tester")
+}
+
+/// SIPp ends with 0 if every call succeeded.
+async fn succeeds(sipp: &mut Child) {
+    let status = sipp.wait().await.unwrap();
+    assert!(status.success(), "sipp ended with {status}: 1 is a failed call");
+}
+
+/// Waits until SIPp's socket is there; over UDP the retransmissions would do.
+async fn listens(gateway: &Gateway, transport: &str) {
+    while transport == "tcp" && tokio::net::TcpStream::connect(gateway.trunk).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn stays_clean(gateway: &Gateway, before: u64) {
+    let after = gateway.memory();
+    assert!(after <= before + SLACK, "memory grew from {before} to {after} KiB in {CALLS} calls");
+    // The counters are renewed now and then: wait for it.
+    while gateway.metric("gateway_store_values{kind=\"call\"}") > 0.0
+        || gateway.metric("gateway_store_values{kind=\"timer\"}") > 0.0
+    {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        gateway.metric("gateway_calls_ended_total{cause=\"hung_up\"}") as u32,
+        WARM_UP + CALLS,
+        "every call ended by hanging up"
+    );
+}

@@ -1,0 +1,164 @@
+//! A browser's phone without a browser: SIP over WebSocket, SDP as Chromium writes it, no media.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use sip_core::auth::Secret;
+use sip_core::auth::client::{self, Credentials};
+use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+pub struct Phone {
+    socket: WebSocketStream<TcpStream>,
+    user: &'static str,
+    count: u32,
+}
+
+impl Phone {
+    /// Connects and registers.
+    pub async fn register(gateway: SocketAddr, user: &'static str) -> Self {
+        let mut request = format!("ws://{gateway}/ws").into_client_request().unwrap();
+        request.headers_mut().insert("sec-websocket-protocol", "sip".parse().unwrap());
+        let stream = TcpStream::connect(gateway).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+        let mut phone = Self { socket, user, count: 0 };
+        phone.send(&phone.register_request(1, None)).await;
+        let challenge = phone.response().await;
+        assert_eq!(challenge.status(), Some(Status::UNAUTHORIZED));
+        let secret = Secret::password("secret");
+        let credentials = Credentials { username: user, realm: "localhost", secret: &secret };
+        let challenges = challenge.headers(Name::WwwAuthenticate);
+        let answer =
+            client::answer(challenges, &credentials, ("REGISTER", "sip:localhost"), 1, "c0ffee").unwrap();
+        phone.send(&phone.register_request(2, Some(&answer))).await;
+        assert_eq!(phone.response().await.status(), Some(Status::OK));
+        phone
+    }
+
+    /// Calls a number, and hangs up as soon as it is answered.
+    pub async fn call(&mut self, number: &str) {
+        self.count += 1;
+        let (user, count) = (self.user, self.count);
+        let uri = format!("sip:{number}@localhost");
+        let from = format!("<sip:{user}@localhost>;tag=t{count}");
+        let call_id = format!("{user}-{count}");
+        let invite = self
+            .request(&Method::Invite, &uri, (&from, &format!("<{uri}>")), &call_id, 1)
+            .body("application/sdp", sdp("actpass"))
+            .build()
+            .unwrap();
+        self.send(&invite).await;
+        let answer = self.final_response().await;
+        assert_eq!(answer.status(), Some(Status::OK), "{}", String::from_utf8_lossy(answer.bytes()));
+        let target = answer.contacts().unwrap().first().unwrap().uri.to_string();
+        let to = answer.header(Name::To).unwrap();
+        self.send(&self.request(&Method::Ack, &target, (&from, to), &call_id, 1).build().unwrap()).await;
+        self.send(&self.request(&Method::Bye, &target, (&from, to), &call_id, 2).build().unwrap()).await;
+        assert_eq!(self.final_response().await.status(), Some(Status::OK));
+    }
+
+    /// Answers calls until this many were hung up by the other side.
+    pub async fn answer(&mut self, calls: usize) {
+        let mut ended = 0;
+        while ended < calls {
+            let request = self.receive().await;
+            let response = match request.method() {
+                Method::Invite => request
+                    .response(Status::OK)
+                    .to_tag("phone")
+                    .header(Name::Contact, self.contact())
+                    .body("application/sdp", sdp("active")),
+                Method::Ack => continue,
+                Method::Bye => {
+                    ended += 1;
+                    request.response(Status::OK)
+                }
+                method => panic!("unexpected {method}"),
+            };
+            self.send(&response.build().unwrap()).await;
+        }
+    }
+
+    async fn final_response(&mut self) -> Message {
+        loop {
+            let response = self.response().await;
+            if response.status().unwrap().is_final() {
+                return response;
+            }
+        }
+    }
+
+    async fn response(&mut self) -> Message {
+        let message = self.receive().await;
+        assert!(!message.is_request(), "unexpected {}", message.method());
+        message
+    }
+
+    async fn receive(&mut self) -> Message {
+        loop {
+            match self.socket.next().await.expect("the gateway keeps the connection").unwrap() {
+                Frame::Text(text) => {
+                    return Message::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default())
+                        .unwrap();
+                }
+                Frame::Ping(_) | Frame::Pong(_) => {}
+                frame => panic!("unexpected {frame:?}"),
+            }
+        }
+    }
+
+    async fn send(&mut self, message: &Message) {
+        let text = String::from_utf8(message.bytes().to_vec()).unwrap();
+        self.socket.send(Frame::text(text)).await.unwrap();
+    }
+
+    fn register_request(&self, cseq: u32, authorization: Option<&str>) -> Message {
+        let aor = format!("<sip:{}@localhost>", self.user);
+        let from = format!("{aor};tag=r");
+        let builder = self
+            .request(&Method::Register, "sip:localhost", (&from, &aor), "register", cseq)
+            .header(Name::Expires, 600);
+        match authorization {
+            Some(value) => builder.header(Name::Authorization, value).build().unwrap(),
+            None => builder.build().unwrap(),
+        }
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        uri: &str,
+        (from, to): (&str, &str),
+        call_id: &str,
+        cseq: u32,
+    ) -> Builder {
+        Builder::request(method, uri)
+            .header(Name::Via, format!("SIP/2.0/WS phone.invalid;branch=z9hG4bK{call_id}{cseq}{method}"))
+            .header(Name::MaxForwards, 70)
+            .header(Name::From, from)
+            .header(Name::To, to)
+            .header(Name::CallId, call_id)
+            .header(Name::CSeq, format!("{cseq} {method}"))
+            .header(Name::Contact, self.contact())
+    }
+
+    fn contact(&self) -> String {
+        format!("<sip:{}@phone.invalid;transport=ws>", self.user)
+    }
+}
+
+fn sdp(setup: &str) -> String {
+    let fingerprint = ["CD"; 32].join(":");
+    format!(
+        "v=0\r\no=- 46117317 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\
+         m=audio 9 UDP/TLS/RTP/SAVPF 0 8 101\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n\
+         a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\na=fingerprint:sha-256 {fingerprint}\r\n\
+         a=setup:{setup}\r\na=mid:0\r\na=sendrecv\r\na=rtcp-mux\r\na=rtpmap:0 PCMU/8000\r\n\
+         a=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n"
+    )
+}
