@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -417,28 +416,27 @@ async fn serve_admin(settings: &Settings, readiness: Readiness, registry: Regist
     Ok(())
 }
 
-/// What a person needs to begin. On standard output, beside the log.
+/// What a person needs to begin: on standard output, beside the log, and nobody has to read it.
 fn announce(settings: &Settings, new_users: &[DemoUser]) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    let mut text = zeroize::Zeroizing::new(String::new());
     if let Some(address) = settings.listen.wss {
-        println!("Softphone:  {}", url(address));
+        text.push_str(&format!("Softphone:  {}\n", url(address)));
     }
-    let numbers: Vec<&str> = [&settings.dialplan.echo, &settings.dialplan.tone]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let numbers = [&settings.dialplan.echo, &settings.dialplan.tone];
+    let numbers: Vec<&str> = numbers.into_iter().flatten().map(String::as_str).collect();
     if !numbers.is_empty() {
-        println!("Test calls: {}", numbers.join(", "));
+        text.push_str(&format!("Test calls: {}\n", numbers.join(", ")));
     }
     for user in new_users {
-        println!("User:       {}  password {}  (shown this once)", user.name, user.password.as_str());
+        let DemoUser { name, password } = user;
+        text.push_str(&format!("User:       {name}  password {}  (shown this once)\n", password.as_str()));
     }
-    if !Path::new(&settings.browser.page).join("index.html").exists() {
-        println!(
-            "The softphone page is not built: run `npm --prefix gateway/web ci && npm --prefix gateway/web run build`."
-        );
+    if !settings.browser.page.join("index.html").exists() {
+        let build = "npm --prefix gateway/web ci && npm --prefix gateway/web run build";
+        text.push_str(&format!("The softphone page is not built: run `{build}`.\n"));
     }
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn url(address: SocketAddr) -> String {
