@@ -48,11 +48,11 @@ fn start(
     identity: Arc<dyn Identity>,
     events: mpsc::Sender<Event>,
 ) -> Result<Worker, StartError> {
-    let (mux, browser_addresses, candidates) = browser_sockets(config, number)?;
+    let mux = browser_sockets(config, number)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(std::io::Error::from)?;
     let engine_config = EngineConfig {
-        candidates,
+        candidates: mux.candidates,
         interfaces: interfaces(config, number)?,
         identity,
         media_timeout: config.media_timeout,
@@ -60,7 +60,7 @@ fn start(
         max_sessions: config.max_sessions.div_ceil(config.workers),
         seed,
     };
-    let sockets = Sockets::new(mux, config.rtp.iter().map(|interface| interface.bind).collect())?;
+    let sockets = Sockets::new(mux.sockets, config.rtp.iter().map(|interface| interface.bind).collect())?;
     let waker = sockets.waker();
     let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
     let shared = Arc::new(Shared::default());
@@ -78,7 +78,7 @@ fn start(
         commands: Mutex::new(Some(commands)),
         waker,
         thread: Mutex::new(Some(thread)),
-        browser_addresses,
+        browser_addresses: mux.bound,
         shared,
     })
 }
@@ -158,8 +158,13 @@ impl Driver {
                 None => return,
             }
             self.tell_events();
-            self.shared.write(&self.engine, &self.sockets, self.received);
+            self.publish();
         }
+    }
+
+    /// Whoever has an answer finds it in the totals too.
+    fn publish(&self) {
+        self.shared.write(&self.engine, &self.sockets, self.received);
     }
 
     fn timeout(&self, has_more: bool) -> Option<Duration> {
@@ -200,9 +205,14 @@ impl Driver {
     /// Who asked may have gone meanwhile; the deed stands.
     fn answer(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Put { spec, reply } => _ = reply.send(self.engine.put(*spec, now, &mut self.sockets)),
+            Command::Put { spec, reply } => {
+                let description = self.engine.put(*spec, now, &mut self.sockets);
+                self.publish();
+                _ = reply.send(description);
+            }
             Command::Delete { id, reply } => {
                 self.engine.delete(&id, now, &mut self.sockets);
+                self.publish();
                 _ = reply.send(Ok(()));
             }
             Command::Statistics { id, reply } => _ = reply.send(self.engine.statistics(&id)),
@@ -268,12 +278,18 @@ impl Shared {
     }
 }
 
-/// Binds this worker's socket of each listener; with them where they are, and what browsers are told.
-fn browser_sockets(
-    config: &Config,
-    number: usize,
-) -> Result<(Vec<UdpSocket>, Vec<SocketAddr>, Vec<SocketAddr>), StartError> {
-    let (mut sockets, mut bound, mut candidates) = (Vec::new(), Vec::new(), Vec::new());
+/// This worker's sockets for browsers.
+#[derive(Default)]
+struct Mux {
+    sockets: Vec<UdpSocket>,
+    bound: Vec<SocketAddr>,
+    /// What browsers are told.
+    candidates: Vec<SocketAddr>,
+}
+
+/// Binds this worker's socket of each listener.
+fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
+    let mut mux = Mux::default();
     for listener in &config.browser {
         let mut address = listener.bind;
         if address.port() != 0 {
@@ -282,11 +298,11 @@ fn browser_sockets(
         let at = |source| StartError::Bind { address, source };
         let socket = sockets::bind_mux(address).map_err(at)?;
         let local = socket.local_addr().map_err(at)?;
-        candidates.extend(listener.advertised.iter().map(|ip| SocketAddr::new(*ip, local.port())));
-        bound.push(local);
-        sockets.push(socket);
+        mux.candidates.extend(listener.advertised.iter().map(|ip| SocketAddr::new(*ip, local.port())));
+        mux.bound.push(local);
+        mux.sockets.push(socket);
     }
-    Ok((sockets, bound, candidates))
+    Ok(mux)
 }
 
 /// This worker's share of each interface's ports.
@@ -308,7 +324,7 @@ fn share(ports: &RangeInclusive<u16>, number: usize, of: usize) -> Option<RangeI
     let pairs = (usize::from(*ports.end()) + 1).checked_sub(first)? / 2;
     let (from, to) = (pairs * number / of, pairs * (number + 1) / of);
     let port = |pair: usize| u16::try_from(first + pair * 2).ok();
-    (from < to).then_some(port(from)?..=port(to - 1)? | 1)
+    if from < to { Some(port(from)?..=port(to - 1)? | 1) } else { None }
 }
 
 /// A full queue makes the caller wait: commands are answered between packets, some per wake-up.

@@ -12,7 +12,7 @@ use crate::{relay, rtp_leg, spec};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn injected_rtp_is_never_heard_and_sound_never_leaks() {
-    let (relay, _events) = relay(42_070..=42_079);
+    let (relay, _events) = relay(24_070..=24_079);
     let (mut browser, mut peer) = (Browser::new().await, Peer::new().await);
     let wanted = spec("injected", 1, browser.leg(DtlsRole::Passive), rtp_leg(Some(peer.remote())));
     let description = relay.put(wanted.clone()).await.unwrap();
@@ -76,7 +76,8 @@ impl Stranger {
 }
 
 /// The head of a ClientHello: enough to be answered by who answers strangers.
-const CLIENT_HELLO: &[u8] = b"\x16\xfe\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x36\x01\x00\x00\x2a\x00\x00\x00\x00\
+const CLIENT_HELLO: &[u8] =
+    b"\x16\xfe\xff\x00\x00\x00\x00\x00\x00\x00\x00\x00\x36\x01\x00\x00\x2a\x00\x00\x00\x00\
     \x00\x00\x00\x2a\xfe\xfd0123456789abcdef0123456789abcdef\x00\x00\x00\x02\x00\x00\x01\x00";
 
 /// A Binding request without credentials.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use bytes::Bytes;
 use relay_api::{Direction, DtlsRole, Fingerprint, LegDescription, LegSpec, WebRtcLeg, WebRtcRemote};
 use rtc::media_stream::MediaStreamTrack;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT, MediaEngine};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT, MediaEngine,
+};
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::rtp_transceiver::rtp_sender::{
     RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters, RtpCodecKind,
@@ -16,7 +18,8 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState, RTCPeerConnectionState,
+    PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
+    RTCPeerConnectionState,
 };
 
 pub struct Browser {
@@ -32,7 +35,6 @@ pub struct Browser {
 #[derive(Debug)]
 pub struct Heard {
     pub payload_type: u8,
-    pub sequence: u16,
     pub payload: Bytes,
 }
 
@@ -61,11 +63,8 @@ impl PeerConnectionEventHandler for Handler {
         tokio::spawn(async move {
             while let Some(event) = track.poll().await {
                 if let TrackRemoteEvent::OnRtpPacket(packet) = event {
-                    _ = heard.send(Heard {
-                        payload_type: packet.header.payload_type,
-                        sequence: packet.header.sequence_number,
-                        payload: packet.payload,
-                    });
+                    _ = heard
+                        .send(Heard { payload_type: packet.header.payload_type, payload: packet.payload });
                 }
             }
         });

@@ -6,6 +6,7 @@ mod browser;
 mod calls;
 mod peer;
 mod sound;
+mod start;
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use media_relay::{BrowserListener, Config, Events, Relay, RtpInterface};
 use relay_api::{Codec, Direction, Learn, LegSpec, RtpLeg, RtpRemote, SessionId, SessionSpec};
 
 /// A relay on loopback, any browser port, RTP ports from a block of this test's own.
-pub fn relay(ports: std::ops::RangeInclusive<u16>) -> (Relay, Events) {
+fn relay(ports: std::ops::RangeInclusive<u16>) -> (Relay, Events) {
     let localhost = "127.0.0.1".parse().unwrap();
     let mut config =
         Config::new(BrowserListener { bind: "127.0.0.1:0".parse().unwrap(), advertised: vec![localhost] });
@@ -22,11 +23,11 @@ pub fn relay(ports: std::ops::RangeInclusive<u16>) -> (Relay, Events) {
     Relay::start(config).unwrap()
 }
 
-pub fn pcmu() -> Codec {
+fn pcmu() -> Codec {
     Codec { name: "PCMU".to_owned(), clock_rate: 8_000, channels: 1, receive: 0, send: 0 }
 }
 
-pub fn events(payload_type: u8) -> Codec {
+fn events(payload_type: u8) -> Codec {
     Codec {
         name: "telephone-event".to_owned(),
         clock_rate: 8_000,
@@ -36,7 +37,7 @@ pub fn events(payload_type: u8) -> Codec {
     }
 }
 
-pub fn rtp_leg(remote: Option<RtpRemote>) -> LegSpec {
+fn rtp_leg(remote: Option<RtpRemote>) -> LegSpec {
     LegSpec::Rtp(RtpLeg {
         interface: None,
         remote,
@@ -46,6 +47,6 @@ pub fn rtp_leg(remote: Option<RtpRemote>) -> LegSpec {
     })
 }
 
-pub fn spec(id: &str, revision: u64, a: LegSpec, b: LegSpec) -> SessionSpec {
+fn spec(id: &str, revision: u64, a: LegSpec, b: LegSpec) -> SessionSpec {
     SessionSpec { id: SessionId(id.to_owned()), revision, a, b }
 }
