@@ -5,6 +5,7 @@
 mod phone;
 mod program;
 
+use std::ops::RangeInclusive;
 use std::process::Stdio;
 
 use tokio::process::{Child, Command};
@@ -21,26 +22,26 @@ const SLACK: u64 = 6 * 1_024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_calls_a_browser_over_udp() {
-    sipp_calls("udp", "u1").await;
+    sipp_calls("udp", "u1", 10_000..=15_999).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_calls_a_browser_over_tcp() {
-    sipp_calls("tcp", "t1").await;
+    sipp_calls("tcp", "t1", 16_000..=21_999).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_calls_sipp_over_udp() {
-    browser_calls("udp", "u1").await;
+    browser_calls("udp", "u1", 22_000..=26_999).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_calls_sipp_over_tcp() {
-    browser_calls("tcp", "t1").await;
+    browser_calls("tcp", "t1", 27_000..=31_999).await;
 }
 
-async fn sipp_calls(transport: &str, sipp_transport: &str) {
-    let gateway = Gateway::start(transport);
+async fn sipp_calls(transport: &str, sipp_transport: &str, rtp_ports: RangeInclusive<u16>) {
+    let gateway = Gateway::start(transport, rtp_ports);
     let mut phone = Phone::register(gateway.ws, "alice").await;
     let answering = tokio::spawn(async move {
         phone.answer((WARM_UP + CALLS) as usize).await;
@@ -53,8 +54,8 @@ async fn sipp_calls(transport: &str, sipp_transport: &str) {
     stays_clean(&gateway, before).await;
 }
 
-async fn browser_calls(transport: &str, sipp_transport: &str) {
-    let gateway = Gateway::start(transport);
+async fn browser_calls(transport: &str, sipp_transport: &str, rtp_ports: RangeInclusive<u16>) {
+    let gateway = Gateway::start(transport, rtp_ports);
     let total = (WARM_UP + CALLS).to_string();
     let port = gateway.trunk.port().to_string();
     let mut uas = sipp(&["-sn", "uas", "-t", sipp_transport, "-p", &port, "-m", &total]);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, Stdio};
 
@@ -19,8 +20,10 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with one trunk on `transport`, users `alice` and `bob` with the password `secret`.
-    pub fn start(transport: &str) -> Self {
+    /// A gateway with one trunk on `transport`, users `alice` and `bob` with the password `secret`. The ports for RTP are
+    /// enough for the calls of five seconds, as long as a port rests.
+    pub fn start(transport: &str, rtp_ports: RangeInclusive<u16>) -> Self {
+        let (first, last) = rtp_ports.into_inner();
         let folder = TempDir::new().unwrap();
         let [ws, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
@@ -49,7 +52,7 @@ impl Gateway {
             cidrs = ["127.0.0.1/32"]
             [relay]
             browser_port = 0
-            rtp_ports = [30000, 31999]
+            rtp_ports = [{first}, {last}]
             [limits]
             messages_per_second = 10000
             [log]
