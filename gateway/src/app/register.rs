@@ -71,6 +71,11 @@ impl<R: Runtime> Node<R> {
             .answer(&request.message, Status::OK)
             .headers(Name::Contact, registered.contacts.iter())
             .header(Name::Allow, ALLOW);
+        let response = match registered.outbound {
+            // RFC 5626 §6: the flow is kept.
+            true => response.header(Name::Require, "outbound"),
+            false => response,
+        };
         self.reply_with(request, response);
     }
 
