@@ -90,9 +90,11 @@ function watchSound(connection) {
   });
 }
 
-/** SIP.js makes a hold of the direction that the handler is told (RFC 3264 §8.4). */
+/** As SIP.js's own SimpleUser does it: the handler is told the direction, and the tracks are silenced beside it. */
 function renegotiate(hold) {
   session.sessionDescriptionHandlerOptionsReInvite = { constraints, hold };
+  session.sessionDescriptionHandler.enableReceiverTracks(!hold);
+  session.sessionDescriptionHandler.enableSenderTracks(!hold);
   return new Promise((resolve, reject) => {
     const onAccept = () => resolve((seen.call = hold ? 'held' : 'active'));
     const onReject = ({ message }) => reject(new Error(`re-INVITE got ${message.statusCode}`));

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import dgram from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Watch } from './watch.js';
 
 export const USERS = { alice: 'wonderland-1', bob: 'builder-2' };
@@ -42,11 +43,18 @@ export class Gateway {
     return `https://localhost:${this.wssPort}`;
   }
 
-  /** Sums the metric over its labels. */
-  async metric(name) {
-    const text = await (await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)).text();
-    const lines = text.split('\n').filter((line) => line.startsWith(name) && /[ {]/.test(line[name.length] ?? ''));
-    return lines.length ? lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0) : null;
+  /** Waits until every call that began has ended and the store, which is counted from time to time, holds none. */
+  async holdsNoCall() {
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const metrics = await this.#metrics();
+      const sum = (name) => metrics.filter(([known]) => known.startsWith(name)).reduce((total, [, value]) => total + value, 0);
+      const [began, ended] = [sum('gateway_calls_started_total'), sum('gateway_calls_ended_total')];
+      const kept = sum('gateway_store_values{kind="call"}');
+      if (began > 0 && began === ended && kept === 0) return;
+      if (performance.now() > deadline) throw new Error(`${began} calls began, ${ended} ended, ${kept} are in the store`);
+      await pause(500);
+    }
   }
 
   /** Resolves with the milliseconds that SIGTERM took to end the process. */
@@ -61,6 +69,13 @@ export class Gateway {
 
   get exitCode() {
     return this.#process.exitCode;
+  }
+
+  /** The lines of `/metrics` as name with labels, and value. */
+  async #metrics() {
+    const text = await (await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)).text();
+    const lines = text.split('\n').filter((line) => line && !line.startsWith('#'));
+    return lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]);
   }
 
   async #configure(trunk, settings) {

@@ -9,8 +9,8 @@ export class RtpPeer {
   /** Telephone events in the order they ended, as characters. */
   keys = '';
   packets = 0;
-  /** `performance.now()` of the first packet. */
-  firstPacketAt = null;
+  /** `performance.now()` of the first packet with anything audible in it. */
+  soundAt = null;
   watch = new Watch();
 
   #socket;
@@ -62,7 +62,7 @@ export class RtpPeer {
   /** Forgets what was heard, then resolves once half a second of something without any tone came in. */
   async hearsSilence(milliseconds) {
     this.#heard = new Float32Array(0);
-    await this.watch.until('silence in RTP', () => this.#heard.length === WINDOW && power(this.#heard) < 1e-5, milliseconds);
+    await this.watch.until('silence in RTP', () => this.#heard.length === WINDOW && power(this.#heard) < AUDIBLE, milliseconds);
   }
 
   shareOf(hertz) {
@@ -94,7 +94,6 @@ export class RtpPeer {
   #receive(packet) {
     if (packet.length < 12 || packet[0] >> 6 !== 2) return;
     this.packets += 1;
-    this.firstPacketAt ??= performance.now();
     const payloadType = packet[1] & 0x7f;
     const payload = packet.subarray(12 + 4 * (packet[0] & 0x0f));
     if (payloadType === this.#codec.payloadType) this.#hear(payload);
@@ -103,9 +102,11 @@ export class RtpPeer {
   }
 
   #hear(payload) {
-    const joined = new Float32Array(this.#heard.length + payload.length);
+    const samples = this.#codec.decode(payload);
+    if (this.soundAt === null && power(samples) > AUDIBLE) this.soundAt = performance.now();
+    const joined = new Float32Array(this.#heard.length + samples.length);
     joined.set(this.#heard);
-    joined.set(this.#codec.decode(payload), this.#heard.length);
+    joined.set(samples, this.#heard.length);
     this.#heard = joined.slice(-WINDOW);
   }
 
@@ -128,5 +129,7 @@ const RATE = 8000;
 const PACKET_MILLISECONDS = 20;
 const SAMPLES = (RATE * PACKET_MILLISECONDS) / 1000;
 const WINDOW = RATE / 2;
+/** Mean power, about -50 dB of full scale. */
+const AUDIBLE = 1e-5;
 /** Share of the power that a tone must have to count as heard; a stray tone or noise has below 0.1. */
 const CLEAR = 0.6;
