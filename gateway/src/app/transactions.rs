@@ -113,11 +113,11 @@ impl TransactionLayer {
     pub(super) fn handle_timeouts(&self, now: Instant) -> Outputs {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
-            if !self.lock(shard).poll_timeout().is_some_and(|due| due <= now) {
-                continue;
+            let due = self.lock(shard).poll_timeout();
+            if due.is_some_and(|due| due <= now) {
+                let ((), outputs) = self.with(shard, |table| table.handle_timeout(now));
+                all.extend(outputs);
             }
-            let ((), outputs) = self.with(shard, |table| table.handle_timeout(now));
-            all.extend(outputs);
         }
         all
     }

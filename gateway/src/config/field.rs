@@ -162,11 +162,10 @@ impl Field for Duration {
     }
     fn show(&self) -> String {
         let ms = self.0.as_millis();
-        match ms {
-            _ if ms % 3_600_000 == 0 && ms > 0 => format!("`\"{}h\"`", ms / 3_600_000),
-            _ if ms % 60_000 == 0 && ms > 0 => format!("`\"{}m\"`", ms / 60_000),
-            _ if ms % 1_000 == 0 => format!("`\"{}s\"`", ms / 1_000),
-            _ => format!("`\"{ms}ms\"`"),
+        let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        match units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+            Some((unit, name)) => format!("`\"{}{name}\"`", ms / unit),
+            None => format!("`\"{ms}ms\"`"),
         }
     }
 }
