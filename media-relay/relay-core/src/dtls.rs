@@ -1,6 +1,6 @@
 //! DTLS-SRTP (RFC 5763, RFC 5764) for one browser: handshake, certificate check, keys.
 //!
-//! The protocol itself is behind the small trait [`Dtls`]; [`DimplIdentity`] is what runs by default. An [`Association`] adds
+//! The protocol itself is behind the small trait [`Dtls`]; [`DimplIdentity`] is what runs by default. An `Association` adds
 //! what the relay wants of any of them: keys are used only after the certificate's fingerprint was found in the SDP,
 //! plaintext alerts end nothing, and what breaks a handshake starts a new one instead of ending the call.
 

@@ -6,6 +6,7 @@
 mod early;
 mod events;
 mod io;
+mod legs;
 mod ports;
 mod schedule;
 mod validate;
@@ -24,9 +25,6 @@ use slab::Slab;
 use crate::demux::{self, Kind};
 use crate::dtls::Identity;
 use crate::ice::{self, Path};
-use crate::leg::Leg;
-use crate::leg::plain::Plain;
-use crate::leg::web::Web;
 use crate::random::Random;
 use crate::session::Session;
 use crate::stun::Request;
@@ -313,70 +311,6 @@ impl Engine {
         Ok(())
     }
 
-    /// A new leg with all that it needs.
-    fn leg(
-        &mut self,
-        spec: &LegSpec,
-        slot: usize,
-        name: LegName,
-        now: Instant,
-        io: &mut dyn Io,
-    ) -> Result<Leg, RelayError> {
-        let mut leg = match spec {
-            LegSpec::WebRtc(_) => {
-                let web = Web::new(&mut self.random, now);
-                self.by_ufrag.insert(web.agent.local().ufrag.clone(), (slot, name));
-                Leg::web(web, self.epoch, now, &mut self.random)
-            }
-            LegSpec::Rtp(rtp) => {
-                let pair = self.pair(rtp.interface.as_deref(), slot, now, io)?;
-                let advertised = self.config.interfaces[usize::from(pair.interface)].advertised;
-                Leg::plain(Plain::new(pair, advertised), self.epoch, now, &mut self.random)
-            }
-            LegSpec::Service(service) => Leg::service(*service, self.epoch, now, &mut self.random),
-        };
-        // A leg that was just made has no remote half yet, so that nothing is restarted.
-        leg.adapt(spec, now, &mut self.random);
-        Ok(leg)
-    }
-
-    /// Finds a port pair that can be bound.
-    fn pair(
-        &mut self,
-        interface: Option<&str>,
-        slot: usize,
-        now: Instant,
-        io: &mut dyn Io,
-    ) -> Result<PortPair, RelayError> {
-        let at = validate::interface(&self.config.interfaces, interface)?;
-        let ports = &mut self.ports[at];
-        for _ in 0..MAX_BIND_TRIES {
-            let Some(rtp) = ports.take(slot, now) else { break };
-            let pair = PortPair { interface: at as u8, rtp };
-            if io.open(pair) {
-                return Ok(pair);
-            }
-            // Somebody else's: it rests like one of ours.
-            ports.put_back(rtp, now);
-        }
-        Err(RelayError::Full { what: "ports".to_owned() })
-    }
-
-    fn release(&mut self, leg: Leg, now: Instant, io: &mut dyn Io) {
-        if let Some(web) = leg.as_web() {
-            for ufrag in web.agent.ufrags() {
-                self.by_ufrag.remove(ufrag);
-            }
-            for path in web.agent.paths() {
-                self.by_path.remove(&path);
-            }
-        }
-        if let Some(plain) = leg.as_plain() {
-            io.close(plain.pair);
-            self.ports[usize::from(plain.pair.interface)].put_back(plain.pair.rtp, now);
-        }
-    }
-
     /// A STUN message: whose is it, and what does it change?
     fn check(&mut self, path: Path, datagram: &[u8], now: Instant, io: &mut dyn Io) -> Option<usize> {
         let request = Request::parse(datagram)?;
@@ -491,9 +425,6 @@ fn leg_spec(spec: &SessionSpec, name: LegName) -> &LegSpec {
 
 /// Sessions woken in one go; packets wait meanwhile.
 const MAX_DUE: usize = 256;
-
-/// Ports tried before the range is called full.
-const MAX_BIND_TRIES: usize = 16;
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,8 @@
 //! One side of a session: its transport, and the state of the sound in both directions.
 
+mod generation;
 pub(crate) mod plain;
+mod reports;
 pub(crate) mod web;
 
 use std::net::SocketAddr;
@@ -8,23 +10,21 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use relay_api::{
-    Codec, Direction, EventKind, LegDescription, LegSpec, LegStatistics, RelayError, RtpLeg, Service,
-    WebRtcLeg,
+    Codec, Direction, EventKind, LegDescription, LegSpec, LegStatistics, RtpLeg, Service, WebRtcLeg,
 };
 
-use crate::bridge::PTIME;
-use crate::bridge::digits::{Detector, EventFormat, Transmitter};
-use crate::bridge::routes::{Routes, is_events};
-use crate::bridge::silence::Silence;
+use crate::bridge::digits::{Detector, Transmitter};
+use crate::bridge::routes::Routes;
 use crate::bridge::stream::Stream;
 use crate::engine::{EngineConfig, Interface, Io, SocketId};
 use crate::quality::Reception;
 use crate::random::Random;
-use crate::rtcp::{self, CNAME, Item, SenderInfo};
-use crate::rtp::{self, Header, Outgoing};
-use crate::service::{CLOCK_RATE, FRAME, G711, Melody};
-use crate::srtp::OVERHEAD;
+use crate::rtcp::CNAME;
+use crate::rtp::{self, Header};
+use crate::service::Melody;
+use generation::Formats;
 use plain::Plain;
+use reports::report_interval;
 use web::Web;
 
 pub(crate) struct Leg {
@@ -54,14 +54,6 @@ pub(crate) enum Transport {
     Web(Box<Web>),
     Plain(Plain),
     Service(Service, Melody),
-}
-
-/// What the relay itself can send in a leg's formats.
-#[derive(Default)]
-struct Formats {
-    silence: Option<Silence>,
-    g711: Option<G711>,
-    events: Option<EventFormat>,
 }
 
 #[derive(Default)]
@@ -156,18 +148,7 @@ impl Leg {
         if direction != self.direction {
             (self.direction, self.last_heard, self.is_silent) = (direction, now, false);
         }
-        let g711 = G711::of(codecs);
-        let events = codecs.iter().filter(|codec| is_events(codec));
-        let main_clock = codecs.iter().find(|codec| !is_events(codec)).map(|codec| codec.clock_rate);
-        self.formats = Formats {
-            silence: Silence::of(codecs),
-            g711,
-            events: events
-                .clone()
-                .find(|codec| Some(codec.clock_rate) == main_clock)
-                .or(events.clone().next())
-                .map(|codec| EventFormat { clock_rate: codec.clock_rate, payload_type: codec.send }),
-        };
+        self.formats = Formats::of(codecs);
     }
 
     /// Who hears this leg changed, or what they take.
@@ -268,73 +249,6 @@ impl Leg {
         }
     }
 
-    /// Queues a digit for the peer.
-    pub(crate) fn send_digit(&mut self, digit: char, duration: Duration) -> Result<(), RelayError> {
-        let reason = match (self.formats.events, self.transmitter.push(digit, duration)) {
-            (Some(_), true) => return Ok(()),
-            (Some(_), false) => "no such digit, or too many are waiting",
-            (None, _) => "telephone-event is not negotiated",
-        };
-        Err(RelayError::Invalid { reason: reason.to_owned() })
-    }
-
-    /// When the relay has something of its own to send: a digit, the melody, or silence on a plain leg whose peer
-    /// would otherwise hear nothing at all.
-    pub(crate) fn generation_due(&self, other: &Self) -> Option<Instant> {
-        if !self.is_ready() {
-            return None;
-        }
-        if let (Some(_), Some(due)) = (self.formats.events, self.transmitter.due(self.slot)) {
-            return Some(due);
-        }
-        if self.plays(other) {
-            return Some(self.slot);
-        }
-        let is_plain = matches!(self.transport, Transport::Plain(_));
-        (is_plain && self.formats.silence.is_some()).then(|| match self.stream.sent_at() {
-            Some(sent_at) if !self.stream.is_generated() => self.slot.max(sent_at + PAUSE),
-            Some(_) | None => self.slot,
-        })
-    }
-
-    fn plays(&self, other: &Self) -> bool {
-        let is_tone = matches!(other.transport, Transport::Service(Service::Tone, _));
-        is_tone && self.direction.sends() && self.formats.g711.is_some()
-    }
-
-    /// Sends what [`Leg::generation_due`] announced.
-    pub(crate) fn generate(&mut self, other: &mut Self, now: Instant, io: &mut dyn Io) {
-        let next = self.slot + PTIME;
-        // What was missed, while the thread slept or somebody else spoke, is not made up for.
-        self.slot = if next > now { next } else { now + PTIME };
-        if let Some(format) = self.formats.events
-            && self.transmitter.due(now).is_some_and(|due| due <= now)
-        {
-            if let Some((outgoing, payload)) = self.transmitter.next(&mut self.stream, format, now) {
-                self.emit(&outgoing, &payload, io);
-            }
-        } else if self.plays(other)
-            && let (Some(g711), Transport::Service(_, melody)) = (self.formats.g711, &mut other.transport)
-        {
-            let payload = melody.play(g711);
-            let outgoing = self.stream.generate(CLOCK_RATE, g711.payload_type, FRAME, now);
-            self.emit(&outgoing, &payload, io);
-        } else if let Some(silence) = self.formats.silence {
-            let size = silence.payload.len();
-            let outgoing = self.stream.generate(silence.clock_rate, silence.payload_type, size, now);
-            self.counters.silence_packets += 1;
-            self.emit(&outgoing, silence.payload, io);
-        }
-    }
-
-    fn emit(&mut self, outgoing: &Outgoing, payload: &[u8], io: &mut dyn Io) {
-        let mut buffer = [0; rtp::MINIMUM + FRAME + OVERHEAD];
-        let length = rtp::MINIMUM + payload.len();
-        buffer[..rtp::MINIMUM].copy_from_slice(&outgoing.bytes());
-        buffer[rtp::MINIMUM..length].copy_from_slice(payload);
-        self.send(&mut buffer, 0..length, io);
-    }
-
     fn send(&mut self, buffer: &mut [u8], packet: Range<usize>, io: &mut dyn Io) {
         let size = packet.len() - rtp::MINIMUM;
         let is_sent = match &mut self.transport {
@@ -352,48 +266,6 @@ impl Leg {
             self.counters.sent_packets += 1;
             self.counters.sent_bytes += size as u64;
         }
-    }
-
-    /// An RTCP compound from the peer.
-    pub(crate) fn report_arrived(&mut self, compound: &[u8], now: Instant) {
-        let ours = self.stream.ssrc();
-        rtcp::read(compound, |item| match item {
-            Item::Sender { ssrc, ntp_middle } => self.reception.sender_report(ssrc, ntp_middle, now),
-            Item::Block(block) if block.ssrc == ours => self.reception.report_block(&block, now),
-            Item::Block(_) => {}
-        });
-    }
-
-    /// Sends our report when it is due: RTCP ends at each leg, so that each peer gets figures of its own path.
-    pub(crate) fn report(&mut self, now: Instant, random: &mut Random, io: &mut dyn Io) {
-        if self.report_due().is_none_or(|due| due > now) {
-            return;
-        }
-        self.report_at = now + report_interval(random);
-        let ntp = self.reception.ntp(now);
-        let sender = self.stream.sender_state(now).map(|(timestamp, packets, octets)| SenderInfo {
-            ntp,
-            timestamp,
-            packets,
-            octets,
-        });
-        let block = self.reception.report(now);
-        let mut buffer = [0; 160];
-        let length =
-            rtcp::write(&mut buffer, self.stream.ssrc(), sender.as_ref(), block.as_ref(), &self.cname);
-        match &mut self.transport {
-            Transport::Web(web) => web.send_rtcp(&mut buffer, length, io),
-            Transport::Plain(plain) => {
-                if let Some((socket, to)) = plain.rtcp() {
-                    io.transmit(socket, to, &buffer[..length]);
-                }
-            }
-            Transport::Service(..) => {}
-        }
-    }
-
-    pub(crate) fn report_due(&self) -> Option<Instant> {
-        self.is_ready().then_some(self.report_at)
     }
 
     /// When silence becomes worth telling.
@@ -442,12 +314,3 @@ impl Leg {
         }
     }
 }
-
-/// RFC 3550 §6.2 and §6.3.1: 5 s, made uneven so that reports of many sessions do not meet.
-fn report_interval(random: &mut Random) -> Duration {
-    Duration::from_secs(5).mul_f64(0.5 + random.fraction())
-}
-
-/// How long a source may be late before silence takes its place: longer than a poor network's jitter, shorter than
-/// what a listener notices.
-const PAUSE: Duration = Duration::from_millis(100);
