@@ -2,6 +2,7 @@
 
 use sip_core::message::{Name, Status, Uri};
 use sip_core::registrar::{self, Aor, Bindings, RegisterError, Registered};
+use sip_core::time::UnixMillis;
 
 use super::ingress::Request;
 use super::reject::ALLOW;
@@ -53,6 +54,7 @@ impl<R: Runtime> Node<R> {
             let version = found.as_ref().map(|found| found.version);
             let mut bindings = found.map_or_else(Bindings::default, |found| found.value);
             let now = self.0.runtime.unix_now();
+            self.make_room(&mut bindings, now);
             let registered =
                 registrar::register(&mut bindings, &request.message, flow, &self.0.settings.registrar, now)
                     .map_err(Refusal::Register)?;
@@ -64,6 +66,19 @@ impl<R: Runtime> Node<R> {
             }
         }
         Err(Refusal::Store)
+    }
+
+    /// A browser may come back to its binding until it expires (RFC 5626 §4.4), unless others need the place.
+    fn make_room(&self, bindings: &mut Bindings, now: UnixMillis) {
+        if bindings.active(now).count() < self.0.settings.registrar.max_bindings {
+            return;
+        }
+        let flows = bindings.active(now).filter_map(|binding| binding.flow);
+        let ours = flows.filter(|flow| flow.node == self.0.identity.node);
+        let gone: Vec<_> = ours.filter(|flow| !self.0.flows.is_open(ConnectionId(flow.connection))).collect();
+        for flow in gone {
+            bindings.remove_flow(flow);
+        }
     }
 
     fn accept(&self, request: &Request, registered: &Registered) {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::params::{is_quoted_inner, walk};
 use super::text::{self, cut, delta_seconds, find, number, trim};
-use super::{Params, ParseError, Uri};
+use super::{Params, ParseError, Uri, uri};
 
 /// `name-addr` or `addr-spec` with the header parameters behind it.
 ///
@@ -135,7 +135,7 @@ impl<'a> Fields<'a> {
             Some(at) => bracketed(value, at)?,
             None => bare(value)?,
         };
-        Uri::parse(std::str::from_utf8(uri).ok()?).ok()?;
+        uri::check(uri)?;
         let mut fields = Self { display, uri, params: params.unwrap_or_default(), tag: None };
         if let Some(params) = params {
             std::str::from_utf8(params).ok()?;

@@ -95,15 +95,13 @@ impl Builder {
     /// [`BuildError`] when it would not be a sound message.
     pub fn build(self) -> Result<Message, BuildError> {
         let mut draft = *self.0;
-        let body = std::mem::take(&mut draft.body);
-        let most_of_length_line = 40;
-        draft.text.reserve_exact(body.len().saturating_add(most_of_length_line));
-        draft.line(Name::ContentLength, |text| {
-            put_number(text, u64::try_from(body.len()).unwrap_or(u64::MAX))
-        });
-        let Draft { mut text, start, method, lines, fault, .. } = draft;
+        let length = u64::try_from(draft.body.len()).unwrap_or(u64::MAX);
+        draft.line(Name::ContentLength, |text| put_number(text, length));
+        let Draft { text: head, start, method, lines, body, fault } = draft;
+        let at = head.len().saturating_add(2);
+        let mut text = Vec::with_capacity(at.saturating_add(body.len()));
+        text.extend_from_slice(&head);
         text.extend_from_slice(b"\r\n");
-        let at = text.len();
         text.extend_from_slice(&body);
         if let Some(fault) = fault {
             return Err(BuildError(fault));

@@ -3,7 +3,8 @@
 
 use super::name::Known;
 use super::text::{cut, find, number, trim};
-use super::{Limits, Method, ParseError, Status, Uri, address, via};
+use super::uri::{self, Headers};
+use super::{Limits, Method, ParseError, Status, address, via};
 
 /// A stretch of the text, as offsets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -294,11 +295,10 @@ pub(super) fn pieces(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn request_uri(uri: &[u8]) -> Result<(), ParseError> {
-    let text = std::str::from_utf8(uri).map_err(|_| ParseError::RequestUri)?;
-    match Uri::parse(text) {
-        // RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
-        Ok(uri) if uri.headers.is_none() => Ok(()),
-        Ok(_) | Err(_) => Err(ParseError::RequestUri),
+    // RFC 3261 §19.1.1, table 1: no headers in a Request-URI.
+    match uri::check(uri) {
+        Some(Headers::None) => Ok(()),
+        Some(Headers::Some) | None => Err(ParseError::RequestUri),
     }
 }
 

@@ -41,10 +41,11 @@ macro_rules! names {
         impl Known {
             pub(super) fn of(name: &[u8]) -> Self {
                 let mut lower = [0; LONGEST];
-                let Some(lower) = lower.get_mut(..name.len()) else { return Self::Unlisted };
-                lower.copy_from_slice(name);
+                let Some(same_length) = lower.get_mut(..name.len()) else { return Self::Unlisted };
+                same_length.copy_from_slice(name);
+                // All of it: a fixed number of octets takes a few instructions.
                 lower.make_ascii_lowercase();
-                match &*lower {
+                match lower.get(..name.len()).unwrap_or_default() {
                     $($pattern => Self::$variant,)*
                     _ => Self::Unlisted,
                 }

@@ -1,7 +1,7 @@
 //! Parameters behind a `;` (RFC 3261 §25.1: generic-param).
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use super::text::{self, cut, cut_at, find, is_token, trim};
+use super::text::{self, is_token_octet};
 
 /// The parameters of a header value or a URI, as they stand on the wire: `a=1;b;c="x"`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,41 +36,67 @@ impl<'a> Params<'a> {
 /// Walks `name[=value]` pieces and refuses what the grammar does not know: an empty piece, a name that is no token,
 /// an unclosed quote, white space or separators inside an unquoted value.
 pub(super) fn walk<'a>(params: &'a [u8], mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>)) -> Option<()> {
-    let mut rest = Some(params);
-    while let Some(piece) = rest {
-        let piece = match find(piece, b';') {
-            Some(at) => {
-                let (piece, tail) = cut(piece, at);
-                rest = Some(tail);
-                piece
-            }
-            None => {
-                rest = None;
-                piece
-            }
-        };
-        let (name, value) = match cut_at(piece, b'=') {
-            Some((name, value)) => (trim(name), Some(trim(value))),
-            None => (trim(piece), None),
-        };
-        if !is_token(name) || !value.is_none_or(is_value) {
+    let mut rest = params;
+    loop {
+        let name_end = rest.iter().position(|&c| !is_token_octet(c)).unwrap_or(rest.len());
+        let (mut name, mut behind) = rest.split_at_checked(name_end)?;
+        if name.is_empty() || matches!(behind.first(), Some(b' ' | b'\t')) {
+            // White space around a name is rare, so it costs a second look.
+            rest = trim_start(rest);
+            let name_end = rest.iter().position(|&c| !is_token_octet(c)).unwrap_or(rest.len());
+            (name, behind) = rest.split_at_checked(name_end)?;
+            behind = trim_start(behind);
+        }
+        if name.is_empty() {
             return None;
         }
+        let value = match behind {
+            [b'=', behind_sign @ ..] => {
+                let value;
+                (value, behind) = value_of(trim_start(behind_sign))?;
+                Some(value)
+            }
+            _ => None,
+        };
         visit(name, value);
-    }
-    Some(())
-}
-
-/// A quoted string as a whole, or visible octets without separators. Wider than `token / host` on purpose: peers put
-/// URIs and base64 there.
-fn is_value(value: &[u8]) -> bool {
-    match value {
-        [] => false,
-        [b'"', inner @ .., b'"'] => is_quoted_inner(inner),
-        plain => {
-            plain.iter().all(|&c| c > b' ' && c != 0x7f && !matches!(c, b',' | b';' | b'<' | b'>' | b'"'))
+        match behind {
+            [] => return Some(()),
+            [b';', next @ ..] => rest = next,
+            _ => return None,
         }
     }
+}
+
+/// The value at the beginning and what follows it and its white space.
+fn value_of(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = match text {
+        [b'"', inner @ ..] => closing_quote(inner)?.checked_add(2)?,
+        plain => plain.iter().position(|&c| !is_value_octet(c)).unwrap_or(plain.len()),
+    };
+    let (value, behind) = text.split_at_checked(end)?;
+    (!value.is_empty()).then_some((value, trim_start(behind)))
+}
+
+/// Where the first quote without a backslash before it stands.
+fn closing_quote(inner: &[u8]) -> Option<usize> {
+    let mut escaped = false;
+    inner.iter().position(|&c| {
+        let closes = !escaped && c == b'"';
+        escaped = !escaped && c == b'\\';
+        closes
+    })
+}
+
+fn trim_start(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Visible octets without separators. Wider than `token / host` on purpose: peers put URIs and base64 there.
+fn is_value_octet(c: u8) -> bool {
+    c > b' ' && c != 0x7f && !matches!(c, b',' | b';' | b'<' | b'>' | b'"')
 }
 
 /// No quote without a backslash before it, and no backslash that escapes the closing quote.

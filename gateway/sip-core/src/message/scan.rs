@@ -3,7 +3,7 @@
 
 use super::index::{Line, Span, Start};
 use super::name::Known;
-use super::text::{cut, cut_at, is_space, is_token, number, trim};
+use super::text::{cut, cut_at, is_space, is_token_octet, number, trim};
 use super::{Limits, Method, ParseError, Status};
 
 /// What was read of a head, also when it is broken: the answer to a broken request is made of it.
@@ -164,15 +164,15 @@ fn is_version_number(text: &[u8]) -> bool {
 }
 
 fn header(raw: &[u8], line: &[u8]) -> Option<Line> {
-    let (name, value) = cut_at(line, b':')?;
-    // HCOLON allows blanks before the colon, not before the name.
-    let name = match name {
-        [first, ..] if !is_space(*first) => trim(name),
-        _ => return None,
+    let name_end = line.iter().position(|&c| !is_token_octet(c))?;
+    let (name, rest) = line.split_at_checked(name_end)?;
+    let value = match rest {
+        [b':', value @ ..] => value,
+        // HCOLON allows blanks before the colon.
+        _ => trim(rest).strip_prefix(b":")?,
     };
     let known = Known::of(name);
-    let sound = known != Known::Unlisted || is_token(name);
-    sound.then(|| Line { known, name: Span::of(raw, name), value: Span::of(raw, trim(value)) })
+    (!name.is_empty()).then(|| Line { known, name: Span::of(raw, name), value: Span::of(raw, trim(value)) })
 }
 
 /// Room for the headers of a browser's INVITE.

@@ -95,73 +95,174 @@ impl Scheme<'_> {
     }
 }
 
+/// Whether these octets are a URI, and for `sip:` and `sips:` whether it has no headers (RFC 3261 §19.1.1, table 1).
+pub(super) fn check(text: &[u8]) -> Option<Headers> {
+    let (_, parts) = take_apart(text)?;
+    Some(if parts.headers.is_some() { Headers::Some } else { Headers::None })
+}
+
+/// Whether a URI has a `?` part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Headers {
+    None,
+    Some,
+}
+
 fn split(text: &str) -> Option<Uri<'_>> {
-    if !text.bytes().fold(true, |all, c| all & is_uri_octet(c)) {
-        return None;
-    }
-    if let Some((b"sip:", rest)) = text.as_bytes().split_at_checked(4)
-        && !rest.is_empty()
-    {
-        return split_sip(Scheme::Sip, text.get(4..)?);
-    }
-    let (scheme, rest) = text.split_once(':')?;
-    if rest.is_empty() {
-        return None;
-    }
-    match scheme {
-        s if s.eq_ignore_ascii_case("sip") => split_sip(Scheme::Sip, rest),
-        s if s.eq_ignore_ascii_case("sips") => split_sip(Scheme::Sips, rest),
-        s if s.eq_ignore_ascii_case("tel") => {
-            let (number, params) = rest.split_once(';').unwrap_or((rest, ""));
-            Some(Uri { user: Some(number), params: Params(params), ..Uri::bare(Scheme::Tel, "") })
-        }
-        s if is_scheme(s) => Some(Uri::bare(Scheme::Other(s), rest)),
-        _ => None,
-    }
-}
-
-impl<'a> Uri<'a> {
-    fn bare(scheme: Scheme<'a>, host: &'a str) -> Self {
-        Self { scheme, user: None, password: None, host, port: None, params: Params(""), headers: None }
-    }
-}
-
-// RFC 3261 §25.1: `;` and `?` may stand in the user part, so the `@` is looked for first.
-fn split_sip<'a>(scheme: Scheme<'a>, rest: &'a str) -> Option<Uri<'a>> {
-    let (user, password, rest) = match memchr::memchr(b'@', rest.as_bytes()) {
-        Some(at) => {
-            let (user, password) = split_userinfo(rest.get(..at)?)?;
-            (Some(user), password, rest.get(at.saturating_add(1)..)?)
-        }
-        None => (None, None, rest),
+    let (scheme_end, parts) = take_apart(text.as_bytes())?;
+    let scheme = match text.get(..scheme_end)? {
+        s if s.eq_ignore_ascii_case("sip") => Scheme::Sip,
+        s if s.eq_ignore_ascii_case("sips") => Scheme::Sips,
+        s if s.eq_ignore_ascii_case("tel") => Scheme::Tel,
+        s => Scheme::Other(s),
     };
-    let (host_port, params, headers) = match memchr::memchr2(b';', b'?', rest.as_bytes()) {
+    let text = |octets| std::str::from_utf8(octets).ok();
+    Some(Uri {
+        scheme,
+        user: parts.user.and_then(text),
+        password: parts.password.and_then(text),
+        host: text(parts.host)?,
+        port: parts.port,
+        params: Params(text(parts.params)?),
+        headers: parts.headers.and_then(text),
+    })
+}
+
+/// A URI behind its scheme.
+#[derive(Default)]
+struct Parts<'a> {
+    user: Option<&'a [u8]>,
+    password: Option<&'a [u8]>,
+    host: &'a [u8],
+    port: Option<u16>,
+    params: &'a [u8],
+    headers: Option<&'a [u8]>,
+}
+
+/// The length of the scheme and what follows its colon.
+fn take_apart(text: &[u8]) -> Option<(usize, Parts<'_>)> {
+    if let Some(rest) = text.strip_prefix(b"sip:") {
+        return Some((3, sip_parts(rest)?));
+    }
+    let (scheme, rest) = cut_at(text, b':')?;
+    if scheme.eq_ignore_ascii_case(b"sip") || scheme.eq_ignore_ascii_case(b"sips") {
+        return Some((scheme.len(), sip_parts(rest)?));
+    }
+    if !is_scheme(scheme) || rest.is_empty() || rest.iter().any(|&c| Octet::of(c) == Octet::Foreign) {
+        return None;
+    }
+    if scheme.eq_ignore_ascii_case(b"tel") {
+        let (number, params) = cut_at(rest, b';').unwrap_or((rest, &[]));
+        return Some((scheme.len(), Parts { user: Some(number), params, ..Parts::default() }));
+    }
+    Some((scheme.len(), Parts { host: rest, ..Parts::default() }))
+}
+
+fn sip_parts(rest: &[u8]) -> Option<Parts<'_>> {
+    let marks = Marks::of(rest)?;
+    let (userinfo, behind) = match marks.at {
         Some(at) => {
-            let (host_port, tail) = (rest.get(..at)?, rest.get(at..)?);
-            let (params, headers) = match tail.split_once('?') {
-                Some((params, headers)) => (params, Some(headers)),
-                None => (tail, None),
+            let (userinfo, behind) = cut(rest, at);
+            (Some(userinfo), behind)
+        }
+        None => (None, rest),
+    };
+    let (user, password) = match (userinfo, marks.password) {
+        (None, _) => (None, None),
+        (Some([]), _) | (Some(_), Some(0)) => return None,
+        (Some(user), None) => (Some(user), None),
+        (Some(info), Some(colon)) => {
+            let (user, password) = cut(info, colon);
+            (Some(user), Some(password))
+        }
+    };
+    let (host_port_part, tail) = match marks.tail {
+        Some(tail) => {
+            behind.split_at_checked(tail.saturating_sub(rest.len().saturating_sub(behind.len())))?
+        }
+        None => (behind, &[][..]),
+    };
+    let (host, port) = host_port(host_port_part)?;
+    let (params, headers) = match cut_at(tail, b'?') {
+        Some((params, headers)) => (params, Some(headers)),
+        None => (tail, None),
+    };
+    let params = params.strip_prefix(b";").unwrap_or(params);
+    Some(Parts { user, password, host, port, params, headers })
+}
+
+/// Where the parts of a SIP URI meet, found in one pass.
+///
+/// RFC 3261 §25.1: `;`, `?` and more may stand in the user part, so what was seen before the `@` is forgotten there.
+#[derive(Default)]
+struct Marks {
+    /// The `@`.
+    at: Option<usize>,
+    /// The first `:` before the `@`.
+    password: Option<usize>,
+    /// The first `;` or `?` behind the `@`.
+    tail: Option<usize>,
+}
+
+impl Marks {
+    fn of(rest: &[u8]) -> Option<Self> {
+        let mut marks = Self::default();
+        let mut colon = None;
+        for (here, &c) in rest.iter().enumerate() {
+            match Octet::of(c) {
+                Octet::Host | Octet::Plain => {}
+                Octet::Colon => colon = colon.or(Some(here)),
+                Octet::Tail => marks.tail = marks.tail.or(Some(here)),
+                Octet::At if marks.at.is_none() => {
+                    marks = Self { at: Some(here), password: colon, tail: None };
+                }
+                Octet::At => {}
+                Octet::Foreign => return None,
+            }
+        }
+        Some(marks)
+    }
+}
+
+/// What an octet means to a URI.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Octet {
+    /// May stand in the name of a host, and anywhere else.
+    Host,
+    Plain,
+    At,
+    Colon,
+    Tail,
+    /// Never part of a URI.
+    Foreign,
+}
+
+impl Octet {
+    fn of(c: u8) -> Self {
+        OCTETS.get(usize::from(c)).copied().unwrap_or(Self::Foreign)
+    }
+}
+
+const OCTETS: [Octet; 256] = {
+    let mut table = [Octet::Foreign; 256];
+    let mut c = b'!';
+    while c < 0x7f {
+        #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+        {
+            table[c as usize] = match c {
+                b'<' | b'>' | b'"' => Octet::Foreign,
+                b'@' => Octet::At,
+                b':' => Octet::Colon,
+                b';' | b'?' => Octet::Tail,
+                b'-' | b'.' | b'_' => Octet::Host,
+                c if c.is_ascii_alphanumeric() => Octet::Host,
+                _ => Octet::Plain,
             };
-            (host_port, params.strip_prefix(';').unwrap_or(params), headers)
         }
-        None => (rest, "", None),
-    };
-    let (host, port) = host_port_str(host_port)?;
-    Some(Uri { scheme, user, password, host, port, params: Params(params), headers })
-}
-
-fn split_userinfo(info: &str) -> Option<(&str, Option<&str>)> {
-    let (user, password) = match memchr::memchr(b':', info.as_bytes()) {
-        Some(at) => (info.get(..at)?, info.get(at.saturating_add(1)..)),
-        None => (info, None),
-    };
-    (!user.is_empty()).then_some((user, password))
-}
-
-fn host_port_str(text: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = host_port(text.as_bytes())?;
-    Some((text.get(..host.len())?, port))
-}
+        c = c.saturating_add(1);
+    }
+    table
+};
 
 /// `host [":" port]` without white space around; the host is the beginning of `text`.
 pub(super) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
@@ -170,7 +271,7 @@ pub(super) fn host_port(text: &[u8]) -> Option<(&[u8], Option<u16>)> {
         let (reference, rest) = text.split_at_checked(end)?;
         is_ipv6_reference(reference).then_some((reference, rest))?
     } else {
-        let end = memchr::memchr(b':', text).unwrap_or(text.len());
+        let end = text.iter().position(|&c| c == b':').unwrap_or(text.len());
         let (host, rest) = text.split_at_checked(end)?;
         let host = trim(host);
         is_host_name(host).then_some((host, rest))?
@@ -198,17 +299,12 @@ fn is_ipv6_reference(text: &[u8]) -> bool {
 
 // Underscores stand in the names of real hosts though RFC 1034 knows none. A `%` escape is refused.
 fn is_host_name(host: &[u8]) -> bool {
-    !host.is_empty() && host.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_'))
+    !host.is_empty() && host.iter().all(|&c| Octet::of(c) == Octet::Host)
 }
 
-fn is_scheme(scheme: &str) -> bool {
-    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
-}
-
-fn is_uri_octet(c: u8) -> bool {
-    // Bit by bit, so that a whole URI is judged many octets at a time.
-    (c > b' ') & (c < 0x7f) & (c != b'<') & (c != b'>') & (c != b'"')
+fn is_scheme(scheme: &[u8]) -> bool {
+    scheme.first().is_some_and(u8::is_ascii_alphabetic)
+        && scheme.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'-' | b'.'))
 }
 
 fn same_unescaped(a: Option<&str>, b: Option<&str>) -> bool {

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use super::text::{cut, cut_at, find, is_token, number, trim};
+use super::text::{cut, cut_at, is_space, is_token, number, trim};
 use super::uri::{host_ip, host_port};
 use super::{Params, ParseError, params};
 
@@ -68,8 +68,8 @@ impl<'a> Fields<'a> {
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
         std::str::from_utf8(value).ok()?;
         let rest = trim(behind_version(value)?);
-        let (transport, rest) = cut(rest, memchr::memchr2(b' ', b'\t', rest)?);
-        let (sent_by, params) = match find(rest, b';') {
+        let (transport, rest) = cut(rest, rest.iter().position(|&c| is_space(c))?);
+        let (sent_by, params) = match rest.iter().position(|&c| c == b';') {
             Some(at) => cut(rest, at),
             None => (rest, &[][..]),
         };

@@ -37,6 +37,11 @@ fn walk(message: &Message, octets: &[u8]) {
         assert!(uri.equivalent(&uri));
     }
     assert_eq!(message.vias().next().map(|via| via.sent_by), Some(message.via().sent_by));
+    // What the strict walk found when the message came is what the lazy view finds.
+    for via in message.vias().chain([message.via()]) {
+        assert_eq!(via.branch, via.params.value("branch"));
+    }
+    assert_eq!((message.from_tag(), message.to_tag()), (message.from().tag(), message.to().tag()));
     for (_, value) in message.all_headers() {
         assert!(!value.contains(['\r', '\n']));
     }
