@@ -140,9 +140,11 @@ impl<'a> Fields<'a> {
         if let Some(params) = params {
             std::str::from_utf8(params).ok()?;
             walk(params, |name, value| {
-                if name.eq_ignore_ascii_case(b"tag") {
+                let is_tag = name.eq_ignore_ascii_case(b"tag");
+                if is_tag {
                     fields.tag = fields.tag.or(value);
                 }
+                !is_tag || value.is_some()
             })?;
         }
         Some(fields)
@@ -253,6 +255,7 @@ mod tests {
             "<sip:a@b> x",
             "<sip:a@b>;",
             "<sip:a@b>;;tag=x",
+            "<sip:a@b>;tag",
             "sip:a@b?x=y",
             "Bell, A <sip:a@b>",
             "< sip:a@b >",

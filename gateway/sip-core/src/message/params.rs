@@ -34,8 +34,11 @@ impl<'a> Params<'a> {
 }
 
 /// Walks `name[=value]` pieces and refuses what the grammar does not know: an empty piece, a name that is no token,
-/// an unclosed quote, white space or separators inside an unquoted value.
-pub(super) fn walk<'a>(params: &'a [u8], mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>)) -> Option<()> {
+/// an unclosed quote, white space or separators inside an unquoted value; and what `visit` says no to.
+pub(super) fn walk<'a>(
+    params: &'a [u8],
+    mut visit: impl FnMut(&'a [u8], Option<&'a [u8]>) -> bool,
+) -> Option<()> {
     let mut rest = params;
     loop {
         let name_end = rest.iter().position(|&c| !is_token_octet(c)).unwrap_or(rest.len());
@@ -58,7 +61,9 @@ pub(super) fn walk<'a>(params: &'a [u8], mut visit: impl FnMut(&'a [u8], Option<
             }
             _ => None,
         };
-        visit(name, value);
+        if !visit(name, value) {
+            return None;
+        }
         match behind {
             [] => return Some(()),
             [b';', next @ ..] => rest = next,
@@ -126,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_walk_is_strict() {
-        let ok = |params: &str| walk(params.as_bytes(), |_, _| {}).is_some();
+        let ok = |params: &str| walk(params.as_bytes(), |_, _| true).is_some();
         assert!(ok(r#"a=1 ; b ;c = "x\";y""#));
         for bad in ["", ";", "a;", "a=", "=1", "a=\"x", "a=\"x\\\"", "a b", "a=1 2", "a=<x>"] {
             assert!(!ok(bad), "{bad}");

@@ -90,19 +90,25 @@ impl<'a> Fields<'a> {
             [] if sent_by.len() == trim(rest).len() => {}
             params => params::walk(params, |name, value| fields.note(name, value))?,
         }
-        (fields.rport != Some(Some(0))).then_some(fields)
+        Some(fields)
     }
 
-    fn note(&mut self, name: &[u8], value: Option<&'a [u8]>) {
+    /// Whether the parameter is sound. Of several of one name the first counts.
+    fn note(&mut self, name: &[u8], value: Option<&'a [u8]>) -> bool {
         if name.eq_ignore_ascii_case(b"branch") {
             self.branch = self.branch.or(value);
-        } else if name.eq_ignore_ascii_case(b"received") {
-            self.received = self.received.or(value);
-        } else if name.eq_ignore_ascii_case(b"rport") {
-            // Port 0 stands for a value that is no port; the caller refuses it.
-            let port = |digits| number(digits, 65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(0);
-            self.rport = self.rport.or(Some(value.map(port)));
+            return value.is_some();
         }
+        if name.eq_ignore_ascii_case(b"received") {
+            self.received = self.received.or(value);
+            return value.is_some();
+        }
+        if name.eq_ignore_ascii_case(b"rport") {
+            let port = value.map(|digits| number(digits, 65_535).and_then(|port| u16::try_from(port).ok()));
+            self.rport = self.rport.or(Some(port.flatten()));
+            return port != Some(None);
+        }
+        true
     }
 
     fn view(self) -> Option<Via<'a>> {
@@ -164,6 +170,7 @@ mod tests {
             "SIP/2.0/UDP h;;,;,,",
             "SIP/2.0/UDP h;",
             "SIP/2.0/UDP h;branch=",
+            "SIP/2.0/UDP h;branch;branch=x",
             "SIP/2.0/UDP h;rport=x",
             "SIP/2.0/UDP h:0x",
             "SIP/2.0/UDP a b",
