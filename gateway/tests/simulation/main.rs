@@ -8,6 +8,7 @@
 mod agent;
 mod network;
 mod relay;
+mod trust;
 
 use std::sync::Arc;
 use std::time::Duration;
