@@ -1,7 +1,7 @@
 //! Bytes of a peer become a message, or a fault with its answer.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use super::index::Index;
 use super::scan::{Scan, leading_line_breaks};
@@ -15,14 +15,14 @@ impl Message {
     ///
     /// # Errors
     /// [`Malformed`], with the answer to send if there is one.
-    pub fn parse(raw: Bytes, limits: &Limits) -> Result<Self, Malformed> {
+    pub fn parse(mut raw: Bytes, limits: &Limits) -> Result<Self, Malformed> {
         let most = limits.message.min(MOST);
         if raw.len() > most {
             let head = raw.slice(..most);
             let scan = Scan::of(&head, limits);
             return Err(reply::malformed(&head, &scan, ParseError::MessageTooLarge));
         }
-        let raw = raw.slice(leading_line_breaks(&raw)..);
+        raw.advance(leading_line_breaks(&raw));
         let fault = match Scan::of(&raw, limits) {
             Scan { fault: None, start: Some((start, method)), lines, folds, body, .. } => {
                 let text = unfolded(&raw, &folds);
