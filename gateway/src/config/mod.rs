@@ -1,7 +1,7 @@
 //! The configuration: one TOML file, overlaid by the environment, read into typed values.
 //!
 //! Every mistake is reported at once, unknown keys are mistakes, and the reference in `docs/configuration.md` is printed
-//! from the same declarations that read the file ([`reference`]).
+//! from the same declarations that read the file ([`reference()`]).
 
 mod field;
 mod reader;

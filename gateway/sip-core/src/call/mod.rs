@@ -82,7 +82,7 @@ enum FarEnd {
 }
 
 impl Call {
-    /// Takes an initial INVITE that [`screen`] let pass and the application admitted.
+    /// Takes an initial INVITE that [`screen()`] let pass and the application admitted.
     ///
     /// # Errors
     /// The response to send when its offer can't be used (400, 488) or it asks for what a call can't give (422).

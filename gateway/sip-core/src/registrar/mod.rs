@@ -1,6 +1,6 @@
 //! The registrar: which contacts an address-of-record has, RFC 3261 §10.3 and RFC 5626 §6.
 //!
-//! [`register`] turns one authenticated REGISTER into new [`Bindings`], a value for the store to compare and swap. A
+//! [`register()`] turns one authenticated REGISTER into new [`Bindings`], a value for the store to compare and swap. A
 //! browser is reached by the flow its registration came over; the host in its Contact is only ever given back to it.
 
 mod aor;
