@@ -39,11 +39,16 @@ globalThis.client = {
   answer: () => session.answer(media),
   reject: () => session.terminate({ status_code: 486 }),
   hangUp: () => session.terminate(),
-  hold: () => session.hold(),
-  resume: () => session.unhold(),
+  hold: () => done((then) => session.hold({}, then)),
+  resume: () => done((then) => session.unhold({}, then)),
   sendKey: (key, how) => session.sendDTMF(key, { transportType: how === 'info' ? 'INFO' : 'RFC2833', duration: 120 }),
   caller: () => session.remote_identity.uri.user,
 };
+
+/** JsSIP says `hold` before its re-INVITE is answered, and refuses the next one until then. */
+function done(start) {
+  return new Promise((then, refused) => start(then) || refused(new Error('JsSIP is not ready for another offer')));
+}
 
 function follow(fresh) {
   session = fresh;
