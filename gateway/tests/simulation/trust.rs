@@ -48,7 +48,7 @@ impl<'w> Probe<'w> {
 
     fn says(&mut self, text: String) -> Vec<Message> {
         self.world.network.to_node(self.place, Bytes::from(text));
-        self.world.machine.run_for(Duration::from_secs(2));
+        self.world.machine.run_for(Duration::from_millis(100));
         std::iter::from_fn(|| self.inbox.try_recv().ok())
             .map(|bytes| Message::parse(bytes, &Limits::default()).unwrap())
             .collect()
