@@ -32,9 +32,10 @@ impl Relay {
         worker.ask(|reply| Command::Put { spec: Box::new(spec), reply }).await
     }
 
-    /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error.
+    /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error. Nobody waits for the
+    /// deed itself; whatever is asked of the session afterwards comes after it.
     pub async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
-        self.worker(id).ask(|reply| Command::Delete { id: id.clone(), reply }).await
+        self.worker(id).tell(Command::Delete { id: id.clone() }).await
     }
 
     /// The counters of both legs.

@@ -30,7 +30,7 @@ pub(crate) struct Worker {
 /// What a worker is asked to do, between packets.
 pub(crate) enum Command {
     Put { spec: Box<SessionSpec>, reply: Reply<SessionDescription> },
-    Delete { id: SessionId, reply: Reply<()> },
+    Delete { id: SessionId },
     Statistics { id: SessionId, reply: Reply<SessionStatistics> },
     Dtmf { id: SessionId, leg: LegName, digit: char, duration_ms: u32, reply: Reply<()> },
 }
@@ -87,12 +87,18 @@ impl Worker {
     /// Queues a command and waits for its answer.
     pub(crate) async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, RelayError> {
         let (reply, answer) = oneshot::channel();
+        self.tell(command(reply)).await?;
+        answer.await.map_err(|_| RelayError::Unavailable)?
+    }
+
+    /// Queues a command.
+    pub(crate) async fn tell(&self, command: Command) -> Result<(), RelayError> {
         let commands = self.commands.lock().ok().and_then(|commands| commands.clone());
         let commands = commands.ok_or(RelayError::Unavailable)?;
-        commands.send(command(reply)).await.map_err(|_| RelayError::Unavailable)?;
+        commands.send(command).await.map_err(|_| RelayError::Unavailable)?;
         drop(commands);
         self.waker.wake();
-        answer.await.map_err(|_| RelayError::Unavailable)?
+        Ok(())
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -210,10 +216,9 @@ impl Driver {
                 self.publish();
                 _ = reply.send(description);
             }
-            Command::Delete { id, reply } => {
+            Command::Delete { id } => {
                 self.engine.delete(&id, now, &mut self.sockets);
                 self.publish();
-                _ = reply.send(Ok(()));
             }
             Command::Statistics { id, reply } => _ = reply.send(self.engine.statistics(&id)),
             Command::Dtmf { id, leg, digit, duration_ms, reply } => {

@@ -4,7 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sip_core::auth::NonceId;
 use sip_core::call::{Call, CallId, CallTimer};
@@ -16,7 +16,7 @@ use crate::ports::store::{Sizes, StateStore, StoreError, Version, Versioned};
 
 /// Calls, registrations, nonces and timers in memory, each table bounded.
 pub struct MemoryStore {
-    calls: Sharded<CallId, Versioned<Call>>,
+    calls: Sharded<CallId, Versioned<Arc<Call>>>,
     bindings: Sharded<Aor, Registered>,
     nonces: Sharded<NonceId, Nonce>,
     timers: Mutex<Timers>,
@@ -58,7 +58,7 @@ impl MemoryStore {
         unpoisoned(&self.timers)
     }
 
-    fn write_call(&self, call: Call, expected: Option<Version>) -> Result<Version, StoreError> {
+    fn write_call(&self, call: Arc<Call>, expected: Option<Version>) -> Result<Version, StoreError> {
         let id = call.id();
         self.calls.change(id, |entry| {
             let version = next_version(expected, entry.as_ref().map(|found| found.version))?;
@@ -105,11 +105,15 @@ impl MemoryStore {
 }
 
 impl StateStore for MemoryStore {
-    fn call<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Option<Versioned<Call>>, StoreError>> {
+    fn call<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Option<Versioned<Arc<Call>>>, StoreError>> {
         ready(Ok(self.calls.read(id, Versioned::clone)))
     }
 
-    fn put_call(&self, call: Call, expected: Option<Version>) -> BoxFuture<'_, Result<Version, StoreError>> {
+    fn put_call(
+        &self,
+        call: Arc<Call>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'_, Result<Version, StoreError>> {
         ready(self.write_call(call, expected))
     }
 

@@ -1,13 +1,15 @@
 //! SIP over UDP (RFC 3261 §18): one datagram is one message.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, Type};
-use tokio::net::UdpSocket;
+use futures_util::FutureExt as _;
+use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
@@ -20,7 +22,8 @@ use crate::ports::transport::{Edge, Ingress, Protocol, Reply, SendError, Sink, S
 /// The socket of one listener.
 #[derive(Debug)]
 pub(crate) struct DatagramSocket {
-    socket: UdpSocket,
+    /// Readiness to write is of no interest: a datagram goes now or never, and the kernel would tell of it after each one.
+    socket: AsyncFd<UdpSocket>,
     local: SocketAddr,
 }
 
@@ -32,21 +35,29 @@ impl DatagramSocket {
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         socket.set_nonblocking(true)?;
         socket.bind(&at.into())?;
-        let socket = UdpSocket::from_std(socket.into())?;
+        let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
+        #[expect(
+            deprecated,
+            reason = "sound here: the socket owns its descriptor and is never exchanged; its successor is unsafe"
+        )]
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
         Ok(Self { socket, local })
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
         self.local
     }
+
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.socket.async_io(Interest::READABLE, |socket| socket.recv_from(buffer)).await
+    }
 }
 
 impl Sink for DatagramSocket {
     /// RFC 3261 §18.1.1: what does not fit one datagram has to take another transport.
     fn send_to(&self, remote: SocketAddr, bytes: Bytes) -> Result<(), SendError> {
-        // Not through tokio, whose `try_send_to` fails until the socket's readiness was first waited for.
-        match SockRef::from(&self.socket).send_to(&bytes, &remote.into()) {
+        match self.socket.get_ref().send_to(&bytes, remote) {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.raw_os_error() {
                 Some(EMSGSIZE) => SendError::Unsuitable,
@@ -76,7 +87,7 @@ impl<I: Ingress> Receiver<I> {
         let mut stage = self.stage.clone();
         loop {
             let received = tokio::select! {
-                received = self.socket.socket.recv_from(&mut buffer) => received,
+                received = self.socket.receive(&mut buffer) => received,
                 () = Stage::Stopped.reached(&mut stage) => return,
             };
             match received {
@@ -104,11 +115,14 @@ impl<I: Ingress> Receiver<I> {
             return;
         };
         let source = Arc::new(self.source(remote));
-        let work = deliver(&self.ingress, &source, Bytes::copy_from_slice(datagram), &self.counters);
-        tokio::spawn(async move {
-            work.await;
-            drop(place);
-        });
+        let mut work = deliver(&self.ingress, &source, Bytes::copy_from_slice(datagram), &self.counters);
+        // Most messages are done at once; only what waits is worth a task and the wake-up of another thread.
+        if work.as_mut().now_or_never().is_none() {
+            tokio::spawn(async move {
+                work.await;
+                drop(place);
+            });
+        }
     }
 
     fn source(&self, remote: SocketAddr) -> Source {

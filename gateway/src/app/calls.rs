@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ impl<R: Runtime> Node<R> {
         let id = call.id();
         let _turn = self.0.turns.take(&id).await;
         if !is_over(&effects) {
-            self.0.ports.store.put_call(call, None).await?;
+            self.0.ports.store.put_call(Arc::new(call), None).await?;
             self.0.metrics.calls_started.inc();
         }
         let mut events = VecDeque::new();
@@ -184,7 +185,12 @@ impl<R: Runtime> Node<R> {
             let Some(found) = self.0.ports.store.call(id).await? else { return Ok(None) };
             let mut call = found.value;
             let now = self.0.runtime.unix_now();
-            let effects = call.handle(event.clone(), &self.0.identity.sealer, &self.0.settings.calls, now);
+            let effects = Arc::make_mut(&mut call).handle(
+                event.clone(),
+                &self.0.identity.sealer,
+                &self.0.settings.calls,
+                now,
+            );
             match self.swap(call, found.version, &effects).await {
                 Ok(()) => return Ok(Some(effects)),
                 Err(StoreError::Conflict) => self.0.metrics.conflicts.inc(),
@@ -194,7 +200,7 @@ impl<R: Runtime> Node<R> {
         Err(StoreError::Conflict)
     }
 
-    async fn swap(&self, call: Call, version: Version, effects: &[Effect]) -> Result<(), StoreError> {
+    async fn swap(&self, call: Arc<Call>, version: Version, effects: &[Effect]) -> Result<(), StoreError> {
         if is_over(effects) {
             let id = call.id();
             return self.0.ports.store.remove_call(&id, version).await;
@@ -362,8 +368,8 @@ const MOST_CONFLICTS: usize = 16;
 const TURNS: usize = 1_024;
 /// Timers claimed in one go.
 const TIMERS_AT_A_TIME: usize = 256;
-/// Retransmission timers are late by at most this.
-const TRANSACTION_TIMER_STEP: Duration = Duration::from_millis(20);
+/// Retransmission timers, of which T1 is the shortest, are late by at most this.
+const TRANSACTION_TIMER_STEP: Duration = Duration::from_millis(50);
 /// Call timers are late by at most this.
 const CALL_TIMER_STEP: Duration = Duration::from_millis(100);
 /// What has expired is dropped this often.

@@ -1,5 +1,7 @@
 //! The state that all nodes share. Every store passes the same contract (`tests/store_contract`).
 
+use std::sync::Arc;
+
 use sip_core::auth::NonceId;
 use sip_core::call::{Call, CallId, CallTimer};
 use sip_core::registrar::{Aor, Bindings};
@@ -40,10 +42,14 @@ pub enum StoreError {
 /// [`StoreError::Conflict`] if that is not the current one.
 pub trait StateStore: Send + Sync + 'static {
     /// Reads a call.
-    fn call<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Option<Versioned<Call>>, StoreError>>;
+    fn call<'a>(&'a self, id: &'a CallId) -> BoxFuture<'a, Result<Option<Versioned<Arc<Call>>>, StoreError>>;
 
     /// Writes a call.
-    fn put_call(&self, call: Call, expected: Option<Version>) -> BoxFuture<'_, Result<Version, StoreError>>;
+    fn put_call(
+        &self,
+        call: Arc<Call>,
+        expected: Option<Version>,
+    ) -> BoxFuture<'_, Result<Version, StoreError>>;
 
     /// Removes a call and all its timers.
     fn remove_call<'a>(&'a self, id: &'a CallId, expected: Version) -> BoxFuture<'a, Result<(), StoreError>>;

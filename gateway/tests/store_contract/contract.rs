@@ -115,7 +115,7 @@ async fn each_timer_is_handed_out_once_earliest_first(store: &impl StateStore) {
 }
 
 /// A call to a service, told apart by its Call-ID.
-pub fn call(name: &str) -> Call {
+pub fn call(name: &str) -> Arc<Call> {
     let sdp =
         "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0\r\n";
     let text = format!(
@@ -140,7 +140,7 @@ pub fn call(name: &str) -> Call {
     let admission = Admission { caller, target: Target::Service(Service::Echo) };
     let sealer = Sealer::new(1, &[7; 32]);
     let (call, _) = Call::invite(&invite, admission, &sealer, &Policy::default(), UnixMillis(0)).unwrap();
-    call
+    Arc::new(call)
 }
 
 /// The nonce of this number.

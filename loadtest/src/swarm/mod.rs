@@ -8,7 +8,7 @@ use crate::random::Tokens;
 use crate::recorder::{Failure, Operation, Outcome, Recorder};
 use crate::sip::dialog::Identity;
 use crate::sip::digest::{Algorithm, Credentials};
-use crate::sip::sdp::Flavour;
+use crate::sip::sdp::{self, Flavour};
 use crate::transport::udp;
 use crate::transport::ws::{Dialer, NotOpened, Socket};
 use crate::ua::{Agent, Measures, Party, Reliability, Script, Seized};
@@ -104,6 +104,8 @@ pub struct Swarm {
     stop: Stop,
     lines: Vec<Line>,
     trunk: Option<Trunk>,
+    /// Takes the sound that a server sends to the trunk and nobody wants; a closed port would answer with ICMP.
+    _sink: Option<std::net::UdpSocket>,
     opened: usize,
     first_error: Option<NotOpened>,
     next_register: usize,
@@ -120,6 +122,7 @@ impl Swarm {
             stop,
             lines: Vec::new(),
             trunk: None,
+            _sink: None,
             opened: 0,
             first_error: None,
             next_register: 0,
@@ -149,6 +152,8 @@ impl Swarm {
     pub fn serve_trunk(&mut self, listen: SocketAddr, target: Option<SocketAddr>) -> io::Result<SocketAddr> {
         let socket = udp::bind(listen)?;
         let address = socket.local_addr()?;
+        // Another swarm of this machine may have it already.
+        self._sink = std::net::UdpSocket::bind(sdp::TRUNK_MEDIA).ok();
         let tokens = Tokens::new().map_err(io::Error::other)?;
         let recorder = Arc::clone(&self.recorder);
         self.trunk = Some(trunk::spawn(socket, address, target, self.plan.script, tokens, recorder));

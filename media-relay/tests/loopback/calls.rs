@@ -6,7 +6,9 @@ use crate::peer::Peer;
 use crate::sound::{Tone, is_tone};
 use crate::{relay, rtp_leg, spec};
 use media_relay::Relay;
-use relay_api::{DtlsRole, EventKind, LegDescription, LegName, LegSpec, Service, SessionDescription};
+use relay_api::{
+    DtlsRole, EventKind, LegDescription, LegName, LegSpec, RelayError, Service, SessionDescription,
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 const BROWSER: f64 = 440.0;
@@ -55,6 +57,7 @@ async fn both_hear_each_other(id: &str, dtls: DtlsRole, port: u16) {
     assert_eq!((statistics.a.unauthentic, statistics.b.wrong_source), (0, 0));
 
     relay.delete(&wanted.id).await.unwrap();
+    assert_eq!(relay.statistics(&wanted.id).await, Err(RelayError::Unknown));
     browser.close().await;
     let totals = relay.totals();
     assert_eq!((totals.sessions, totals.rtp_sockets), (0, 0));

@@ -70,7 +70,9 @@ async fn workers_have_ports_of_their_own_and_a_session_stays_with_its_worker() {
     assert_eq!(relay.dtmf(&unknown, LegName::A, '1', 100).await, Err(RelayError::Unknown));
     assert_eq!(relay.delete(&unknown).await, Ok(()));
     for number in 0..12 {
-        relay.delete(&SessionId(format!("call-{number}"))).await.unwrap();
+        let id = SessionId(format!("call-{number}"));
+        relay.delete(&id).await.unwrap();
+        assert_eq!(relay.statistics(&id).await, Err(RelayError::Unknown));
     }
     let totals = relay.totals();
     assert_eq!((totals.sessions, totals.rtp_sockets), (0, 0));

@@ -13,6 +13,7 @@ use crate::sdp::Format;
 use super::media::LegMedia;
 use super::screen::ALLOW;
 use super::session_timer::SessionTimer;
+use super::shared::Shared;
 use super::step::Step;
 use super::stored::Stored;
 use super::{CallTimer, Effect, Link};
@@ -21,10 +22,10 @@ use super::{CallTimer, Effect, Link};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Leg {
     pub(super) name: LegName,
-    pub(super) link: Link,
+    pub(super) link: Shared<Link>,
     pub(super) dialog: Dialog,
     pub(super) state: State,
-    pub(super) media: LegMedia,
+    pub(super) media: Shared<LegMedia>,
     /// The peer's request that waits for our final response: the first INVITE, or an offer that the other leg must see.
     /// There is never a second one, a further offer is refused (RFC 3261 §14.2).
     pub(super) asked: Option<Asked>,
@@ -143,8 +144,8 @@ impl Leg {
     pub(super) fn new(name: LegName, link: Link, dialog: Dialog, state: State, step: &Step<'_>) -> Self {
         Self {
             name,
-            media: LegMedia::new(link.profile, session_id(step.call, name)),
-            link,
+            media: Shared::new(LegMedia::new(link.profile, session_id(step.call, name))),
+            link: Shared::new(link),
             dialog,
             state,
             asked: None,

@@ -23,6 +23,7 @@ mod screen;
 mod session;
 mod session_timer;
 mod setup;
+mod shared;
 mod status;
 mod step;
 mod stored;
@@ -51,6 +52,7 @@ use end::Ending;
 use leg::Leg;
 use session::Session;
 use setup::Prepared;
+use shared::Shared;
 use step::Step;
 
 /// One call.
@@ -59,7 +61,7 @@ pub struct Call {
     v: Format,
     id: CallId,
     started: UnixMillis,
-    a: Leg,
+    a: Shared<Leg>,
     b: FarEnd,
     /// What leg B's INVITE will say, until the media is ready.
     prepared: Option<Box<Prepared>>,
@@ -77,7 +79,7 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum FarEnd {
-    Leg(Box<Leg>),
+    Leg(Shared<Leg>),
     Service(Service),
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use relay_api::{LegName, LegSpec, RelayError, SessionDescription, SessionSpec};
 use serde::{Deserialize, Serialize};
 
+use super::shared::Shared;
 use super::step::Step;
 use super::{Call, Cause, Effect, FarEnd};
 
@@ -12,7 +13,7 @@ use super::{Call, Cause, Effect, FarEnd};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Session {
     revision: u64,
-    declared: Option<SessionSpec>,
+    declared: Option<Shared<SessionSpec>>,
     waiting: Option<Waiting>,
 }
 
@@ -35,7 +36,7 @@ pub(super) enum Then {
 
 impl Session {
     pub(super) fn declared(&self) -> Option<&SessionSpec> {
-        self.declared.as_ref()
+        self.declared.as_deref()
     }
 }
 
@@ -49,7 +50,7 @@ impl Call {
         }
         self.session.revision += 1;
         let spec = SessionSpec { id: self.id.session(), revision: self.session.revision, a, b };
-        self.session.declared = Some(spec.clone());
+        self.session.declared = Some(Shared::new(spec.clone()));
         step.push(Effect::Media(spec));
     }
 

@@ -14,6 +14,7 @@ use super::refusal::Refusal;
 use super::screen::{SDP, sdp_of, session_body};
 use super::session::{Session, Then};
 use super::session_timer::{Role, SessionTimer};
+use super::shared::Shared;
 use super::step::Step;
 use super::stored::Stored;
 use super::{Admission, Call, CallTimer, Callee, Cause, FarEnd, Identity, Link, Target, status};
@@ -35,14 +36,14 @@ pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>
         Target::Service(service) => (FarEnd::Service(service), None),
         Target::Sip(callee) => {
             let prepared = Prepared::of(request, &callee, step);
-            (FarEnd::Leg(Box::new(called(*callee, step))), Some(Box::new(prepared)))
+            (FarEnd::Leg(Shared::new(called(*callee, step))), Some(Box::new(prepared)))
         }
     };
     let mut call = Call {
         v: super::Format,
         id: step.call,
         started: step.now,
-        a,
+        a: Shared::new(a),
         b,
         prepared,
         session: Session::default(),

@@ -16,6 +16,7 @@ use crate::srtp::Profile;
 /// A self-signed certificate and the settings of its associations.
 pub struct DimplIdentity {
     certificate: DtlsCertificate,
+    fingerprint: Fingerprint,
     config: Arc<Config>,
 }
 
@@ -32,13 +33,15 @@ impl DimplIdentity {
             .flight_retries(REPEATS)
             .build()
             .map_err(|error| Broken(error.to_string()))?;
-        Ok(Self { certificate, config: Arc::new(config) })
+        let fingerprint =
+            Fingerprint { algorithm: "sha-256".to_owned(), value: certificate.fingerprint_str() };
+        Ok(Self { certificate, fingerprint, config: Arc::new(config) })
     }
 }
 
 impl Identity for DimplIdentity {
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint { algorithm: "sha-256".to_owned(), value: self.certificate.fingerprint_str() }
+        self.fingerprint.clone()
     }
 
     fn start(&self, role: DtlsRole, now: Instant) -> Box<dyn Dtls> {
