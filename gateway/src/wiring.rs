@@ -214,13 +214,19 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
     let codecs: Vec<&str> = trunk.codecs.iter().map(String::as_str).collect();
     Ok(Trunk {
         name: trunk.name.as_str().into(),
-        host: trunk.address.clone(),
+        hosts: hosts(trunk).cloned().collect(),
         transport,
         local: SocketAddr::new(advertised, listener.port()).to_string(),
         codecs: self::codecs(&codecs),
         cidrs: trunk.cidrs.clone(),
         learn: if trunk.learn_address { relay_api::Learn::Once } else { relay_api::Learn::Never },
+        first_reply: trunk.first_reply.0,
     })
+}
+
+/// Where the trunk is, best first.
+fn hosts(trunk: &crate::config::Trunk) -> impl Iterator<Item = &String> {
+    std::iter::once(&trunk.address).chain(&trunk.backup_addresses)
 }
 
 /// DTMF goes with every codec.
@@ -379,25 +385,26 @@ fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> a
     };
     let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random)?);
     for trunk in &settings.trunks {
-        let uri = format!("sip:{}", trunk.address);
-        let uri = Uri::parse(&uri)
-            .map_err(|_| anyhow!("trunk {:?}: {:?} is no host", trunk.name, trunk.address))?;
         let (transport, scheme) = match trunk.transport {
             TrunkTransport::Udp => (Transport::Udp, Scheme::Sip),
             TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip),
             TrunkTransport::Tls => (Transport::Tls, Scheme::Sips),
         };
-        let target = Target::new(uri.host, uri.port, Some(transport), scheme);
-        let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
-        tokio::spawn(async move {
-            keep_resolved(resolver, target, vec![transport], move |candidates| {
-                let addresses: Vec<SocketAddr> =
-                    candidates.iter().map(|candidate| candidate.address).collect();
-                tracing::info!(trunk = name, ?addresses, "trunk found");
-                node.trunk_resolved(&name, &addresses);
-            })
-            .await;
-        });
+        for (at, host) in hosts(trunk).enumerate() {
+            let uri = format!("sip:{host}");
+            let uri = Uri::parse(&uri).map_err(|_| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
+            let target = Target::new(uri.host, uri.port, Some(transport), scheme);
+            let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
+            tokio::spawn(async move {
+                keep_resolved(resolver, target, vec![transport], move |candidates| {
+                    let addresses: Vec<SocketAddr> =
+                        candidates.iter().map(|candidate| candidate.address).collect();
+                    tracing::info!(trunk = name, ?addresses, "trunk found");
+                    node.trunk_resolved(&name, at, &addresses);
+                })
+                .await;
+            });
+        }
     }
     Ok(())
 }

@@ -77,7 +77,7 @@ impl<R: Runtime> Node<R> {
             return Some(Destination::Connection(connection));
         }
         let server_name = match protocol {
-            StreamProtocol::Tls => self.0.trunks.server_name(&trunk.trunk),
+            StreamProtocol::Tls => self.0.trunks.server_name(&trunk.trunk, remote),
             StreamProtocol::Tcp => None,
         };
         Some(Destination::Stream(StreamTarget { protocol, remote, server_name }))

@@ -55,6 +55,7 @@ struct State {
     dialogs: HashMap<String, Dialog>,
     registered: bool,
     made: u64,
+    rang: u64,
     answered: u64,
     wrong: Vec<String>,
 }
@@ -96,6 +97,7 @@ impl Agent {
             dialogs: HashMap::new(),
             registered: false,
             made: 0,
+            rang: 0,
             answered: 0,
             wrong: Vec::new(),
         };
@@ -160,6 +162,11 @@ impl Agent {
         state.wrong.iter().cloned().chain(open).map(|what| format!("{name}: {what}")).collect()
     }
 
+    /// Calls that came in.
+    pub fn rang(&self) -> u64 {
+        self.state().rang
+    }
+
     /// Calls that were answered, on either side.
     pub fn answered(&self) -> u64 {
         self.state().answered
@@ -212,7 +219,8 @@ impl Agent {
 
     fn serve_in_dialog(&self, key: ServerKey, message: &Message, dialog: &Dialog) {
         let (cseq, method) = message.cseq();
-        if dialog.closed_by_gateway {
+        // What it sent before may come after its BYE.
+        if dialog.closed_by_gateway && cseq >= dialog.remote_cseq {
             self.complain(format!("{method} in a dialog that the gateway has ended"));
         }
         // RFC 3261 §12.2.2: requests that overtake each other are told apart by CSeq; the same number twice is a fault.
@@ -261,7 +269,10 @@ impl Agent {
             unacknowledged: None,
             closed_by_gateway: false,
         };
-        self.state().dialogs.insert(call_id.clone(), dialog);
+        let mut state = self.state();
+        state.rang += 1;
+        state.dialogs.insert(call_id.clone(), dialog);
+        drop(state);
         let habits = self.0.persona.habits;
         if self.chance(habits.refuses) {
             return self.later(3_000, move |agent| agent.refuse(&call_id));

@@ -1,7 +1,8 @@
-//! SIPp as the trunk, calling and called, over UDP and TCP: every call succeeds and nothing stays behind.
+//! The program from outside: its commands, its log, its end, and SIPp as the trunk, calling and called, over UDP and TCP.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod failover;
 mod phone;
 mod program;
 
