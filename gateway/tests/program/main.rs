@@ -5,6 +5,7 @@
 mod failover;
 mod phone;
 mod program;
+mod secrets;
 
 use std::ops::RangeInclusive;
 use std::process::Stdio;
