@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod commands;
 mod failover;
 mod phone;
 mod program;
 mod secrets;
+mod stop;
 
 use std::ops::RangeInclusive;
 use std::process::Stdio;
