@@ -325,6 +325,19 @@ async fn half_a_frame_is_closed() {
 }
 
 #[tokio::test]
+async fn half_a_frame_behind_a_whole_one_is_closed() {
+    let mut lab = Lab::new();
+    let limits = Limits { frame: Duration::from_millis(100), ..Limits::browser() };
+    let mut phone = connect_raw(lab.listen_ws(limits)).await;
+    lab.opened().await;
+    let mut bytes = frame(0x81, b"whole");
+    bytes.extend(&frame(0x81, b"half")[..8]);
+    phone.write_all(&bytes).await.unwrap();
+    assert_eq!(lab.message().await.1, "whole");
+    assert_eq!(close_code(&mut phone).await, 1008);
+}
+
+#[tokio::test]
 async fn pages_are_served_on_the_same_port() {
     let lab = Lab::new();
     let at = lab.listen_ws(Limits::browser());
