@@ -327,7 +327,7 @@ fn web(settings: &Settings) -> Web {
             },
             missing: if browser.without_origin { MissingOrigin::Allowed } else { MissingOrigin::Refused },
         },
-        pages: Page::read(&browser.page).router(),
+        pages: Page::read(&browser.page, &browser.domain).router(),
     }
 }
 
