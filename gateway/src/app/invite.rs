@@ -8,7 +8,7 @@ use std::time::Duration;
 use sip_core::call::{Admission, Call, Callee, Candidate, Identity, Link, Target};
 use sip_core::message::{Message, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
-use sip_core::routing::{Destination, Network, Transport, TrunkAddress};
+use sip_core::routing::{Destination, Network, TrunkAddress};
 use sip_core::sdp::Profile;
 
 use super::ingress::Request;
@@ -188,7 +188,7 @@ impl<R: Runtime> Node<R> {
         Link {
             profile: Profile::WebRtc,
             codecs: self.0.settings.browser_codecs.clone(),
-            transport: if protocol == Protocol::Ws { Transport::Ws } else { Transport::Wss },
+            transport: protocol,
             local: self.0.settings.domain.clone(),
             contact_user: None,
             destination: Destination::Flow(self.flow_id(connection)),

@@ -36,7 +36,7 @@ pub use effect::Effect;
 pub use event::{Event, Failure};
 pub use orphan::orphan;
 pub use policy::Policy;
-pub use screen::screen;
+pub use screen::{ALLOW, screen};
 pub use summary::{Cause, Summary};
 pub use timer::CallTimer;
 
