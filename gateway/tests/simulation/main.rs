@@ -218,7 +218,7 @@ fn settings() -> AppSettings {
             codecs: vec![CodecName::Pcmu, CodecName::TelephoneEvent],
             cidrs: vec!["203.0.113.0/24".parse().unwrap()],
             learn: relay_api::Learn::Never,
-            first_reply: Duration::from_millis(2_500),
+            first_reply: Duration::from_millis(2_400),
         }],
         limits: Default::default(),
         timing: Default::default(),
