@@ -31,7 +31,7 @@ use crate::adapters::{
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, UDP_LISTENER};
-use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
+use crate::config::{DigestAlgorithm, Listen, Settings, StoreKind, TrunkTransport};
 use crate::http::admin::{self, Readiness};
 use crate::http::page::Page;
 use crate::logging;
@@ -203,24 +203,35 @@ fn app_settings(settings: &Settings) -> anyhow::Result<AppSettings> {
 }
 
 fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Trunk> {
-    let (transport, listener) = match trunk.transport {
-        TrunkTransport::Udp => (Transport::Udp, settings.listen.sip_udp),
-        TrunkTransport::Tcp => (Transport::Tcp, settings.listen.sip_tcp),
-        TrunkTransport::Tls => (Transport::Tls, settings.listen.sip_tls),
-    };
+    let (transport, _, listener) = way(&settings.listen, trunk.transport);
     let listener =
         listener.with_context(|| format!("trunk {:?} has no listener for its transport", trunk.name))?;
     let advertised = settings.listen.advertised.unwrap_or(listener.ip());
     let codecs: Vec<&str> = trunk.codecs.iter().map(String::as_str).collect();
     Ok(Trunk {
         name: trunk.name.as_str().into(),
-        host: trunk.address.clone(),
+        hosts: hosts(trunk).cloned().collect(),
         transport,
         local: SocketAddr::new(advertised, listener.port()).to_string(),
         codecs: self::codecs(&codecs),
         cidrs: trunk.cidrs.clone(),
         learn: if trunk.learn_address { relay_api::Learn::Once } else { relay_api::Learn::Never },
+        first_reply: trunk.first_reply.0,
     })
+}
+
+/// How a trunk is reached: its transport, the scheme that it is looked up by, and our listener for it.
+fn way(listen: &Listen, transport: TrunkTransport) -> (Transport, Scheme, Option<SocketAddr>) {
+    match transport {
+        TrunkTransport::Udp => (Transport::Udp, Scheme::Sip, listen.sip_udp),
+        TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip, listen.sip_tcp),
+        TrunkTransport::Tls => (Transport::Tls, Scheme::Sips, listen.sip_tls),
+    }
+}
+
+/// Where the trunk is, best first.
+fn hosts(trunk: &crate::config::Trunk) -> impl Iterator<Item = &String> {
+    std::iter::once(&trunk.address).chain(&trunk.backup_addresses)
 }
 
 /// DTMF goes with every codec.
@@ -321,7 +332,7 @@ fn web(settings: &Settings) -> Web {
             },
             missing: if browser.without_origin { MissingOrigin::Allowed } else { MissingOrigin::Refused },
         },
-        pages: Page::read(&browser.page).router(),
+        pages: Page::read(&browser.page, &browser.domain).router(),
     }
 }
 
@@ -379,25 +390,22 @@ fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> a
     };
     let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random)?);
     for trunk in &settings.trunks {
-        let uri = format!("sip:{}", trunk.address);
-        let uri = Uri::parse(&uri)
-            .map_err(|_| anyhow!("trunk {:?}: {:?} is no host", trunk.name, trunk.address))?;
-        let (transport, scheme) = match trunk.transport {
-            TrunkTransport::Udp => (Transport::Udp, Scheme::Sip),
-            TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip),
-            TrunkTransport::Tls => (Transport::Tls, Scheme::Sips),
-        };
-        let target = Target::new(uri.host, uri.port, Some(transport), scheme);
-        let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
-        tokio::spawn(async move {
-            keep_resolved(resolver, target, vec![transport], move |candidates| {
-                let addresses: Vec<SocketAddr> =
-                    candidates.iter().map(|candidate| candidate.address).collect();
-                tracing::info!(trunk = name, ?addresses, "trunk found");
-                node.trunk_resolved(&name, &addresses);
-            })
-            .await;
-        });
+        let (transport, scheme, _) = way(&settings.listen, trunk.transport);
+        for (at, host) in hosts(trunk).enumerate() {
+            let uri = format!("sip:{host}");
+            let uri = Uri::parse(&uri).map_err(|_| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
+            let target = Target::new(uri.host, uri.port, Some(transport), scheme);
+            let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
+            tokio::spawn(async move {
+                keep_resolved(resolver, target, vec![transport], move |candidates| {
+                    let addresses: Vec<SocketAddr> =
+                        candidates.iter().map(|candidate| candidate.address).collect();
+                    tracing::info!(trunk = name, ?addresses, "trunk found");
+                    node.trunk_resolved(&name, at, &addresses);
+                })
+                .await;
+            });
+        }
     }
     Ok(())
 }

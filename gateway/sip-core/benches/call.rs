@@ -1,6 +1,8 @@
 //! A whole call of a browser through a trunk: every arriving message parsed, every leaving one built, the transaction layer
 //! and the call machine between them, and the call put into its stored form where a node would do so.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use relay_api::{Fingerprint, Learn, LegDescription, LegName, LegSpec, SessionDescription, SessionSpec};
 use sip_core::call::{Admission, Call, Callee, Effect, Event, Identity, Link, Policy, Target};
@@ -113,6 +115,7 @@ impl Node {
                 Effect::SendAck { leg, message, .. } => self.sent(leg, message),
                 Effect::Media(spec) => self.handle(Event::MediaReady(describe(&spec))),
                 Effect::Abandon { .. }
+                | Effect::PassOver { .. }
                 | Effect::ReleaseMedia(_)
                 | Effect::Dtmf { .. }
                 | Effect::StartTimer(..)
@@ -224,6 +227,7 @@ fn admission() -> Admission {
         local: "gw.example:8443".to_owned(),
         contact_user: None,
         destination: destination(LegName::A),
+        first_reply: Duration::from_millis(2_500),
         networks: Vec::new(),
         interface: None,
         learn: Learn::Never,
@@ -240,6 +244,7 @@ fn admission() -> Admission {
     let callee = Callee {
         link,
         request_uri: "sip:1002@192.0.2.9:5060".to_owned(),
+        further: Vec::new(),
         to: "sip:1002@192.0.2.9:5060".to_owned(),
         caller: Identity { display: Some("Anna".to_owned()), uri: "sip:1001@198.51.100.2".to_owned() },
         asserted: true,

@@ -57,7 +57,8 @@ impl Limits {
             idle: None,
             message: 65_536,
             rate: Some(Rate { per_second: 100, burst: 400 }),
-            queue_bytes: 192 * 1024,
+            // With one message on its way, in clear and in TLS records, 256 KiB at most.
+            queue_bytes: 128 * 1024,
             queue_messages: 256,
             datagrams: 1_024,
         }

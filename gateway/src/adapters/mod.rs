@@ -2,7 +2,6 @@
 
 pub mod certificate;
 mod connections;
-mod counted;
 mod counters;
 mod dial;
 pub mod embedded_relay;

@@ -33,8 +33,8 @@ pub(crate) trait Wire: Send + Unpin {
     /// Writes what is in the buffer.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>>;
 
-    /// Whether a message has begun and not ended.
-    fn is_mid_message(&self) -> bool;
+    /// The number of the message that has begun and not ended: each has another one.
+    fn unfinished(&self) -> Option<u64>;
 
     /// All bytes that came so far.
     fn bytes_received(&self) -> u64;
@@ -115,7 +115,8 @@ struct Clocks {
     /// A message came or left.
     active: Instant,
     pinged: Option<Instant>,
-    mid_message: Option<Instant>,
+    /// The unfinished message, and when it began.
+    mid_message: Option<(u64, Instant)>,
     /// The write buffer is not empty.
     writing: Option<Instant>,
     /// The peer has spent its tokens; read again then.
@@ -211,8 +212,11 @@ impl<W: Wire, I: Ingress> Session<W, I> {
                 Poll::Ready(Received::Control) => self.count_message(now),
                 Poll::Ready(Received::End(why)) => return Err(why),
                 Poll::Pending => {
-                    let mid_message = self.wire.is_mid_message();
-                    self.clocks.mid_message = mid_message.then(|| self.clocks.mid_message.unwrap_or(now));
+                    let before = self.clocks.mid_message;
+                    self.clocks.mid_message = self
+                        .wire
+                        .unfinished()
+                        .map(|number| before.filter(|(same, _)| *same == number).unwrap_or((number, now)));
                     return Ok(());
                 }
             }
@@ -229,7 +233,6 @@ impl<W: Wire, I: Ingress> Session<W, I> {
     }
 
     fn count_message(&mut self, now: Instant) {
-        self.clocks.mid_message = None;
         if let Some(bucket) = &mut self.bucket {
             bucket.take(now);
         }
@@ -272,7 +275,11 @@ impl<W: Wire, I: Ingress> Session<W, I> {
         let quiet_since = clocks.heard;
         let deadlines = [
             ((!identified).then_some(clocks.opened), limits.identification, CloseReason::TooSlow),
-            (clocks.mid_message.filter(|_| reading), limits.frame, CloseReason::TooSlow),
+            (
+                clocks.mid_message.filter(|_| reading).map(|(_, since)| since),
+                limits.frame,
+                CloseReason::TooSlow,
+            ),
             (clocks.pinged.filter(|_| reading), limits.pong_within, CloseReason::Silent),
             (clocks.writing, limits.write, CloseReason::SlowReader),
             (

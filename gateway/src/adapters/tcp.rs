@@ -17,6 +17,8 @@ use crate::ports::transport::CloseReason;
 pub(crate) struct StreamWire<S> {
     stream: S,
     framing: Framing,
+    /// Messages and keep-alives that came whole.
+    whole: u64,
     received: u64,
     writing: Bytes,
     /// The answer to what broke the framing, to be sent before we close.
@@ -29,6 +31,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
         Self {
             stream,
             framing: Framing::new(limits),
+            whole: 0,
             received: 0,
             writing: Bytes::new(),
             farewell: Bytes::new(),
@@ -60,7 +63,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         loop {
-            match self.framing.next() {
+            let next = self.framing.next();
+            self.whole += u64::from(next.is_some());
+            match next {
                 Some(Ok(Frame::Message(raw))) => return Poll::Ready(Received::Message(raw)),
                 Some(Ok(Frame::KeepAlivePing)) => return Poll::Ready(Received::KeepAlive),
                 Some(Ok(Frame::KeepAlivePong)) => return Poll::Ready(Received::Control),
@@ -96,8 +101,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
         Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| io_reason(&error))
     }
 
-    fn is_mid_message(&self) -> bool {
-        self.framing.pending() > 0
+    fn unfinished(&self) -> Option<u64> {
+        (self.framing.pending() > 0).then_some(self.whole)
     }
 
     fn bytes_received(&self) -> u64 {

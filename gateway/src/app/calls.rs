@@ -80,16 +80,17 @@ impl<R: Runtime> Node<R> {
 
     /// A browser's connection is gone.
     pub(super) fn browser_left(&self, connection: ConnectionId) {
+        let flow = self.flow_id(connection);
         for (call, leg) in self.0.flows.closed(connection) {
-            self.drive_later(call, Event::FlowLost { leg });
+            self.drive_later(call, Event::FlowLost { leg, flow });
         }
     }
 
     /// A browser registered again with the same instance on another connection: its calls move there.
     pub(super) async fn browser_returned(&self, before: ConnectionId, now: ConnectionId) {
-        let flow = self.flow_id(now);
+        let (was, flow) = (self.flow_id(before), self.flow_id(now));
         for (call, leg) in self.0.flows.move_calls(before, now) {
-            self.drive(call, Event::FlowRestored { leg, flow }).await;
+            self.drive(call, Event::FlowRestored { leg, was, flow }).await;
         }
     }
 
@@ -142,9 +143,9 @@ impl<R: Runtime> Node<R> {
         (calls, self.0.transactions.len())
     }
 
-    /// What the resolver found for a trunk, best first.
-    pub fn trunk_resolved(&self, trunk: &str, addresses: &[std::net::SocketAddr]) {
-        self.0.trunks.resolved(trunk, addresses);
+    /// What the resolver found for one of a trunk's hosts, best first.
+    pub fn trunk_resolved(&self, trunk: &str, host: usize, addresses: &[std::net::SocketAddr]) {
+        self.0.trunks.resolved(trunk, host, addresses);
     }
 
     /// Sends what the transaction layer wants sent, and tells calls what became of their requests.
@@ -214,8 +215,8 @@ impl<R: Runtime> Node<R> {
                 Effect::Respond { leg, message, to } => self.respond(id, leg, message, &to),
                 Effect::Send { leg, message, to } => self.ask(id, leg, message, &to),
                 Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
-                // RFC 3261 §9.1: the transaction gives up by itself, 64·T1 after the CANCEL.
-                Effect::Abandon { .. } => {}
+                Effect::Abandon { invite } => self.0.transactions.abandon(&invite),
+                Effect::PassOver { to, seconds } => self.pass_over(id, &to, seconds),
                 Effect::Media(spec) => events.push_back(self.make_media(spec).await),
                 Effect::ReleaseMedia(session) => {
                     if let Err(error) = self.0.ports.relay.delete(&session).await {
@@ -235,6 +236,14 @@ impl<R: Runtime> Node<R> {
                 }
                 Effect::Ended(summary) => self.ended(&summary),
             }
+        }
+    }
+
+    fn pass_over(&self, id: CallId, to: &Destination, seconds: Option<u32>) {
+        // A browser's connection is closed by its own keep-alive.
+        if let Destination::Trunk(trunk) = to {
+            tracing::warn!(call = %id, trunk = trunk.trunk, remote = %trunk.address, seconds, "passed over");
+            self.0.trunks.pass_over(trunk.address, seconds, self.0.runtime.now());
         }
     }
 

@@ -51,7 +51,7 @@ impl<R: Runtime> Node<R> {
         let now = self.0.runtime.now();
         if let Destination::Stream(target) = to {
             tracing::warn!(remote = %target.remote, %why, "trunk address can't be reached");
-            self.0.trunks.failed(target.remote, now);
+            self.0.trunks.pass_over(target.remote, None, now);
         }
         let outputs = self.0.transactions.destination_failed(to);
         self.send_outputs(outputs);

@@ -1,12 +1,14 @@
 //! A new call: who calls, may he, where does it go, how is that reached.
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use sip_core::call::{Admission, Call, Callee, Identity, Link, Target};
+use sip_core::call::{Admission, Call, Callee, Candidate, Identity, Link, Target};
 use sip_core::message::{Message, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
-use sip_core::routing::{Destination, Network, Transport, TrunkAddress};
+use sip_core::routing::{Destination, Network, TrunkAddress};
 use sip_core::sdp::Profile;
 
 use super::ingress::Request;
@@ -106,15 +108,23 @@ impl<R: Runtime> Node<R> {
         let aor = Aor::new(user, &self.0.settings.domain);
         let bindings = self.0.ports.store.bindings(&aor).await.map_err(|_| Status::SERVICE_UNAVAILABLE)?;
         let now = self.0.runtime.unix_now();
-        let reachable = bindings
+        let mut reachable: Vec<(&Binding, ConnectionId)> = bindings
             .iter()
             .flat_map(|found| found.value.active(now))
             .filter_map(|binding| Some((binding, self.open_flow(binding)?)))
-            .max_by_key(|(binding, _)| (binding.q, binding.expires_at));
-        let (binding, connection) = reachable.ok_or(Status::TEMPORARILY_UNAVAILABLE)?;
-        Ok(Target::Sip(Box::new(Callee {
-            link: self.browser_link(connection, Protocol::Wss),
+            .collect();
+        reachable.sort_by_key(|(binding, _)| Reverse((binding.q, binding.expires_at)));
+        let Some(((best, connection), others)) = reachable.split_first() else {
+            return Err(Status::TEMPORARILY_UNAVAILABLE);
+        };
+        let candidate = |(binding, connection): &(&Binding, ConnectionId)| Candidate {
+            destination: Destination::Flow(self.flow_id(*connection)),
             request_uri: binding.contact.clone(),
+        };
+        Ok(Target::Sip(Box::new(Callee {
+            link: self.browser_link(*connection, Protocol::Wss),
+            request_uri: best.contact.clone(),
+            further: others.iter().map(candidate).collect(),
             to: format!("sip:{aor}"),
             caller,
             asserted: false,
@@ -124,12 +134,19 @@ impl<R: Runtime> Node<R> {
 
     fn trunk_target(&self, name: &str, number: &str, caller: Identity) -> Result<Target, Status> {
         let trunk = self.0.trunks.named(name).ok_or(Status::NOT_FOUND)?;
-        let address = self.0.trunks.address(name, self.0.runtime.now()).ok_or(Status::SERVICE_UNAVAILABLE)?;
-        let uri = format!("sip:{}@{}", escape_user(number), trunk.host);
+        let addresses = self.0.trunks.candidates(name, self.0.runtime.now());
+        let (first, others) = addresses.split_first().ok_or(Status::SERVICE_UNAVAILABLE)?;
+        let host = trunk.hosts.first().ok_or(Status::SERVICE_UNAVAILABLE)?;
+        let uri = format!("sip:{}@{host}", escape_user(number));
+        let candidate = |address: &SocketAddr| Candidate {
+            destination: trunk_destination(trunk, *address),
+            request_uri: uri.clone(),
+        };
         let own_number = Uri::parse(&caller.uri).ok().and_then(|uri| uri.user).map(str::to_string);
         Ok(Target::Sip(Box::new(Callee {
-            link: trunk_link(trunk, address, own_number),
+            link: trunk_link(trunk, *first, own_number),
             request_uri: uri.clone(),
+            further: others.iter().map(candidate).collect(),
             to: uri,
             caller,
             asserted: false,
@@ -171,10 +188,11 @@ impl<R: Runtime> Node<R> {
         Link {
             profile: Profile::WebRtc,
             codecs: self.0.settings.browser_codecs.clone(),
-            transport: if protocol == Protocol::Ws { Transport::Ws } else { Transport::Wss },
+            transport: protocol,
             local: self.0.settings.domain.clone(),
             contact_user: None,
             destination: Destination::Flow(self.flow_id(connection)),
+            first_reply: BROWSER_REPLIES_WITHIN,
             networks: Vec::new(),
             interface: None,
             learn: relay_api::Learn::Never,
@@ -196,11 +214,8 @@ fn trunk_link(trunk: &Trunk, address: SocketAddr, number: Option<String>) -> Lin
         transport: trunk.transport,
         local: trunk.local.clone(),
         contact_user: number,
-        destination: Destination::Trunk(TrunkAddress {
-            trunk: trunk.name.to_string(),
-            transport: trunk.transport,
-            address,
-        }),
+        destination: trunk_destination(trunk, address),
+        first_reply: trunk.first_reply,
         networks: trunk
             .cidrs
             .iter()
@@ -209,6 +224,10 @@ fn trunk_link(trunk: &Trunk, address: SocketAddr, number: Option<String>) -> Lin
         interface: None,
         learn: trunk.learn,
     }
+}
+
+fn trunk_destination(trunk: &Trunk, address: SocketAddr) -> Destination {
+    Destination::Trunk(TrunkAddress { trunk: trunk.name.to_string(), transport: trunk.transport, address })
 }
 
 fn called_user(invite: &Message) -> Option<String> {
@@ -229,5 +248,7 @@ fn escape_user(user: &str) -> String {
     escaped
 }
 
+/// A browser sends 100 at once: one that does not is gone without having said so.
+const BROWSER_REPLIES_WITHIN: Duration = Duration::from_secs(5);
 /// Characters of a number or a display name.
 const MAX_NUMBER: usize = 128;

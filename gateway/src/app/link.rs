@@ -40,7 +40,7 @@ impl<R: Runtime> Node<R> {
                     .trunks
                     .trusting(source.remote.ip())
                     .map_or_else(String::new, |t| t.name.to_string()),
-                transport: transport(source.protocol),
+                transport: source.protocol,
                 address: match self.reply_to(source, request) {
                     Destination::Udp { remote, .. } => remote,
                     Destination::Connection(_) | Destination::Stream(_) => source.remote,
@@ -77,7 +77,7 @@ impl<R: Runtime> Node<R> {
             return Some(Destination::Connection(connection));
         }
         let server_name = match protocol {
-            StreamProtocol::Tls => self.0.trunks.server_name(&trunk.trunk),
+            StreamProtocol::Tls => self.0.trunks.server_name(&trunk.trunk, remote),
             StreamProtocol::Tcp => None,
         };
         Some(Destination::Stream(StreamTarget { protocol, remote, server_name }))
@@ -86,16 +86,6 @@ impl<R: Runtime> Node<R> {
 
 pub(super) fn reliability(protocol: Protocol) -> Reliability {
     if protocol.is_reliable() { Reliability::Reliable } else { Reliability::Unreliable }
-}
-
-fn transport(protocol: Protocol) -> routing::Transport {
-    match protocol {
-        Protocol::Udp => routing::Transport::Udp,
-        Protocol::Tcp => routing::Transport::Tcp,
-        Protocol::Tls => routing::Transport::Tls,
-        Protocol::Ws => routing::Transport::Ws,
-        Protocol::Wss => routing::Transport::Wss,
-    }
 }
 
 /// RFC 3261 §18.2.2.

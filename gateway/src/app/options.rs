@@ -2,10 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use sip_core::call::ALLOW;
 use sip_core::message::{Name, Status};
 
 use super::ingress::Request;
-use super::reject::ALLOW;
 use super::{Node, Runtime};
 use crate::ports::transport::Edge;
 

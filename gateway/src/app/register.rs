@@ -1,11 +1,11 @@
 //! REGISTER: a browser tells where its user is reached (RFC 3261 §10.3, RFC 5626 §6).
 
+use sip_core::call::ALLOW;
 use sip_core::message::{Name, Status, Uri};
 use sip_core::registrar::{self, Aor, Bindings, RegisterError, Registered};
 use sip_core::time::UnixMillis;
 
 use super::ingress::Request;
-use super::reject::ALLOW;
 use super::{Node, Runtime};
 use crate::ports::store::StoreError;
 use crate::ports::transport::{ConnectionId, Edge};

@@ -1,13 +1,11 @@
 //! Answers that need no decision, and how any answer leaves.
 
+use sip_core::call::ALLOW;
 use sip_core::message::{Builder, Message, Method, Name, Status};
 
 use super::ingress::Request;
 use super::{Node, Runtime};
 use crate::ports::transport::Source;
-
-/// Methods that some user of this gateway may send us (RFC 3261 §20.5).
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, UPDATE, INFO, OPTIONS, REGISTER";
 
 impl<R: Runtime> Node<R> {
     pub(super) fn refuse(&self, request: &Request, status: Status) {

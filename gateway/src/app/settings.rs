@@ -61,8 +61,9 @@ pub struct Dialplan {
 pub struct Trunk {
     /// For the log and metrics.
     pub name: Arc<str>,
-    /// Host of its Request-URIs, as configured, with the port if there is one.
-    pub host: String,
+    /// Its hosts as configured, each with its port if there is one; later ones are tried when those before failed. The
+    /// first is the host of its Request-URIs.
+    pub hosts: Vec<String>,
     /// How it is reached.
     pub transport: Transport,
     /// Our `host:port` in Via and Contact towards it.
@@ -73,6 +74,8 @@ pub struct Trunk {
     pub cidrs: Vec<ipnet::IpNet>,
     /// Which sources of RTP are believed.
     pub learn: relay_api::Learn,
+    /// How long an INVITE may stay without any response before the next address is tried.
+    pub first_reply: Duration,
 }
 
 impl Trunk {

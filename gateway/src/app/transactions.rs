@@ -94,6 +94,15 @@ impl TransactionLayer {
         self.with(shard, |table| table.request(request, to, reliability, asked, now))
     }
 
+    /// Whatever becomes of this request of ours, nobody wants to know.
+    pub(super) fn abandon(&self, request: &Message) {
+        self.with(self.shard_of(request), |table| {
+            if let Some(key) = table.client_key(request) {
+                table.abandon(&key);
+            }
+        });
+    }
+
     /// The bytes of an output did not leave.
     pub(super) fn send_failed(&self, message: &Message, by: Sender) -> Outputs {
         let ((), outputs) = self.with(self.shard_of(message), |table| table.send_failed(by));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sip_core::call::MAX_CANDIDATES;
 use sip_core::time::Instant;
 
 use super::Trunk;
@@ -17,13 +18,27 @@ pub(super) struct Trunks {
 
 struct State {
     trunk: Trunk,
+    /// Of all its hosts, in the order of the hosts.
     addresses: Mutex<Vec<Address>>,
 }
 
+#[derive(Clone)]
 struct Address {
+    /// Index of the host that it was found for.
+    host: usize,
     address: SocketAddr,
-    /// Not tried before this unless every other one failed too (RFC 3263 §4.3).
-    rested: Instant,
+    rest: Rest,
+}
+
+/// Whether calls may go to an address.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rest {
+    /// They may.
+    None,
+    /// It failed: not before this unless every other one failed too (RFC 3263 §4.3).
+    Failed(Instant),
+    /// It asked for it: not before this at all (RFC 3261 §21.5.4).
+    Asked(Instant),
 }
 
 impl Trunks {
@@ -42,37 +57,51 @@ impl Trunks {
     }
 
     /// RFC 5922 §7.2: the certificate must be for the name that was configured, not for what DNS made of it.
-    pub(super) fn server_name(&self, name: &str) -> Option<Arc<str>> {
-        let host = &self.named(name)?.host;
+    pub(super) fn server_name(&self, name: &str, address: SocketAddr) -> Option<Arc<str>> {
+        let state = self.state(name)?;
+        let at = lock(&state.addresses).iter().find(|a| a.address == address).map_or(0, |a| a.host);
+        let host = state.trunk.hosts.get(at)?;
         let bare = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         Some(bare.map_or(host.as_str(), |(host, _)| host).into())
     }
 
-    /// What the resolver found, best first. An address that failed lately stays so.
-    pub(super) fn resolved(&self, name: &str, found: &[SocketAddr]) {
+    /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so.
+    pub(super) fn resolved(&self, name: &str, host: usize, found: &[SocketAddr]) {
         let Some(state) = self.state(name) else { return };
         let mut addresses = lock(&state.addresses);
-        let rested =
-            |address| addresses.iter().find(|a| a.address == address).map_or(Instant::START, |a| a.rested);
-        *addresses = found
+        let rest = |address| addresses.iter().find(|a| a.address == address).map_or(Rest::None, |a| a.rest);
+        let found: Vec<Address> = found
             .iter()
             .take(MAX_ADDRESSES)
-            .map(|&address| Address { address, rested: rested(address) })
+            .map(|&address| Address { host, address, rest: rest(address) })
             .collect();
+        addresses.retain(|a| a.host != host);
+        addresses.extend(found);
+        addresses.sort_by_key(|a| a.host);
     }
 
-    /// Where to send a new call: the first address that did not fail lately, or else the one that failed first.
-    pub(super) fn address(&self, name: &str, now: Instant) -> Option<SocketAddr> {
-        let addresses = lock(&self.state(name)?.addresses);
-        let rested = addresses.iter().find(|a| a.rested <= now);
-        rested.or_else(|| addresses.iter().min_by_key(|a| a.rested)).map(|a| a.address)
+    /// Where to send a new call, best first: the addresses that did not fail lately, or else the one that failed first.
+    pub(super) fn candidates(&self, name: &str, now: Instant) -> Vec<SocketAddr> {
+        let Some(state) = self.state(name) else { return Vec::new() };
+        let addresses = lock(&state.addresses);
+        let ready = addresses.iter().filter(|a| a.rest.is_over(now)).map(|a| a.address);
+        let ready: Vec<SocketAddr> = ready.take(MAX_CANDIDATES).collect();
+        if !ready.is_empty() {
+            return ready;
+        }
+        let failed = addresses.iter().filter(|a| matches!(a.rest, Rest::Failed(_)));
+        failed.min_by_key(|a| a.rest).map(|a| a.address).into_iter().collect()
     }
 
-    /// An address did not answer.
-    pub(super) fn failed(&self, address: SocketAddr, now: Instant) {
+    /// An address did not answer, or asked not to be called for so many seconds.
+    pub(super) fn pass_over(&self, address: SocketAddr, seconds: Option<u32>, now: Instant) {
+        let rest = match seconds {
+            Some(seconds) => Rest::Asked(now + Duration::from_secs(seconds.into()).min(LONGEST_REST)),
+            None => Rest::Failed(now + REST),
+        };
         for state in &self.trunks {
             for known in lock(&state.addresses).iter_mut().filter(|a| a.address == address) {
-                known.rested = now + REST;
+                known.rest = rest;
             }
         }
     }
@@ -97,11 +126,93 @@ impl Trunks {
     }
 }
 
+impl Rest {
+    fn is_over(self, now: Instant) -> bool {
+        match self {
+            Self::None => true,
+            Self::Failed(until) | Self::Asked(until) => until <= now,
+        }
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long a failed address is passed over.
 const REST: Duration = Duration::from_secs(30);
-/// Of one trunk; more are not looked at.
+/// An address that asks for more is tried again after this.
+const LONGEST_REST: Duration = Duration::from_secs(3_600);
+/// Of one host; more are not looked at.
 const MAX_ADDRESSES: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use sip_core::routing::Transport;
+
+    use super::*;
+
+    fn trunks() -> Trunks {
+        let trunk = Trunk {
+            name: "pbx".into(),
+            hosts: vec!["a.example".into(), "b.example:5070".into()],
+            transport: Transport::Tls,
+            local: "192.0.2.1:5061".into(),
+            codecs: Vec::new(),
+            cidrs: Vec::new(),
+            learn: relay_api::Learn::Never,
+            first_reply: Duration::from_secs(1),
+        };
+        let trunks = Trunks::new(&[trunk]);
+        trunks.resolved("pbx", 1, &[address(3)]);
+        trunks.resolved("pbx", 0, &[address(1), address(2)]);
+        trunks
+    }
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([203, 0, 113, last], 5061))
+    }
+
+    const NOW: Instant = Instant::START;
+
+    #[test]
+    fn hosts_are_tried_in_their_order() {
+        let trunks = trunks();
+        assert_eq!(trunks.candidates("pbx", NOW), [1, 2, 3].map(address));
+        assert_eq!(trunks.candidates("other", NOW), []);
+        assert_eq!(trunks.server_name("pbx", address(2)).as_deref(), Some("a.example"));
+        assert_eq!(trunks.server_name("pbx", address(3)).as_deref(), Some("b.example"));
+    }
+
+    #[test] // RFC 3263 §4.3
+    fn a_failed_address_rests() {
+        let trunks = trunks();
+        trunks.pass_over(address(1), None, NOW);
+        assert_eq!(trunks.candidates("pbx", NOW), [2, 3].map(address));
+        trunks.resolved("pbx", 0, &[address(2), address(1)]);
+        assert_eq!(trunks.candidates("pbx", NOW), [2, 3].map(address), "also when it is found again");
+        assert_eq!(trunks.candidates("pbx", NOW + REST), [2, 1, 3].map(address));
+    }
+
+    #[test]
+    fn when_all_failed_the_first_of_them_is_tried() {
+        let trunks = trunks();
+        trunks.pass_over(address(2), None, NOW);
+        for last in [1, 3] {
+            trunks.pass_over(address(last), None, NOW + Duration::from_secs(1));
+        }
+        assert_eq!(trunks.candidates("pbx", NOW + Duration::from_secs(2)), [address(2)]);
+    }
+
+    #[test] // RFC 3261 §21.5.4
+    fn an_address_that_asked_for_rest_is_left_in_peace() {
+        let trunks = trunks();
+        for last in [1, 2, 3] {
+            trunks.pass_over(address(last), Some(60), NOW);
+        }
+        assert_eq!(trunks.candidates("pbx", NOW + Duration::from_secs(59)), []);
+        assert_eq!(trunks.candidates("pbx", NOW + Duration::from_secs(60)).len(), 3);
+        trunks.pass_over(address(1), Some(u32::MAX), NOW);
+        assert_eq!(trunks.candidates("pbx", NOW + LONGEST_REST).len(), 3, "but not for ever");
+    }
+}

@@ -238,6 +238,8 @@ pub struct Trunk {
     pub name: String,
     /// Host name or address, with an optional port: `pbx.example.com` (RFC 3263), `192.0.2.7:5060`.
     pub address: String,
+    /// Further hosts, tried in their order when those before fail.
+    pub backup_addresses: Vec<String>,
     /// How it is reached.
     pub transport: TrunkTransport,
     /// Codecs offered to it and accepted from it, best first.
@@ -246,6 +248,8 @@ pub struct Trunk {
     pub cidrs: Vec<ipnet::IpNet>,
     /// Believe the first source of RTP instead of the signalled address alone.
     pub learn_address: bool,
+    /// How long an INVITE may stay without any response before the next address is tried.
+    pub first_reply: Duration,
 }
 
 /// How a trunk is reached.
@@ -399,6 +403,9 @@ impl Settings {
                     "expected at least one network that its requests come from",
                 );
             }
+            if trunk.first_reply.0.is_zero() {
+                reader.mistake(format!("{key}.first_reply"), "expected a time above zero");
+            }
             if trunk.codecs.is_empty() {
                 reader.mistake(format!("{key}.codecs"), "expected at least one codec");
             }
@@ -467,12 +474,23 @@ fn take_trunks(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
         let section = format!("trunk[{i}]");
         let name = reader.require(&mut table, &section, "name");
         let address = reader.require(&mut table, &section, "address");
+        let backup_addresses = reader.take(&mut table, &section, "backup_addresses", Vec::new());
         let transport = reader.take(&mut table, &section, "transport", TrunkTransport::Udp);
         let codecs = reader.take(&mut table, &section, "codecs", default_codecs());
         let cidrs = reader.take(&mut table, &section, "cidrs", Vec::new());
         let learn_address = reader.take(&mut table, &section, "learn_address", false);
+        let first_reply = reader.take(&mut table, &section, "first_reply", FIRST_REPLY);
         reader.refuse_unknown(&section, &table);
-        Some(Trunk { name: name?, address: address?, transport, codecs, cidrs, learn_address })
+        Some(Trunk {
+            name: name?,
+            address: address?,
+            backup_addresses,
+            transport,
+            codecs,
+            cidrs,
+            learn_address,
+            first_reply,
+        })
     });
     trunks.collect()
 }
@@ -490,6 +508,12 @@ fn trunk_section() -> Section {
                 String::KIND,
                 required(),
                 "Host name or address, with an optional port. A name without a port is looked up as RFC 3263 says.",
+            ),
+            field(
+                "backup_addresses",
+                Vec::<String>::KIND,
+                Vec::<String>::new().show(),
+                "Further hosts, in the order in which they are tried when no address of those before answers.",
             ),
             field("transport", TrunkTransport::KIND, TrunkTransport::Udp.show(), "How it is reached."),
             field(
@@ -510,9 +534,18 @@ fn trunk_section() -> Section {
                 false.show(),
                 "Believe the first source of RTP instead of the signalled address alone. A stranger who is faster gets the sound.",
             ),
+            field(
+                "first_reply",
+                Duration::KIND,
+                FIRST_REPLY.show(),
+                "An address that sends no response to an INVITE in this time is left for the next one, which gets half the time. At most four are tried for a call.",
+            ),
         ],
     }
 }
+
+/// Four candidates together, each with the step of the call timers: below five seconds.
+const FIRST_REPLY: Duration = Duration(std::time::Duration::from_millis(2_400));
 
 fn default_codecs() -> Vec<String> {
     vec!["PCMU".into(), "PCMA".into()]

@@ -16,14 +16,17 @@ use bytes::Bytes;
 pub struct Page(Arc<HashMap<String, Bytes>>);
 
 impl Page {
-    /// Reads the folder and its subfolders. A missing folder gives a page that says how to build it.
-    pub fn read(folder: &Path) -> Self {
+    /// Reads the folder and its subfolders. A missing folder gives a page that says how to build it. `/gateway.json` tells
+    /// the page the domain of the users, which its own address need not be.
+    pub fn read(folder: &Path, domain: &str) -> Self {
         let mut files = HashMap::new();
         let mut room = MAX_BYTES;
         read_folder(folder, "", &mut files, &mut room, MAX_DEPTH);
         if !files.contains_key(INDEX) {
             files.insert(INDEX.into(), Bytes::from_static(NOT_BUILT.as_bytes()));
         }
+        let about = serde_json::json!({ "domain": domain });
+        files.insert(ABOUT.into(), about.to_string().into());
         Self(Arc::new(files))
     }
 
@@ -96,6 +99,7 @@ fn content_type(path: &str) -> &'static str {
 }
 
 const INDEX: &str = "/index.html";
+const ABOUT: &str = "/gateway.json";
 
 /// The whole page is kept in memory.
 const MAX_BYTES: usize = 16 << 20;
@@ -134,7 +138,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_is_not_built_says_how_to_build_it() {
-        let page = Page::read(Path::new("/nonexistent"));
+        let page = Page::read(Path::new("/nonexistent"), "example.com");
         let (status, body) = get(&page, "/").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("npm --prefix gateway/web run build"));
@@ -146,10 +150,11 @@ mod tests {
         fs::create_dir(folder.path().join("assets")).unwrap();
         fs::write(folder.path().join("index.html"), "page").unwrap();
         fs::write(folder.path().join("assets/app.js"), "code").unwrap();
-        let page = Page::read(folder.path());
+        let page = Page::read(folder.path(), "example.com");
         assert_eq!(get(&page, "/").await, (StatusCode::OK, "page".into()));
         assert_eq!(get(&page, "/assets/app.js").await, (StatusCode::OK, "code".into()));
         assert_eq!(get(&page, "/../../etc/passwd").await.0, StatusCode::NOT_FOUND);
         assert_eq!(get(&page, "/assets").await.0, StatusCode::NOT_FOUND);
+        assert_eq!(get(&page, "/gateway.json").await, (StatusCode::OK, r#"{"domain":"example.com"}"#.into()));
     }
 }

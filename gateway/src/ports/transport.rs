@@ -10,6 +10,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+/// A SIP transport protocol; [`Transport`] is the sockets here.
+pub use sip_core::routing::Transport as Protocol;
+
 /// Implemented by the application; adapters are generic over it.
 pub trait Ingress: Clone + Send + Sync + 'static {
     /// A stream connection is ready, its handshakes done. Called before the first [`Ingress::receive`] of it.
@@ -147,45 +150,6 @@ pub enum StreamProtocol {
     Tcp,
     /// TLS over TCP (RFC 5922 for the server's name).
     Tls,
-}
-
-/// A SIP transport protocol (RFC 3261 §18, RFC 7118).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// Datagrams.
-    Udp,
-    /// Plain TCP.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-    /// WebSocket.
-    Ws,
-    /// WebSocket over TLS.
-    Wss,
-}
-
-impl Protocol {
-    /// The name in a Via header (RFC 3261 §20.42, RFC 7118 §5.2.1).
-    pub fn via(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Tcp => "TCP",
-            Self::Tls => "TLS",
-            Self::Ws => "WS",
-            Self::Wss => "WSS",
-        }
-    }
-
-    /// Whether the protocol itself delivers or reports failure (RFC 3261 §17).
-    pub fn is_reliable(self) -> bool {
-        !matches!(self, Self::Udp)
-    }
-}
-
-impl fmt::Display for Protocol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.via())
-    }
 }
 
 /// Which side of the gateway a listener serves.

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod agent;
+mod failover;
 mod network;
 mod relay;
 mod trust;
@@ -39,6 +40,8 @@ struct World {
     books: Arc<Books>,
     browsers: Vec<Agent>,
     trunk: Agent,
+    /// At further addresses of the trunk.
+    others: Vec<Agent>,
 }
 
 #[test]
@@ -97,28 +100,26 @@ impl World {
             Metrics::new(&Registry::new()),
         );
         network.connect_node(node.clone());
-        node.trunk_resolved("pbx", &[TRUNK.parse().unwrap()]);
+        node.trunk_resolved("pbx", 0, &[TRUNK.parse().unwrap()]);
         let serving = node.clone();
         machine.spawn(async move { serving.serve().await });
 
-        let persona = |name: &str, place, password: Option<&str>| Persona {
-            name: name.into(),
-            place,
-            password: password.map(str::to_string),
+        let browser = |i: u64| Persona {
+            name: format!("browser{i}"),
+            place: place_of_browser(i),
+            password: Some("secret".into()),
             habits,
         };
-        let browser = |i: u64| persona(&format!("browser{i}"), place_of_browser(i), Some("secret"));
         let browsers: Vec<Agent> =
             (0..3).map(|i| Agent::new(machine.clone(), network.clone(), browser(i))).collect();
-        let pbx = persona("pbx", Place::Udp(TRUNK.parse().unwrap()), None);
-        let trunk = Agent::new(machine.clone(), network.clone(), pbx);
+        let trunk = Agent::new(machine.clone(), network.clone(), pbx(TRUNK, habits));
         for browser in &browsers {
             browser.register();
         }
         let registered =
             machine.run_until(Duration::from_secs(60), || browsers.iter().all(Agent::is_registered));
         assert!(registered, "seed {seed}: every browser registers");
-        Self { machine, network, node, store, books, browsers, trunk }
+        Self { machine, network, node, store, books, browsers, trunk, others: Vec::new() }
     }
 
     /// `calls` calls each way between trunk and browsers and among browsers, one after the other.
@@ -143,7 +144,11 @@ impl World {
     }
 
     fn answered(&self) -> u64 {
-        self.browsers.iter().chain([&self.trunk]).map(Agent::answered).sum()
+        self.agents().map(Agent::answered).sum()
+    }
+
+    fn agents(&self) -> impl Iterator<Item = &Agent> {
+        self.browsers.iter().chain([&self.trunk]).chain(&self.others)
     }
 
     fn ends_clean(&self) {
@@ -151,8 +156,7 @@ impl World {
     }
 
     fn ends_clean_with(&self, seed: u64) {
-        let complaints: Vec<String> =
-            self.browsers.iter().chain([&self.trunk]).flat_map(Agent::complaints).collect();
+        let complaints: Vec<String> = self.agents().flat_map(Agent::complaints).collect();
         assert!(complaints.is_empty(), "seed {seed}:\n{}", complaints.join("\n"));
         assert_eq!(self.left(), Left::default(), "seed {seed}");
         assert_eq!(self.books.wrong(), Vec::<String>::new(), "seed {seed}");
@@ -171,6 +175,10 @@ impl World {
         let (calls, timers, transactions) = seen.lock().unwrap().expect("the memory store answers at once");
         Left { calls, timers, transactions, sessions: self.books.open() }
     }
+}
+
+fn pbx(address: &str, habits: Habits) -> Persona {
+    Persona { name: "pbx".into(), place: Place::Udp(address.parse().unwrap()), password: None, habits }
 }
 
 /// What is still there.
@@ -204,12 +212,13 @@ fn settings() -> AppSettings {
         dialplan: Dialplan { echo: None, tone: None, between_users: true, trunk: Some("pbx".into()) },
         trunks: vec![Trunk {
             name: "pbx".into(),
-            host: "pbx.example.com".into(),
+            hosts: vec!["pbx.example.com".into()],
             transport: Transport::Udp,
             local: "192.0.2.1:5060".into(),
             codecs: vec![CodecName::Pcmu, CodecName::TelephoneEvent],
             cidrs: vec!["203.0.113.0/24".parse().unwrap()],
             learn: relay_api::Learn::Never,
+            first_reply: Duration::from_millis(2_400),
         }],
         limits: Default::default(),
         timing: Default::default(),
@@ -231,6 +240,5 @@ fn seeds() -> std::ops::Range<u64> {
 }
 
 const TRUNK: &str = "203.0.113.5:5060";
-/// Longer than every timer of the gateway and of the agents; the longest is `Timing::ringing_limit`, which ends a
-/// re-INVITE whose final response got lost together with its dialog.
-const QUIET: Duration = Duration::from_secs(1_200);
+/// Longer than everything of the gateway and of the agents that ends by a timer: ringing, its CANCEL, a BYE.
+const QUIET: Duration = Duration::from_secs(400);

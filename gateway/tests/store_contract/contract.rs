@@ -1,6 +1,7 @@
 //! What every store does, whatever it is made of.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::ports::store::{Sizes, StateStore, StoreError};
@@ -135,6 +136,7 @@ pub fn call(name: &str) -> Arc<Call> {
         destination: Destination::Flow(FlowId { node: 1, connection: 1 }),
         networks: Vec::new(),
         interface: None,
+        first_reply: Duration::from_secs(1),
         learn: relay_api::Learn::Never,
     };
     let admission = Admission { caller, target: Target::Service(Service::Echo) };

@@ -4,6 +4,7 @@
 
 mod recorder;
 mod tcp;
+mod tls;
 mod trunks;
 mod udp;
 mod ws;

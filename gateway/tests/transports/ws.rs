@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use gateway::adapters::{Limits, Rate};
 use gateway::ports::transport::{CloseReason, Protocol, SendError, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
@@ -20,9 +20,12 @@ use crate::recorder::{Lab, soon};
 const OPTIONS: &str = "OPTIONS sip:a@example.com SIP/2.0\r\n\r\n";
 
 async fn connect(to: SocketAddr) -> WebSocketStream<TcpStream> {
+    handshake(to, TcpStream::connect(to).await.unwrap()).await
+}
+
+async fn handshake(to: SocketAddr, stream: TcpStream) -> WebSocketStream<TcpStream> {
     let mut request = format!("ws://{to}/ws").into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "sip".parse().unwrap());
-    let stream = TcpStream::connect(to).await.unwrap();
     let (socket, response) = soon(client_async(request, stream)).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "sip");
     socket
@@ -247,18 +250,34 @@ async fn a_panic_costs_one_message() {
 
 #[tokio::test]
 async fn a_client_that_does_not_read_is_closed_when_its_queue_is_full() {
-    let mut lab = Lab::new();
-    let phone = connect(lab.listen_ws(Limits::browser())).await;
-    let connection = lab.opened().await.connection.unwrap();
-    let message: &'static [u8] = Box::leak(vec![b'x'; 60_000].into_boxed_slice());
-    let mut taken = 0;
-    while lab.send(connection, message).is_ok() {
-        taken += message.len();
-        assert!(taken < 16 << 20, "what the server holds for one client is bounded");
-        tokio::task::yield_now().await;
+    for length in [60_000, 1_000] {
+        let mut lab = Lab::new();
+        let at = lab.listen_ws(Limits::browser());
+        let phone = handshake(at, connect_with_a_small_window(at).await).await;
+        let connection = lab.opened().await.connection.unwrap();
+        let mut other = connect(at).await;
+        let others = lab.opened().await.connection.unwrap();
+        let message: &'static [u8] = Box::leak(vec![b'x'; length].into_boxed_slice());
+        let mut taken = 0;
+        while lab.send(connection, message).is_ok() {
+            taken += message.len();
+            assert!(taken <= HELD, "the server and the kernel hold {taken} bytes for one client");
+            lab.send(others, b"unharmed").unwrap();
+            assert_eq!(soon(other.next()).await.unwrap().unwrap(), Message::text("unharmed"));
+        }
+        assert_eq!(lab.closed().await, CloseReason::SlowReader);
+        drop(phone);
     }
-    assert_eq!(lab.closed().await, CloseReason::SlowReader);
-    drop(phone);
+}
+
+/// SECURITY: 256 KiB for a client that never reads, and what its own kernel takes.
+const HELD: usize = 256 * 1024 + 16 * 1024;
+
+/// Its kernel takes next to nothing for it.
+async fn connect_with_a_small_window(to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    socket.connect(to).await.unwrap()
 }
 
 #[tokio::test]
@@ -322,6 +341,19 @@ async fn half_a_frame_is_closed() {
     assert_eq!(close_code(&mut phone).await, 1008);
     drop(phone);
     assert_eq!(lab.closed().await, CloseReason::TooSlow);
+}
+
+#[tokio::test]
+async fn half_a_frame_behind_a_whole_one_is_closed() {
+    let mut lab = Lab::new();
+    let limits = Limits { frame: Duration::from_millis(100), ..Limits::browser() };
+    let mut phone = connect_raw(lab.listen_ws(limits)).await;
+    lab.opened().await;
+    let mut bytes = frame(0x81, b"whole");
+    bytes.extend(&frame(0x81, b"half")[..8]);
+    phone.write_all(&bytes).await.unwrap();
+    assert_eq!(lab.message().await.1, "whole");
+    assert_eq!(close_code(&mut phone).await, 1008);
 }
 
 #[tokio::test]

@@ -19,8 +19,9 @@ export class AccountForm {
       event.preventDefault();
       const chosen = this.read();
       settings.save(chosen);
-      signIn(this.account(chosen));
+      const account = this.account(chosen);
       this.password.value = '';
+      void settings.domainOf(account.server).then((domain) => signIn({ ...account, domain }));
     });
     (this.user ? this.password : this.userInput).focus();
   }
@@ -54,7 +55,7 @@ export class AccountForm {
     };
   }
 
-  private account(chosen: settings.Settings): Account {
+  private account(chosen: settings.Settings): Omit<Account, 'domain'> {
     return {
       user: chosen.user,
       password: this.password.value,

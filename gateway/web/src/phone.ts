@@ -8,8 +8,9 @@ import { registrationFailure } from './reasons';
 export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'refused';
 
 export interface Account {
-  /** `name`, or `name@domain` where the domain is not the host of `server`. */
+  /** `name`, or `name@domain` where the domain is not the gateway's. */
   user: string;
+  domain: string;
   password: string;
   server: string;
   instance: string;
@@ -36,7 +37,7 @@ export class Phone {
   signIn(account: Account): void {
     this.leave();
     this.media = account.media;
-    const [name = '', domain = new URL(account.server).hostname] = account.user.split('@');
+    const [name = '', domain = account.domain] = account.user.split('@');
     this.agent = new UA({
       sockets: [new WebSocketInterface(account.server)],
       uri: `sip:${encodeURIComponent(name)}@${domain}`,

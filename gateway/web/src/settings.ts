@@ -25,6 +25,18 @@ export function ownServer(): string {
   return `${location.protocol === 'http:' ? 'ws' : 'wss'}://${location.host}/ws`;
 }
 
+/** The domain of the users: the one that the gateway names, or else the host of `server`. */
+export async function domainOf(server: string): Promise<string> {
+  const host = new URL(server).hostname;
+  if (server !== ownServer()) return host;
+  try {
+    const about = (await (await fetch('gateway.json')).json()) as { domain?: string };
+    return about.domain ?? host;
+  } catch {
+    return host;
+  }
+}
+
 /**
  * The +sip.instance of this tab (RFC 5626 §4.1). It survives a reload, so the gateway sees the same phone come back;
  * two tabs have two.

@@ -1,5 +1,7 @@
 //! What the application decided about a new call before the machine starts: who calls, whom, and how each is reached.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::routing::{Destination, Network, Transport};
@@ -30,6 +32,9 @@ pub struct Callee {
     pub link: Link,
     /// Request-URI of the INVITE: a browser's registered Contact as it was, a trunk's number.
     pub request_uri: String,
+    /// Where else the callee is, best first: tried one after the other when the ones before can't be reached
+    /// (RFC 3263 §4.3). With the first at most [`MAX_CANDIDATES`], more are not looked at.
+    pub further: Vec<Candidate>,
     /// The URI of To, without angle brackets.
     pub to: String,
     /// The caller as this callee may see it: never what the caller claimed, but what it was authenticated as.
@@ -38,6 +43,15 @@ pub struct Callee {
     pub asserted: bool,
     /// Headers of ours for the INVITE, such as `Alert-Info`.
     pub headers: Vec<(String, String)>,
+}
+
+/// Another way to the same callee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Where the INVITE goes.
+    pub destination: Destination,
+    /// Its Request-URI.
+    pub request_uri: String,
 }
 
 /// A name for From.
@@ -64,6 +78,8 @@ pub struct Link {
     pub contact_user: Option<String>,
     /// Where the peer's messages go.
     pub destination: Destination,
+    /// How long our INVITE may stay without any response before the next candidate is tried.
+    pub first_reply: Duration,
     /// Requests of a dialog go straight to the address that the peer's Contact or Record-Route names if it is a
     /// literal one within these networks; otherwise they go to `destination`.
     pub networks: Vec<Network>,
@@ -72,3 +88,6 @@ pub struct Link {
     /// May a plain RTP leg believe an address that was not signalled?
     pub learn: relay_api::Learn,
 }
+
+/// Ways to one callee that a call tries.
+pub const MAX_CANDIDATES: usize = 4;

@@ -17,6 +17,8 @@ impl Call {
     pub(super) fn callee_answered(&mut self, response: &Message, step: &mut Step<'_>) {
         let own = self.own_addresses();
         let FarEnd::Leg(b) = &mut self.b else { return };
+        self.prepared = None;
+        b.note_provisional(step);
         let given_up = b.confirm(response, step);
         if let Some(reason) = given_up {
             // RFC 3261 §15: our CANCEL came too late.
@@ -126,7 +128,7 @@ impl Call {
         let (cseq, _) = response.cseq();
         let own = leg.acked.is_some() && response.to_tag() == leg.dialog.remote_tag.as_deref();
         // Only leg B's first INVITE can fork; its 2xx may even come after we gave up waiting.
-        let first = name == LegName::B && cseq == FIRST_CSEQ;
+        let first = name == LegName::B && leg.called == Some(cseq);
         match own {
             true if first || leg.acked == Some(cseq) => leg.send_ack(cseq, step),
             false if first => leg.refuse_fork(response, step),
@@ -204,9 +206,6 @@ impl Leg {
         }
     }
 }
-
-/// CSeq number of leg B's first INVITE.
-const FIRST_CSEQ: u32 = 1;
 
 /// Why the caller's status is what it is, for a callee that refused.
 pub(super) fn refusal(response: &Message, told: Status) -> (Status, Option<u32>) {

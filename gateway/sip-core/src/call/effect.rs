@@ -2,7 +2,7 @@
 
 use relay_api::{LegName, SessionId, SessionSpec};
 
-use crate::message::{Message, Method};
+use crate::message::Message;
 use crate::routing::Destination;
 use crate::time::UnixMillis;
 
@@ -39,14 +39,17 @@ pub enum Effect {
         /// Where it goes.
         to: Destination,
     },
-    /// Forget a client transaction which will get no final response any more (RFC 3261 §9.1).
+    /// Forget the client transaction of this INVITE: there is nobody who could answer it any more.
     Abandon {
-        /// The leg that was asked.
-        leg: LegName,
-        /// The request's CSeq number.
-        cseq: u32,
-        /// Its method.
-        method: Method,
+        /// The INVITE, without its body: it names the transaction.
+        invite: Message,
+    },
+    /// Send no further calls there for a while: it did not answer, or asked for that.
+    PassOver {
+        /// The address or flow.
+        to: Destination,
+        /// Its Retry-After in seconds, if it gave one (RFC 3261 §20.33).
+        seconds: Option<u32>,
     },
     /// Make the media so; answered by [`super::Event::MediaReady`] or [`super::Event::MediaFailed`]. Specifications of
     /// one call, and then [`Effect::ReleaseMedia`], must reach the relay in their order.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use crate::message::{Message, Method, Name, Status};
 use crate::routing::{Destination, FlowId};
 
-use super::answer::refusal;
 use super::leg::{HOPS, Leg, State, with_reason};
 use super::step::Step;
 use super::{Call, CallTimer, Cause, Effect, FarEnd, Summary, status};
@@ -69,13 +68,7 @@ impl Call {
         }
     }
 
-    /// A final refusal of leg B's first INVITE.
-    pub(super) fn callee_refused(&mut self, response: &Message, told: Status, step: &mut Step<'_>) {
-        let (status, retry_after) = refusal(response, told);
-        self.callee_gone(status, retry_after, step);
-    }
-
-    /// Leg B's first INVITE is over without a dialog.
+    /// Leg B can't be reached, or refused.
     pub(super) fn callee_gone(&mut self, status: Status, retry_after: Option<u32>, step: &mut Step<'_>) {
         let FarEnd::Leg(b) = &mut self.b else { return };
         let cancelled = matches!(b.state, State::Cancelled { .. });
@@ -101,11 +94,15 @@ impl Call {
         }
     }
 
-    pub(super) fn flow_lost(&mut self, name: LegName, step: &mut Step<'_>) {
-        let Some(leg) = self.leg_mut(name).filter(|leg| !leg.is_ended() && !leg.lost) else { return };
+    pub(super) fn flow_lost(&mut self, name: LegName, flow: FlowId, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name).filter(|leg| leg.uses(flow) && !leg.lost) else { return };
         leg.lost = true;
         match leg.state {
             State::Early if name == LegName::A => self.end(Cause::FlowLost, Some(name), None, step),
+            State::Early if !leg.further.is_empty() => {
+                leg.drop_invite(step);
+                self.call_next(step);
+            }
             State::Early | State::Cancelled { .. } => {
                 leg.abandon_invite(step);
                 self.end(Cause::FlowLost, Some(name), None, step);
@@ -119,8 +116,8 @@ impl Call {
         }
     }
 
-    pub(super) fn flow_restored(&mut self, name: LegName, flow: FlowId, step: &mut Step<'_>) {
-        let Some(leg) = self.leg_mut(name).filter(|leg| !leg.is_ended()) else { return };
+    pub(super) fn flow_restored(&mut self, name: LegName, was: FlowId, flow: FlowId, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name).filter(|leg| leg.uses(was)) else { return };
         let to = Destination::Flow(flow);
         if std::mem::take(&mut leg.lost) {
             step.stop(CallTimer::Grace(name));
@@ -189,7 +186,7 @@ impl Call {
     /// Says so once both legs are over.
     pub(super) fn finish(&mut self, step: &mut Step<'_>) {
         let b_over = match &self.b {
-            FarEnd::Leg(b) => b.is_ended(),
+            FarEnd::Leg(b) => b.is_ended() && b.attempts_are_over(),
             FarEnd::Service(_) => true,
         };
         let Some(ending) = self.ending.as_ref().filter(|_| !self.over && b_over && self.a.is_ended()) else {
@@ -210,6 +207,11 @@ impl Call {
 }
 
 impl Leg {
+    /// Is this the connection by which its peer is reached?
+    fn uses(&self, flow: FlowId) -> bool {
+        !self.is_ended() && self.link.destination.flow() == Some(flow)
+    }
+
     /// Ends this leg in the way its state wants.
     fn close(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
         if self.lost {
@@ -243,6 +245,7 @@ impl Leg {
     /// Gives our first INVITE up. The CANCEL waits for a provisional response (RFC 3261 §9.1).
     fn give_up_invite(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
         step.stop(CallTimer::NoAnswer);
+        step.stop(CallTimer::FirstReply);
         step.start(CallTimer::CancelWait, step.policy.t1.saturating_mul(64));
         self.state = State::Cancelled { sent: false, reason: reason.map(str::to_owned) };
         if self.asking.as_ref().is_some_and(|asking| asking.provisional) {
@@ -263,11 +266,18 @@ impl Leg {
         }
     }
 
+    /// The connection that our INVITE went to is gone.
+    fn drop_invite(&mut self, step: &mut Step<'_>) {
+        if let Some(invite) = self.open_invite() {
+            step.push(Effect::Abandon { invite });
+        }
+        self.note_provisional(step);
+        self.asking = None;
+    }
+
     /// Nobody will answer our INVITE any more.
     fn abandon_invite(&mut self, step: &mut Step<'_>) {
-        if let Some(asking) = self.asking.take() {
-            step.push(Effect::Abandon { leg: self.name, cseq: asking.cseq, method: Method::Invite });
-        }
+        self.drop_invite(step);
         step.stop(CallTimer::NoAnswer);
         step.stop(CallTimer::CancelWait);
         self.state = State::Ended;

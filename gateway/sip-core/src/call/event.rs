@@ -63,11 +63,15 @@ pub enum Event {
     FlowLost {
         /// Whose.
         leg: LegName,
+        /// Which; the leg may be reached by another one meanwhile.
+        flow: FlowId,
     },
     /// The browser is back on another connection: it registered again with the same instance (RFC 5626).
     FlowRestored {
         /// Whose.
         leg: LegName,
+        /// The former connection.
+        was: FlowId,
         /// The new connection.
         flow: FlowId,
     },

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::screen::{self, not_allowed, sdp_of};
 use super::setup::session_timer;
 use super::step::Step;
-use super::{Call, Cause, Effect, Failure, status};
+use super::{Call, Cause, Effect, Failure};
 
 impl Call {
     /// A request that names one of our tags, or an INVITE that made this call and comes again.
@@ -91,6 +91,9 @@ impl Call {
     }
 
     fn invite_response(&mut self, name: LegName, response: &Message, status: Status, step: &mut Step<'_>) {
+        if self.late_response(name, response, status, step) {
+            return;
+        }
         let Some(leg) = self.leg(name) else { return };
         let asking = leg.asking.as_ref().filter(|asking| asking.cseq == response.cseq().0);
         let first = asking.map(|asking| asking.offer.is_none());
@@ -137,6 +140,7 @@ impl Call {
                 self.offer_refused(name, gone, step);
             }
             (None, true) if *method == Method::Bye => leg.state = State::Ended,
+            (None, _) if *method == Method::Invite => self.late_failure(name, cseq, step),
             (None, _) => {}
         }
     }
@@ -192,13 +196,6 @@ impl Call {
         if let Some(leg) = self.leg(name) {
             leg.refuse(request, &refusal, from, step);
         }
-    }
-
-    /// The callee's INVITE never got an answer.
-    fn callee_unreachable(&mut self, failure: Failure, step: &mut Step<'_>) {
-        let Some(leg) = self.leg_mut(LegName::B) else { return };
-        let over_flow = leg.link.destination.flow().is_some();
-        self.callee_gone(status::of_failure(failure, over_flow), None, step);
     }
 }
 

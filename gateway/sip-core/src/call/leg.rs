@@ -10,13 +10,14 @@ use crate::message::{Builder, Message, Method, Name, Status, Uri};
 use crate::routing::{CallId, Destination};
 use crate::sdp::Format;
 
+use super::failover::Abandoned;
 use super::media::LegMedia;
 use super::screen::ALLOW;
 use super::session_timer::SessionTimer;
 use super::shared::Shared;
 use super::step::Step;
 use super::stored::Stored;
-use super::{CallTimer, Effect, Link};
+use super::{CallTimer, Candidate, Effect, Link};
 
 /// One leg of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,6 +40,12 @@ pub(super) struct Leg {
     pub(super) acked: Option<u32>,
     /// Early dialogs of our INVITE (leg B), at most [`MAX_FORKS`].
     pub(super) forks: Vec<Fork>,
+    /// Where leg B is tried next, fewer than [`super::MAX_CANDIDATES`].
+    pub(super) further: Vec<Candidate>,
+    /// CSeq number of the INVITE that called leg B.
+    pub(super) called: Option<u32>,
+    /// Former attempts to reach leg B, as many at most.
+    pub(super) abandoned: Vec<Abandoned>,
     pub(super) peer: Peer,
     pub(super) session: Option<SessionTimer>,
     /// The browser's connection broke and it is not back yet.
@@ -154,6 +161,9 @@ impl Leg {
             unacked: None,
             acked: None,
             forks: Vec::new(),
+            further: Vec::new(),
+            called: None,
+            abandoned: Vec::new(),
             peer: Peer::default(),
             session: None,
             lost: false,
@@ -241,6 +251,8 @@ impl Leg {
     pub(super) fn destination_in(&self, dialog: &Dialog) -> Destination {
         match &self.link.destination {
             Destination::Flow(flow) => Destination::Flow(*flow),
+            // Before the 2xx the next hop is our own Request-URI, which is the same for every candidate.
+            Destination::Trunk(trunk) if dialog.remote_tag.is_none() => Destination::Trunk(trunk.clone()),
             Destination::Trunk(trunk) => {
                 let hop = Uri::parse(dialog.next_hop()).ok();
                 let named = hop.and_then(|uri| {
@@ -335,7 +347,7 @@ impl Leg {
 }
 
 /// A number for the `o=` line: differs from call to call and leg to leg, and fits 63 bits.
-fn session_id(call: CallId, leg: LegName) -> u64 {
+pub(super) fn session_id(call: CallId, leg: LegName) -> u64 {
     let first = call.0.first_chunk().expect("a call id has twelve bytes");
     (u64::from_be_bytes(*first) >> 2) << 1 | u64::from(leg == LegName::B)
 }

@@ -47,6 +47,11 @@ impl LegMedia {
         }
     }
 
+    /// The same side of ours towards another peer.
+    pub(super) fn anew(&self, link: &Link, session_id: u64) -> Self {
+        Self { description: self.description.clone(), ..Self::new(link.profile, session_id) }
+    }
+
     /// Takes the peer's offer; of its formats only those count that this leg may use. `own` are our
     /// addresses, which no peer can have.
     pub(super) fn receive_offer(

@@ -5,13 +5,15 @@
 //! Nothing of one leg's messages gets into the other's but what [`Policy::crossing_headers`] names.
 //!
 //! Where to look: `setup` (INVITE until it rings), `answer` (2xx and ACK), `in_dialog` (which request does what),
-//! `renegotiate` (re-INVITE, UPDATE), `end` (CANCEL, BYE, failures), `leg` (what one leg remembers), `media` (its sound).
+//! `renegotiate` (re-INVITE, UPDATE), `end` (CANCEL, BYE), `failover` (the callee's
+//! next address), `leg` (what one leg remembers), `media` (its sound).
 
 mod admission;
 mod answer;
 mod effect;
 mod end;
 mod event;
+mod failover;
 mod in_dialog;
 mod leg;
 mod media;
@@ -30,12 +32,12 @@ mod stored;
 mod summary;
 mod timer;
 
-pub use admission::{Admission, Callee, Identity, Link, Target};
+pub use admission::{Admission, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Target};
 pub use effect::Effect;
 pub use event::{Event, Failure};
 pub use orphan::orphan;
 pub use policy::Policy;
-pub use screen::screen;
+pub use screen::{ALLOW, screen};
 pub use summary::{Cause, Summary};
 pub use timer::CallTimer;
 
@@ -63,7 +65,7 @@ pub struct Call {
     started: UnixMillis,
     a: Shared<Leg>,
     b: FarEnd,
-    /// What leg B's INVITE will say, until the media is ready.
+    /// What leg B's INVITE says, while there may be another one.
     prepared: Option<Box<Prepared>>,
     session: Session,
     answered: Option<UnixMillis>,
@@ -115,8 +117,8 @@ impl Call {
             Event::MediaReady(description) => self.media_ready(description, &mut step),
             Event::MediaFailed(error) => self.media_failed(&error, &mut step),
             Event::Media { leg, kind } => self.media_event(leg, &kind, &mut step),
-            Event::FlowLost { leg } => self.flow_lost(leg, &mut step),
-            Event::FlowRestored { leg, flow } => self.flow_restored(leg, flow, &mut step),
+            Event::FlowLost { leg, flow } => self.flow_lost(leg, flow, &mut step),
+            Event::FlowRestored { leg, was, flow } => self.flow_restored(leg, was, flow, &mut step),
             Event::Terminate { cause } => self.end(cause, None, None, &mut step),
         }
         self.follow(&mut step);
@@ -152,7 +154,9 @@ impl Call {
 
     fn timer(&mut self, timer: CallTimer, step: &mut Step<'_>) {
         match timer {
+            CallTimer::FirstReply => self.callee_silent(step),
             CallTimer::NoAnswer => self.no_answer(step),
+            CallTimer::Abandoned => self.abandoned_over(),
             CallTimer::CancelWait => self.cancel_wait_over(step),
             CallTimer::Resend2xx(leg) => self.resend_2xx(leg, step),
             CallTimer::Retry(leg) => self.retry_offer(leg, step),
@@ -222,4 +226,4 @@ impl TryFrom<u8> for Format {
 struct UnknownFormat(u8);
 
 /// Rises whenever a field changes its meaning.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;

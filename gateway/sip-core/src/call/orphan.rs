@@ -21,6 +21,7 @@ pub fn orphan(response: &Message, from: &Destination, sealer: &Sealer) -> Vec<Ef
         let branch = sealer.branch(call, leg, number);
         within(response, method, cseq, &branch)
     };
+    // The branches that the call would have used: what it sent already is the same request again.
     let ack = request(&Method::Ack, cseq, cseq << 4 | 1);
     let bye = request(&Method::Bye, cseq.saturating_add(1), cseq.saturating_add(1) << 4);
     let ack = ack.map(|message| Effect::SendAck { leg, message, to: from.clone() });

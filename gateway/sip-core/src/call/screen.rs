@@ -7,8 +7,8 @@ use crate::routing::{Purpose, Sealer};
 
 use super::refusal::Refusal;
 
-/// The methods a call understands.
-pub(super) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE";
+/// The methods that a user agent may send us (RFC 3261 §20.5), within a call or for a new one.
+pub const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE";
 
 /// Looks at a request outside any dialog: hops (483), loops (482), methods (405, 501), URI schemes (416), extensions (420),
 /// bodies of an INVITE (415, 400). An ACK always passes, there is no answer to it.

@@ -17,7 +17,9 @@ use super::session_timer::{Role, SessionTimer};
 use super::shared::Shared;
 use super::step::Step;
 use super::stored::Stored;
-use super::{Admission, Call, CallTimer, Callee, Cause, FarEnd, Identity, Link, Target, status};
+use super::{
+    Admission, Call, CallTimer, Callee, Cause, FarEnd, Identity, Link, MAX_CANDIDATES, Target, status,
+};
 
 /// What leg B's INVITE says beyond its dialog.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,7 +90,10 @@ fn called(callee: Callee, step: &Step<'_>) -> Leg {
         &callee.to,
         callee.request_uri,
     );
-    Leg::new(LegName::B, callee.link, dialog, State::Waiting, step)
+    let mut leg = Leg::new(LegName::B, callee.link, dialog, State::Waiting, step);
+    leg.further = callee.further;
+    leg.further.truncate(MAX_CANDIDATES - 1);
+    leg
 }
 
 /// The session timer an INVITE or UPDATE asks for, unless its interval is too small (RFC 4028 §9).
@@ -135,7 +140,7 @@ impl Call {
         }
     }
 
-    fn invite_callee(&mut self, step: &mut Step<'_>) {
+    pub(super) fn invite_callee(&mut self, step: &mut Step<'_>) {
         let (formats, direction) = (self.first_formats(), self.a.media.peer_says());
         let (FarEnd::Leg(b), Some(prepared)) = (&mut self.b, self.prepared.take()) else { return };
         let cseq = b.dialog.next_cseq();
@@ -148,8 +153,11 @@ impl Call {
             Some(via) => {
                 let via = via.to_owned();
                 b.asking = Some(Asking { cseq, via, provisional: false, offer: None });
+                b.called = Some(cseq);
                 b.state = State::Early;
+                step.start(CallTimer::FirstReply, b.patience(cseq));
                 step.start(CallTimer::NoAnswer, step.policy.no_answer);
+                self.prepared = Some(prepared).filter(|_| !b.further.is_empty());
             }
             None => self.end(Cause::Refused, None, None, step),
         }
@@ -200,9 +208,7 @@ impl Call {
     pub(super) fn progress(&mut self, response: &Message, told: Status, step: &mut Step<'_>) {
         let own = self.own_addresses();
         let FarEnd::Leg(b) = &mut self.b else { return };
-        if let Some(asking) = &mut b.asking {
-            asking.provisional = true;
-        }
+        b.note_provisional(step);
         if matches!(b.state, State::Cancelled { .. }) {
             b.send_cancel(step);
             return;

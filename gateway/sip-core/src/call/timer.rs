@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallTimer {
+    /// The callee's INVITE had no response at all: the next candidate is tried (RFC 3263 §4.3).
+    FirstReply,
     /// The callee did not answer in time.
     NoAnswer,
     /// A cancelled INVITE got no final response within 64·T1 (RFC 3261 §9.1).
     CancelWait,
+    /// Abandoned attempts to reach the callee got no final response within 64·T1.
+    Abandoned,
     /// Repeat a 2xx that was not acknowledged, or give it up (RFC 3261 §13.3.1.4).
     Resend2xx(LegName),
     /// Try again a re-INVITE that met a 491 (RFC 3261 §14.1).

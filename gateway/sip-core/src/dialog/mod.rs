@@ -69,6 +69,11 @@ impl Dialog {
         }
     }
 
+    /// The same call goes to another Request-URI, before any response made it a dialog.
+    pub fn retarget(&mut self, target: String) {
+        self.remote_target = target;
+    }
+
     /// The dialog that a response to our INVITE made or confirmed (RFC 3261 §12.1.2, §13.2.2.4). Of a 2xx the route set
     /// counts again, since proxies may have changed it since the 18x.
     pub fn answered(&mut self, response: &Message) {

@@ -183,7 +183,10 @@ impl ClientInvite {
     fn provisional(&mut self, timers: &Timers, now: Instant) -> Answer {
         let (next, answer) = match self.take() {
             State::Calling { request, .. } | State::Proceeding { request, .. } => {
-                (State::Proceeding { request, give_up: now + timers.ringing_limit }, Answer::ForTu)
+                // A call may ring; within a dialog nobody has to be fetched to the phone, and a final response that got
+                // lost together with its dialog would be waited for in vain.
+                let limit = if request.to_tag().is_some() { timers.b } else { timers.ringing_limit };
+                (State::Proceeding { request, give_up: now + limit }, Answer::ForTu)
             }
             cancelled @ State::Cancelled { .. } => (cancelled, Answer::ForTu),
             over @ (State::Completed { .. } | State::Accepted { .. } | State::Terminated) => {

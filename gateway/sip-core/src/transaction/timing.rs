@@ -14,7 +14,7 @@ pub struct Timing {
     /// How long an INVITE may go on without a final response and without a provisional one that renews this time.
     ///
     /// RFC 3261 has no such timer for a user agent (§16.6 step 11 has C for proxies): ringing is ended by the
-    /// transaction user. This is the net below it, for a call that was forgotten.
+    /// transaction user. This is the net below it, for a call that was forgotten. A re-INVITE has 64·T1 instead.
     pub ringing_limit: Duration,
     /// Who answers an INVITE with 100, and when.
     pub trying: Trying,

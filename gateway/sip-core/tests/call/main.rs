@@ -3,6 +3,7 @@
 
 mod cancel;
 mod dialog;
+mod failover;
 mod flow;
 mod genesys;
 mod hang_up;

@@ -113,7 +113,8 @@ impl Peer {
         tag: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Message {
-        let tag = tag.unwrap_or(&self.tag).to_owned();
+        let own = self.tag_towards(request);
+        let tag = tag.unwrap_or(&own).to_owned();
         let mut builder = request.response(Status::new(status).unwrap());
         if status > 100 {
             builder = builder.to_tag(&tag);
@@ -122,6 +123,15 @@ impl Peer {
         builder =
             headers.iter().fold(builder, |builder, (name, value)| builder.header(Name::Other(name), value));
         sdp.map_or(builder.clone(), |sdp| builder.body("application/sdp", sdp)).build().unwrap()
+    }
+
+    /// Each attempt to call leg B reaches another phone.
+    fn tag_towards(&self, request: &Message) -> String {
+        match (request.cseq(), request.to_tag()) {
+            ((2.., Method::Invite), None) if self.leg == B => format!("tag-B-{}", request.cseq().0),
+            ((_, Method::Invite), None) => format!("tag-{:?}", self.leg),
+            (_, _) => self.tag.clone(),
+        }
     }
 
     #[track_caller]
@@ -164,6 +174,10 @@ impl Peer {
         if self.leg == B {
             self.call_id = message.call_id().to_owned();
             self.gateway_tag = message.from_tag().map(str::to_owned);
+            if *message.method() == Method::Invite && message.to_tag().is_none() {
+                self.tag = self.tag_towards(message);
+                self.ended = false;
+            }
         }
         let (cseq, method) = message.cseq();
         if matches!(method, Method::Ack | Method::Cancel) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use relay_api::{EventKind, Fingerprint, LegDescription, LegName, LegSpec, SessionDescription, SessionSpec};
 use sip_core::call::{
-    Admission, Call, CallTimer, Callee, Cause, Effect, Event, Failure, Identity, Link, Policy, Summary,
-    Target,
+    Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, Link, Policy,
+    Summary, Target,
 };
 use sip_core::message::{Limits, Message, Method};
 use sip_core::routing::{Destination, FlowId, Network, Sealer, Transport, TrunkAddress};
@@ -42,6 +42,10 @@ pub struct Trace {
     pub released: u32,
     /// Does the call go through its stored form at each step?
     pub stores: bool,
+    /// Ways to the callee.
+    pub candidates: u8,
+    /// Where each message to leg B went.
+    pub ways: Vec<String>,
     kind: Kind,
     story: String,
 }
@@ -65,6 +69,8 @@ impl Trace {
             summary: None,
             released: 0,
             stores: true,
+            candidates: 1,
+            ways: Vec::new(),
             kind,
             story: String::new(),
         }
@@ -215,11 +221,18 @@ impl Trace {
     }
 
     pub fn flow_lost(&mut self, leg: LegName) -> &mut Self {
-        self.feed(Event::FlowLost { leg })
+        let flow = self.flow_of(leg);
+        self.feed(Event::FlowLost { leg, flow })
     }
 
     pub fn flow_restored(&mut self, leg: LegName) -> &mut Self {
-        self.feed(Event::FlowRestored { leg, flow: FlowId { node: 9, connection: 99 } })
+        let was = self.flow_of(leg);
+        self.feed(Event::FlowRestored { leg, was, flow: FlowId { node: 9, connection: 99 } })
+    }
+
+    fn flow_of(&self, leg: LegName) -> FlowId {
+        let flows = self.call.as_ref().expect("the call began").flows();
+        flows[leg as usize].unwrap_or(FlowId { node: 0, connection: 0 })
     }
 
     pub fn terminated(&mut self) -> &mut Self {
@@ -292,6 +305,7 @@ impl Trace {
                 display: Some("Anna \"A\"".to_owned()),
                 uri: "sip:1001@gw.example".to_owned(),
             },
+            further: (1..self.candidates).map(|at| candidate(at, self.b.profile)).collect(),
             asserted: self.b.profile == Profile::PlainRtp,
             headers: Vec::new(),
         }
@@ -312,12 +326,19 @@ impl Trace {
                 self.peer_mut(leg).receives(message);
                 line
             }
-            Effect::Send { leg, message, .. } | Effect::SendAck { leg, message, .. } => {
+            Effect::Send { leg, message, to } | Effect::SendAck { leg, message, to } => {
+                if leg == B {
+                    self.ways.push(place(&to));
+                }
                 let line = told(leg, &message);
                 self.peer_mut(leg).receives(message);
                 line
             }
-            Effect::Abandon { leg, method, .. } => format!("{leg:?} abandon {method}"),
+            Effect::Abandon { invite } => format!("B abandon {}", invite.method()),
+            Effect::PassOver { to, seconds } => {
+                let seconds = seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
+                format!("pass over {}{seconds}", place(&to))
+            }
             Effect::Media(spec) => {
                 assert!(self.released == 0, "media after its release");
                 assert!(self.spec.as_ref().is_none_or(|old| old.revision < spec.revision));
@@ -408,9 +429,32 @@ fn link(leg: LegName, profile: Profile) -> Link {
         local: "gw.example:5060".to_owned(),
         contact_user: (!browser).then(|| "1001".to_owned()),
         destination: destination(leg, profile),
+        first_reply: Duration::from_millis(2_500),
         networks: vec![Network { address: "192.0.2.0".parse().unwrap(), prefix: 24 }],
         interface: None,
         learn: relay_api::Learn::Never,
+    }
+}
+
+/// The second and later ways to the callee.
+fn candidate(at: u8, profile: Profile) -> Candidate {
+    let destination = match destination(B, profile) {
+        Destination::Flow(flow) => {
+            Destination::Flow(FlowId { connection: flow.connection + u64::from(at), ..flow })
+        }
+        Destination::Trunk(mut trunk) => {
+            trunk.address.set_port(5060 + u16::from(at));
+            Destination::Trunk(trunk)
+        }
+    };
+    Candidate { destination, request_uri: format!("sip:1002@192.0.2.8;at={at}") }
+}
+
+/// A port, or a connection.
+fn place(to: &Destination) -> String {
+    match to {
+        Destination::Flow(flow) => flow.connection.to_string(),
+        Destination::Trunk(trunk) => trunk.address.port().to_string(),
     }
 }
 

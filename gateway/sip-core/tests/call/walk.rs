@@ -57,6 +57,7 @@ impl Walk {
             0 => Trace::established(kind),
             _ => {
                 let mut t = Trace::new(kind);
+                t.candidates = 1 + chance.below(3) as u8;
                 let offer = t.a.offer();
                 let offer = (chance.below(4) > 0).then_some(offer);
                 t.invites(offer.as_deref());
@@ -129,8 +130,9 @@ impl Walk {
     /// To any request of ours, old ones included.
     fn response(&mut self) {
         let Some((leg, request)) = self.any_request() else { return };
-        let status =
-            self.chance.one_of(&[100, 180, 183, 200, 200, 200, 302, 401, 408, 481, 486, 487, 488, 491, 503]);
+        let status = self
+            .chance
+            .one_of(&[100, 180, 183, 200, 200, 200, 302, 401, 408, 430, 481, 486, 487, 488, 491, 503]);
         let has_sdp = *request.method() == Method::Invite && status < 300 && self.chance.below(5) > 0;
         let sdp = has_sdp.then(|| self.description(leg));
         let first = leg == B && request.to_tag().is_none();

@@ -189,6 +189,15 @@ fn a_cancelled_invite_without_an_end_is_given_up_whatever_rings_on() {
     t.after(T2).hears(&response(&invite(), 180)).after(PATIENCE - T2).tells_timeout().is_over();
 }
 
+#[test] // nobody has to be fetched to the phone for a re-INVITE
+fn a_reinvite_without_an_end_is_given_up_64_t1_after_its_last_provisional_response() {
+    let mut t = Trace::udp();
+    let invite = Request { to_tag: Some("314"), ..Request::new("INVITE") }.message();
+    t.tu_asks(&invite).hears(&response(&invite, 100)).after(T2).hears(&response(&invite, 183));
+    t.after(PATIENCE - T1).is_alive();
+    t.after(T1).tells_timeout().is_over();
+}
+
 #[test]
 fn when_another_destination_is_tried_only_late_answers_count() {
     let mut t = Trace::udp();

@@ -21,7 +21,8 @@ struct Puppet {
 #[derive(Default)]
 struct PuppetState {
     bytes: AtomicU64,
-    mid_message: AtomicBool,
+    /// Zero is none.
+    unfinished: AtomicU64,
     takes_nothing: AtomicBool,
 }
 
@@ -58,8 +59,8 @@ impl Wire for Puppet {
         Poll::Ready(Ok(()))
     }
 
-    fn is_mid_message(&self) -> bool {
-        self.state.mid_message.load(Relaxed)
+    fn unfinished(&self) -> Option<u64> {
+        Some(self.state.unfinished.load(Relaxed)).filter(|number| *number > 0)
     }
 
     fn bytes_received(&self) -> u64 {
@@ -204,7 +205,7 @@ async fn a_trunk_identifies_itself_by_its_first_message_and_may_be_idle_for_ten_
 async fn half_a_message_is_closed_after_ten_seconds_however_it_trickles() {
     let mut peer = identified(Limits::browser());
     sleep(Duration::from_secs(3)).await;
-    peer.state.mid_message.store(true, Relaxed);
+    peer.state.unfinished.store(1, Relaxed);
     for _ in 0..5 {
         // A byte of it: the wire is polled and has nothing to show.
         peer.state.bytes.fetch_add(1, Relaxed);
@@ -212,6 +213,29 @@ async fn half_a_message_is_closed_after_ten_seconds_however_it_trickles() {
         sleep(Duration::from_secs(1)).await;
     }
     assert_eq!(peer.takes().await, (Took::Close(CloseReason::TooSlow), 13));
+}
+
+#[tokio::test(start_paused = true)] // RFC 6455 §5.4: pings may come between fragments
+async fn pings_in_between_give_half_a_message_no_more_time() {
+    let mut peer = identified(Limits::browser());
+    peer.state.unfinished.store(1, Relaxed);
+    for _ in 0..5 {
+        peer.state.bytes.fetch_add(1, Relaxed);
+        peer.says.send(Received::Control).unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::TooSlow), 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_message_behind_a_whole_one_has_its_own_ten_seconds() {
+    let mut peer = identified(Limits::browser());
+    peer.state.unfinished.store(1, Relaxed);
+    peer.says.send(Received::Control).unwrap();
+    sleep(Duration::from_secs(4)).await;
+    peer.state.unfinished.store(2, Relaxed);
+    peer.says_message("OPTIONS");
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::TooSlow), 14));
 }
 
 #[tokio::test(start_paused = true)]

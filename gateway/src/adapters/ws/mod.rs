@@ -1,5 +1,7 @@
 //! HTTP on the browsers' port: pages, and the upgrade to SIP over WebSocket (RFC 7118).
 
+mod counted;
+mod frames;
 mod upgrade;
 mod wire;
 

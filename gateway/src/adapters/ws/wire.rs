@@ -11,8 +11,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes, error::ProtocolError};
 
-use super::super::counted::Counted;
 use super::super::session::{Received, Wire};
+use super::counted::Counted;
 use crate::ports::transport::CloseReason;
 
 /// One WebSocket, the server's end.
@@ -20,8 +20,6 @@ pub(crate) struct WsWire<S> {
     socket: WebSocketStream<Counted<S>>,
     /// What the peer used last; it is answered in kind (RFC 7118 §5.2).
     kind: Kind,
-    /// [`Counted::received`] when the last frame that we were told of had come.
-    accounted: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +38,13 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> WsWire<S> {
             .max_message_size(Some(max_message))
             .max_frame_size(Some(max_message));
         let socket = WebSocketStream::from_partially_read(
-            Counted::new(stream),
+            Counted::new(stream, read_ahead),
             read_ahead.to_vec(),
             Role::Server,
             Some(config),
         )
         .await;
-        Self { socket, kind: Kind::Text, accounted: 0 }
+        Self { socket, kind: Kind::Text }
     }
 
     /// A keep-alive is not a SIP message: RFC 5626 §4.4.1, which RFC 7118 §6 lets clients use.
@@ -78,7 +76,6 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> WsWire<S> {
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for WsWire<S> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         let item = std::task::ready!(Pin::new(&mut self.socket).poll_next(cx));
-        self.accounted = self.socket.get_ref().received();
         Poll::Ready(match item {
             Some(Ok(Message::Text(text))) => self.sort(Kind::Text, text.into()),
             Some(Ok(Message::Binary(bytes))) => self.sort(Kind::Binary, bytes),
@@ -101,9 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for WsWire<S> {
         Pin::new(&mut self.socket).poll_flush(cx).map_err(|error| reason(&error))
     }
 
-    fn is_mid_message(&self) -> bool {
-        // Without a frame to show for them, bytes belong to one that is not whole yet, or to a fragment.
-        self.socket.get_ref().received() != self.accounted
+    fn unfinished(&self) -> Option<u64> {
+        self.socket.get_ref().unfinished()
     }
 
     fn bytes_received(&self) -> u64 {

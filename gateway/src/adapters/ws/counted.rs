@@ -1,4 +1,4 @@
-//! A byte stream that counts what comes in, so that a session can tell life from silence.
+//! A byte stream that watches what comes in, so that a session can tell life from silence and what is whole from half.
 
 use std::io;
 use std::pin::Pin;
@@ -6,16 +6,27 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The stream and its count.
+use super::frames::Frames;
+
+/// The stream, its count, and where its frames stand.
 #[derive(Debug)]
 pub(crate) struct Counted<S> {
     stream: S,
     received: u64,
+    frames: Frames,
 }
 
 impl<S> Counted<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, received: 0 }
+    /// With what was read before the frames began to be watched.
+    pub(crate) fn new(stream: S, read_ahead: &[u8]) -> Self {
+        let mut frames = Frames::default();
+        frames.feed(read_ahead);
+        Self { stream, received: 0, frames }
+    }
+
+    /// [`Frames::unfinished`].
+    pub(crate) fn unfinished(&self) -> Option<u64> {
+        self.frames.unfinished()
     }
 
     pub(crate) fn received(&self) -> u64 {
@@ -31,7 +42,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.received += (buffer.filled().len() - before) as u64;
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        self.received += new.len() as u64;
+        self.frames.feed(new);
         result
     }
 }

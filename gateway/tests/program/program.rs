@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
@@ -16,20 +17,25 @@ pub struct Gateway {
     pub sip: SocketAddr,
     pub trunk: SocketAddr,
     admin: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
     /// A gateway with one trunk on `transport`, users `alice` and `bob` with the password `secret`. The ports for RTP are
     /// enough for the calls of five seconds, as long as a port rests.
     pub fn start(transport: &str, rtp_ports: RangeInclusive<u16>) -> Self {
+        Self::start_with(transport, rtp_ports, "", "filter = \"warn\"")
+    }
+
+    /// The same with more lines in `[[trunk]]`, and those of `[log]`.
+    pub fn start_with(transport: &str, rtp_ports: RangeInclusive<u16>, trunk_lines: &str, log: &str) -> Self {
         let (first, last) = rtp_ports.into_inner();
         let folder = TempDir::new().unwrap();
         let [ws, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
         let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&users).unwrap();
         file.write_all(b"alice:secret\nbob:secret\n").unwrap();
-        let config = folder.path().join("gateway.toml");
+        let config = folder.path().join(CONFIG);
         let text = format!(
             r#"
             [listen]
@@ -50,13 +56,14 @@ impl Gateway {
             address = "{trunk}"
             transport = "{transport}"
             cidrs = ["127.0.0.1/32"]
+            {trunk_lines}
             [relay]
             browser_port = 0
             rtp_ports = [{first}, {last}]
             [limits]
             messages_per_second = 10000
             [log]
-            filter = "warn"
+            {log}
             "#
         );
         fs::write(&config, text).unwrap();
@@ -64,12 +71,13 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(&config)
             .stdout(Stdio::piped())
+            .stderr(fs::File::create(folder.path().join(LOG)).unwrap())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.starts_with("Test calls"), "the gateway says when it is ready: {line:?}");
-        Self { child, ws, sip, trunk, admin, _folder: folder }
+        Self { child, ws, sip, trunk, admin, folder }
     }
 
     /// One of the gateway's metrics, by its line.
@@ -81,6 +89,27 @@ impl Gateway {
         connection.read_to_string(&mut answer).unwrap();
         let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub fn ended(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join(CONFIG)
+    }
+
+    /// What it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.path().join(LOG)).unwrap()).into_owned()
     }
 
     /// Resident memory in KiB.
@@ -95,11 +124,14 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
     }
 }
 
 /// A port that nobody uses over TCP and UDP.
-fn free_port() -> SocketAddr {
+pub fn free_port() -> SocketAddr {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();
@@ -108,3 +140,6 @@ fn free_port() -> SocketAddr {
         }
     }
 }
+
+const CONFIG: &str = "gateway.toml";
+const LOG: &str = "log";

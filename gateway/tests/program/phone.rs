@@ -16,28 +16,41 @@ pub struct Phone {
     socket: WebSocketStream<TcpStream>,
     user: &'static str,
     count: u32,
+    /// Everything that came, and that was sent.
+    pub heard: String,
+    pub said: String,
 }
 
 impl Phone {
     /// Connects and registers.
     pub async fn register(gateway: SocketAddr, user: &'static str) -> Self {
+        let mut phone = Self::connect(gateway, user).await;
+        assert_eq!(phone.log_in("secret").await, Status::OK);
+        phone
+    }
+
+    pub async fn connect(gateway: SocketAddr, user: &'static str) -> Self {
         let mut request = format!("ws://{gateway}/ws").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "sip".parse().unwrap());
         let stream = TcpStream::connect(gateway).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-        let mut phone = Self { socket, user, count: 0 };
-        phone.send(&phone.register_request(1, None)).await;
-        let challenge = phone.response().await;
+        Self { socket, user, count: 0, heard: String::new(), said: String::new() }
+    }
+
+    /// Registers, with the one challenge that this takes.
+    pub async fn log_in(&mut self, password: &str) -> Status {
+        self.count += 2;
+        self.send(&self.register_request(self.count - 1, None)).await;
+        let challenge = self.response().await;
         assert_eq!(challenge.status(), Some(Status::UNAUTHORIZED));
-        let secret = Secret::password("secret");
-        let credentials = Credentials { username: user, realm: "localhost", secret: &secret };
+        let secret = Secret::password(password);
+        let credentials = Credentials { username: self.user, realm: "localhost", secret: &secret };
         let challenges = challenge.headers(Name::WwwAuthenticate);
         let answer =
             client::answer(challenges, &credentials, ("REGISTER", "sip:localhost"), 1, "c0ffee").unwrap();
-        phone.send(&phone.register_request(2, Some(&answer))).await;
-        assert_eq!(phone.response().await.status(), Some(Status::OK));
-        phone
+        self.send(&self.register_request(self.count, Some(&answer))).await;
+        self.response().await.status().unwrap()
     }
 
     /// Calls a number, and hangs up as soon as it is answered.
@@ -62,26 +75,58 @@ impl Phone {
         assert_eq!(self.final_response().await.status(), Some(Status::OK));
     }
 
+    /// Answers one call, and waits for the ACK.
+    pub async fn take_call(&mut self) {
+        loop {
+            let request = self.receive().await;
+            match request.method() {
+                Method::Invite => self.accept(&request).await,
+                Method::Ack => return,
+                method => panic!("unexpected {method}"),
+            }
+        }
+    }
+
+    /// Waits for a BYE, and agrees.
+    pub async fn hung_up(&mut self) {
+        let request = self.receive().await;
+        assert_eq!(*request.method(), Method::Bye);
+        self.send(&request.response(Status::OK).build().unwrap()).await;
+    }
+
+    async fn accept(&mut self, invite: &Message) {
+        let answer = invite
+            .response(Status::OK)
+            .to_tag("phone")
+            .header(Name::Contact, self.contact())
+            .body("application/sdp", sdp("active"));
+        self.send(&answer.build().unwrap()).await;
+    }
+
     /// Answers calls until this many were hung up by the other side.
     pub async fn answer(&mut self, calls: usize) {
         let mut ended = 0;
         while ended < calls {
             let request = self.receive().await;
-            let response = match request.method() {
-                Method::Invite => request
-                    .response(Status::OK)
-                    .to_tag("phone")
-                    .header(Name::Contact, self.contact())
-                    .body("application/sdp", sdp("active")),
-                Method::Ack => continue,
+            match request.method() {
+                Method::Invite => self.accept(&request).await,
+                Method::Ack => {}
                 Method::Bye => {
                     ended += 1;
-                    request.response(Status::OK)
+                    self.send(&request.response(Status::OK).build().unwrap()).await;
                 }
                 method => panic!("unexpected {method}"),
-            };
-            self.send(&response.build().unwrap()).await;
+            }
         }
+    }
+
+    /// Waits until everything that was sent so far has been worked on.
+    pub async fn is_served(&mut self) {
+        let from = format!("<sip:{}@localhost>;tag=o", self.user);
+        let options =
+            self.request(&Method::Options, "sip:localhost", (&from, "<sip:localhost>"), "served", 1);
+        self.send(&options.build().unwrap()).await;
+        while self.receive().await.call_id() != "served" {}
     }
 
     async fn final_response(&mut self) -> Message {
@@ -103,6 +148,7 @@ impl Phone {
         loop {
             match self.socket.next().await.expect("the gateway keeps the connection").unwrap() {
                 Frame::Text(text) => {
+                    self.heard.push_str(&text);
                     return Message::parse(Bytes::copy_from_slice(text.as_bytes()), &Limits::default())
                         .unwrap();
                 }
@@ -114,7 +160,13 @@ impl Phone {
 
     async fn send(&mut self, message: &Message) {
         let text = String::from_utf8(message.bytes().to_vec()).unwrap();
-        self.socket.send(Frame::text(text)).await.unwrap();
+        self.said.push_str(&text);
+        self.send_text(text).await;
+    }
+
+    /// Sends anything.
+    pub async fn send_text(&mut self, text: impl Into<String>) {
+        self.socket.send(Frame::text(text.into())).await.unwrap();
     }
 
     fn register_request(&self, cseq: u32, authorization: Option<&str>) -> Message {

@@ -1,9 +1,13 @@
-//! SIPp as the trunk, calling and called, over UDP and TCP: every call succeeds and nothing stays behind.
+//! The program from outside: its commands, its log, its end, and SIPp as the trunk, calling and called, over UDP and TCP.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod commands;
+mod failover;
 mod phone;
 mod program;
+mod secrets;
+mod stop;
 
 use std::ops::RangeInclusive;
 use std::process::Stdio;

@@ -1,0 +1,65 @@
+//! A trunk with several addresses, some of which are dead or late (RFC 3263 §4.3).
+
+use std::time::Duration;
+
+use super::agent::{Agent, Habits};
+use super::network::{Faults, Place};
+use super::{TRUNK, World, pbx, seeds};
+
+const CALM: Habits = Habits { refuses: 0, never_answers: 0, gives_up: 0, holds: 0, hangs_up: 100 };
+const GOOD: Faults = Faults { lost: 0, doubled: 0, delay: 5 };
+const DEAD: &str = "203.0.113.8:5060";
+const LATE: &str = "203.0.113.9:5060";
+
+#[test]
+fn a_call_that_meets_a_dead_address_is_answered_by_the_next_one() {
+    let world = World::new(1, GOOD, CALM);
+    world.swallow(DEAD);
+    world.finds(&[DEAD, TRUNK]);
+    world.browser(0).call("+4930123456");
+    let rings = || world.trunk.rang() > 0;
+    assert!(world.machine.run_until(Duration::from_secs(4), rings), "the next address within 4 s");
+    world.machine.run_for(super::QUIET);
+    world.ends_clean();
+    assert_eq!(world.answered(), 2, "both sides");
+}
+
+#[test]
+fn when_every_address_is_dead_the_caller_soon_knows() {
+    let world = World::new(1, GOOD, CALM);
+    let dead = ["203.0.113.8:5060", "203.0.113.10:5060", "203.0.113.11:5060", "203.0.113.12:5060"];
+    for address in dead {
+        world.swallow(address);
+    }
+    world.finds(&dead);
+    world.browser(0).call("+4930123456");
+    let refused = || world.browser(0).complaints().is_empty();
+    assert!(world.machine.run_until(Duration::from_secs(5), refused), "503 within 5 s");
+    world.machine.run_for(super::QUIET);
+    world.ends_clean();
+}
+
+#[test]
+fn late_answers_of_abandoned_addresses_leave_nothing_behind() {
+    for seed in seeds().step_by(2) {
+        let habits = Habits { refuses: 10, never_answers: 10, gives_up: 25, holds: 30, hangs_up: 60 };
+        let mut world = World::new(seed, Faults { lost: 20, doubled: 10, delay: 2_500 }, habits);
+        let late = Agent::new(world.machine.clone(), world.network.clone(), pbx(LATE, habits));
+        world.others.push(late);
+        world.finds(&[LATE, TRUNK]);
+        world.live(4);
+        world.ends_clean_with(seed);
+    }
+}
+
+impl World {
+    /// An address that takes everything and says nothing.
+    fn swallow(&self, address: &str) {
+        drop(self.network.join(Place::Udp(address.parse().unwrap())));
+    }
+
+    fn finds(&self, addresses: &[&str]) {
+        let addresses: Vec<_> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.node.trunk_resolved("pbx", 0, &addresses);
+    }
+}
