@@ -13,6 +13,7 @@ mod worker;
 
 pub use config::{BrowserListener, Config, RtpInterface, StartError};
 pub use handle::{Events, Relay};
+pub use relay_core::turn::PeerRule;
 pub use totals::Totals;
 pub use turn::Bound as TurnAddresses;
 pub use turn::TurnTotals;

@@ -88,14 +88,7 @@ impl Streams {
     ) -> io::Result<()> {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        let tls = match &self.certificate {
-            Some(certificate) if self.listeners[usize::from(index)].is_tls => {
-                let mut tls = ServerConnection::new(certificate.load_full()).map_err(io::Error::other)?;
-                tls.set_buffer_limit(Some(MOST_OUTPUT));
-                Some(Box::new(tls))
-            }
-            _ => None,
-        };
+        let tls = self.tls(index)?;
         if !self.quotas.take(&octets(address.ip())) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
@@ -108,6 +101,16 @@ impl Streams {
         self.all.insert(id, Stream::new(socket, address, tls, now));
         self.sweep = self.sweep.or(Some(now + SWEEP));
         Ok(())
+    }
+
+    fn tls(&self, index: u8) -> io::Result<Option<Box<ServerConnection>>> {
+        let Some(certificate) = &self.certificate else { return Ok(None) };
+        if !self.listeners[usize::from(index)].is_tls {
+            return Ok(None);
+        }
+        let mut tls = ServerConnection::new(certificate.load_full()).map_err(io::Error::other)?;
+        tls.set_buffer_limit(Some(MOST_OUTPUT));
+        Ok(Some(Box::new(tls)))
     }
 
     pub(super) fn pump(&mut self, id: u64, now: Instant) {
@@ -192,14 +195,6 @@ impl Streams {
     fn listen(&self, interest: Interest) {
         for (index, listener) in self.listeners.iter().enumerate() {
             _ = self.registry.change(&listener.socket, Source::Accept(index as u8), interest);
-        }
-    }
-}
-
-impl Drop for Streams {
-    fn drop(&mut self) {
-        for id in self.all.keys().copied().collect::<Vec<_>>() {
-            self.close(id);
         }
     }
 }
