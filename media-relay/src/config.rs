@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use crate::turn::config::TurnConfig;
+
 /// Everything a relay needs to know. Addresses that peers are told come from here alone; none is ever guessed.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -20,6 +22,8 @@ pub struct Config {
     pub max_sessions: usize,
     /// Worker threads, at least one.
     pub workers: usize,
+    /// The TURN server, if there is to be one.
+    pub turn: Option<TurnConfig>,
 }
 
 impl Config {
@@ -32,6 +36,7 @@ impl Config {
             port_quarantine: Duration::from_secs(5),
             max_sessions: 4_000,
             workers: 1,
+            turn: None,
         }
     }
 
@@ -54,7 +59,7 @@ impl Config {
                 return Err(StartError::DuplicateInterface { name: interface.name.clone() });
             }
         }
-        Ok(())
+        self.turn.as_ref().map_or(Ok(()), TurnConfig::check)
     }
 }
 
@@ -113,6 +118,20 @@ pub enum StartError {
     /// The operating system refused the socket.
     #[error("cannot bind {address} for browsers: {source}")]
     Bind {
+        /// What was tried.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something is missing for TURN.
+    #[error("TURN cannot start: {what}")]
+    Turn {
+        /// What.
+        what: &'static str,
+    },
+    /// The operating system refused a socket for TURN.
+    #[error("cannot bind {address} for TURN: {source}")]
+    BindTurn {
         /// What was tried.
         address: SocketAddr,
         /// Why not.

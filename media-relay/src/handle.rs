@@ -4,11 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use relay_api::turn::Secret;
 use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, StartError};
 use crate::totals::Totals;
+use crate::turn::Bound as TurnAddresses;
 use crate::worker::{self, Command, Worker};
 
 /// A running relay. Clones share it; it stops at [`Relay::stop`] or when the last clone is dropped.
@@ -62,6 +64,20 @@ impl Relay {
     /// Where browsers' packets arrive, as bound.
     pub fn browser_addresses(&self) -> Vec<SocketAddr> {
         self.workers.iter().flat_map(|worker| worker.browser_addresses().iter().copied()).collect()
+    }
+
+    /// Where TURN clients arrive, as bound; empty without TURN.
+    pub fn turn_addresses(&self) -> TurnAddresses {
+        self.workers.first().map(Worker::turn_addresses).unwrap_or_default()
+    }
+
+    /// From now on TURN takes credentials of these secrets for new allocations; the old allocations stay.
+    pub async fn set_turn_secrets(&self, secrets: Vec<Secret>) -> Result<(), RelayError> {
+        for worker in self.workers.iter() {
+            let secrets = secrets.clone();
+            worker.ask(|reply| Command::TurnSecrets { secrets, reply }).await?;
+        }
+        Ok(())
     }
 
     /// Ends every session and waits until the workers are gone. Later calls get [`RelayError::Unavailable`].

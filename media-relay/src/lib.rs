@@ -2,14 +2,19 @@
 //!
 //! [`Relay::start`] binds the browser-facing sockets, starts the workers and hands back a cheap, cloneable handle plus
 //! the stream of [`Events`]. The gateway uses the handle in its own process; the relay program wraps the same handle
-//! in its control API. A session lives on one worker, chosen by its id, so that a packet never takes a lock.
+//! in its control API. With [`TurnConfig`] every worker is a TURN server too. A session lives on one worker, chosen by its id, so that a packet never takes a lock.
 
 mod config;
 mod handle;
 mod sockets;
 mod totals;
+mod turn;
 mod worker;
 
 pub use config::{BrowserListener, Config, RtpInterface, StartError};
 pub use handle::{Events, Relay};
+pub use relay_core::turn::PeerRule;
 pub use totals::Totals;
+pub use turn::Bound as TurnAddresses;
+pub use turn::TurnTotals;
+pub use turn::config::{RelayedRange, TurnConfig};

@@ -7,9 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use relay_core::turn::RelayedPort;
 use relay_core::{Io, PortPair, SocketId};
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use socket2::{Domain, Socket, Type};
+
+use crate::turn::Source;
 
 /// Sockets by what the engine calls them.
 pub(crate) struct Sockets {
@@ -29,11 +32,25 @@ pub(crate) enum Ready {
     Woken,
     /// A socket has something to read.
     Readable(SocketId),
+    /// A socket of TURN has.
+    Turn(Source),
 }
+
+/// What the poll is to tell of a TURN socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Nothing,
+    Read,
+    ReadAndWrite,
+}
+
+/// The way into the poll for TURN's sockets.
+#[derive(Clone)]
+pub(crate) struct Registry(Arc<OwnedFd>);
 
 /// Level-triggered: a socket that was not emptied is told again.
 struct Poll {
-    epoll: OwnedFd,
+    epoll: Arc<OwnedFd>,
     waker: Waker,
 }
 
@@ -53,6 +70,10 @@ impl Sockets {
 
     pub(crate) fn waker(&self) -> Waker {
         self.poll.waker.clone()
+    }
+
+    pub(crate) fn registry(&self) -> Registry {
+        Registry(Arc::clone(&self.poll.epoll))
     }
 
     /// Waits for `timeout` at most, for ever without one; `ready` is filled anew.
@@ -120,7 +141,7 @@ impl Poll {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let waker = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &waker, epoll::EventData::new_u64(WAKER), epoll::EventFlags::IN)?;
-        Ok(Self { epoll, waker: Waker(Arc::new(waker)) })
+        Ok(Self { epoll: Arc::new(epoll), waker: Waker(Arc::new(waker)) })
     }
 
     fn add(&self, socket: impl AsFd, id: SocketId) -> io::Result<()> {
@@ -136,11 +157,37 @@ impl Poll {
         // Interrupted by a signal: as if nothing had happened.
         let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
         for event in &events[..count] {
-            let token = event.data.u64();
-            ready.push(if token == WAKER { Ready::Woken } else { Ready::Readable(socket_id(token)) });
+            ready.push(match event.data.u64() {
+                WAKER => Ready::Woken,
+                token if token >= TURN => Ready::Turn(turn_source(token)),
+                token => Ready::Readable(socket_id(token)),
+            });
         }
         if ready.contains(&Ready::Woken) {
             self.waker.reset();
+        }
+    }
+}
+
+impl Registry {
+    /// Tells when there is something to read.
+    pub(crate) fn add_turn(&self, socket: impl AsFd, source: Source) -> io::Result<()> {
+        let token = epoll::EventData::new_u64(turn_token(source));
+        Ok(epoll::add(&*self.0, socket, token, Interest::Read.flags())?)
+    }
+
+    pub(crate) fn change(&self, socket: impl AsFd, source: Source, interest: Interest) -> io::Result<()> {
+        let token = epoll::EventData::new_u64(turn_token(source));
+        Ok(epoll::modify(&*self.0, socket, token, interest.flags())?)
+    }
+}
+
+impl Interest {
+    fn flags(self) -> epoll::EventFlags {
+        match self {
+            Self::Nothing => epoll::EventFlags::empty(),
+            Self::Read => epoll::EventFlags::IN,
+            Self::ReadAndWrite => epoll::EventFlags::IN | epoll::EventFlags::OUT,
         }
     }
 }
@@ -195,7 +242,33 @@ fn socket_id(token: u64) -> SocketId {
     if port == pair.rtp { SocketId::Rtp(pair) } else { SocketId::Rtcp(pair) }
 }
 
+fn turn_token(source: Source) -> u64 {
+    match source {
+        Source::Udp(index) => TURN | u64::from(index),
+        Source::Accept(index) => TURN | TURN_ACCEPT | u64::from(index),
+        Source::Relayed(port) => TURN | TURN_RELAYED | u64::from(port.relayed) << 16 | u64::from(port.port),
+        Source::Stream(id) => TURN_STREAM | id,
+    }
+}
+
+fn turn_source(token: u64) -> Source {
+    if token & TURN_STREAM != 0 {
+        Source::Stream(token & !TURN_STREAM)
+    } else if token & TURN_RELAYED != 0 {
+        Source::Relayed(RelayedPort { relayed: (token >> 16) as u8, port: token as u16 })
+    } else if token & TURN_ACCEPT != 0 {
+        Source::Accept(token as u8)
+    } else {
+        Source::Udp(token as u8)
+    }
+}
+
 const WAKER: u64 = u64::MAX;
+const TURN: u64 = 1 << 40;
+const TURN_ACCEPT: u64 = 1 << 32;
+const TURN_RELAYED: u64 = 1 << 33;
+/// Above all others; the waker is no stream, as nobody has made so many.
+const TURN_STREAM: u64 = 1 << 63;
 const PORTS: u64 = 1 << 32;
 
 /// Sockets told of in one wake-up.
@@ -212,7 +285,15 @@ mod tests {
         let pair = PortPair { interface: 255, rtp: 65_534 };
         for id in [SocketId::Mux(0), SocketId::Mux(255), SocketId::Rtp(pair), SocketId::Rtcp(pair)] {
             assert_eq!(socket_id(token(id)), id);
-            assert_ne!(token(id), WAKER);
+            assert!(token(id) < TURN);
+        }
+        let port = RelayedPort { relayed: 1, port: 65_535 };
+        let streams = [Source::Stream(0), Source::Stream(1 << 40), Source::Stream(u64::MAX >> 2)];
+        for source in
+            [Source::Udp(255), Source::Accept(255), Source::Relayed(port)].into_iter().chain(streams)
+        {
+            assert_eq!(turn_source(turn_token(source)), source);
+            assert!((TURN..WAKER).contains(&turn_token(source)));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::iter::Sum;
 
+use crate::turn::TurnTotals;
+
 /// What the relay holds and has done since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -19,6 +21,8 @@ pub struct Totals {
     pub strangers: u64,
     /// Events that nobody fetched in time.
     pub events_lost: u64,
+    /// The TURN server's part; its datagrams are not counted above.
+    pub turn: TurnTotals,
 }
 
 impl Sum for Totals {
@@ -31,6 +35,7 @@ impl Sum for Totals {
             send_failed: sum.send_failed + one.send_failed,
             strangers: sum.strangers + one.strangers,
             events_lost: sum.events_lost + one.events_lost,
+            turn: sum.turn.plus(one.turn),
         })
     }
 }

@@ -7,15 +7,18 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use relay_api::turn::Secret;
 use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics};
 use relay_core::dtls::{DimplIdentity, Identity};
-use relay_core::{Engine, EngineConfig, Interface, SocketId};
+use relay_core::turn::{LocalPeer, ToEngine};
+use relay_core::{Engine, EngineConfig, Interface, Io, PortPair, SocketId};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, StartError};
 use crate::handle::Reply;
 use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
+use crate::turn::{self, Bound, Common, Listeners, Read, Source, Turn};
 
 /// What the handle keeps of one worker.
 pub(crate) struct Worker {
@@ -24,6 +27,7 @@ pub(crate) struct Worker {
     waker: Waker,
     thread: Mutex<Option<JoinHandle<()>>>,
     browser_addresses: Vec<SocketAddr>,
+    turn_addresses: Bound,
     shared: Arc<Shared>,
 }
 
@@ -33,22 +37,41 @@ pub(crate) enum Command {
     Delete { id: SessionId },
     Statistics { id: SessionId, reply: Reply<SessionStatistics> },
     Dtmf { id: SessionId, leg: LegName, digit: char, duration_ms: u32, reply: Reply<()> },
+    TurnSecrets { secrets: Vec<Secret>, reply: Reply<()> },
 }
 
 /// Starts every worker, or none.
 pub(crate) fn start_all(config: &Config, events: &mpsc::Sender<Event>) -> Result<Vec<Worker>, StartError> {
     let identity = DimplIdentity::generate().map_err(|broken| StartError::Certificate(broken.to_string()))?;
     let identity: Arc<dyn Identity> = Arc::new(identity);
-    (0..config.workers).map(|number| start(config, number, Arc::clone(&identity), events.clone())).collect()
+    let muxes: Vec<Mux> =
+        (0..config.workers).map(|number| browser_sockets(config, number)).collect::<Result<_, _>>()?;
+    let turns = turn_listeners(config, &muxes)?;
+    let numbered = muxes.into_iter().zip(turns).enumerate();
+    numbered
+        .map(|(number, (mux, turn))| start(config, number, mux, turn, Arc::clone(&identity), events.clone()))
+        .collect()
+}
+
+/// Each worker's part of TURN, before there are sockets to poll.
+type TurnParts = Option<(Listeners, Arc<Common>)>;
+
+fn turn_listeners(config: &Config, muxes: &[Mux]) -> Result<Vec<TurnParts>, StartError> {
+    let Some(turn) = &config.turn else { return Ok(muxes.iter().map(|_| None).collect()) };
+    let media = muxes.iter().flat_map(|mux| mux.candidates.iter().copied()).collect();
+    let common = Arc::new(Common::new(turn, media)?);
+    let listeners = Listeners::bind_all(turn, config.workers)?;
+    Ok(listeners.into_iter().map(|listeners| Some((listeners, Arc::clone(&common)))).collect())
 }
 
 fn start(
     config: &Config,
     number: usize,
+    mux: Mux,
+    turn: TurnParts,
     identity: Arc<dyn Identity>,
     events: mpsc::Sender<Event>,
 ) -> Result<Worker, StartError> {
-    let mux = browser_sockets(config, number)?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(std::io::Error::from)?;
     let engine_config = EngineConfig {
@@ -61,12 +84,20 @@ fn start(
         seed,
     };
     let sockets = Sockets::new(mux.sockets, config.rtp.iter().map(|interface| interface.bind).collect())?;
+    let turn_addresses = turn.as_ref().map(|(listeners, _)| listeners.bound.clone()).unwrap_or_default();
+    let turn = match config.turn.as_ref().zip(turn) {
+        Some((settings, (listeners, common))) => {
+            Some(Turn::new((config, number), settings, listeners, mux.local, &common, sockets.registry())?)
+        }
+        None => None,
+    };
     let waker = sockets.waker();
     let (commands, queue) = mpsc::channel(COMMAND_QUEUE);
     let shared = Arc::new(Shared::default());
     let driver = Driver {
         engine: Engine::new(engine_config, Instant::now()),
         sockets,
+        turn,
         commands: queue,
         events,
         shared: Arc::clone(&shared),
@@ -79,6 +110,7 @@ fn start(
         waker,
         thread: Mutex::new(Some(thread)),
         browser_addresses: mux.bound,
+        turn_addresses,
         shared,
     })
 }
@@ -109,6 +141,10 @@ impl Worker {
         &self.browser_addresses
     }
 
+    pub(crate) fn turn_addresses(&self) -> Bound {
+        self.turn_addresses.clone()
+    }
+
     pub(crate) async fn stop(&self) {
         if let Some(thread) = self.hang_up() {
             _ = tokio::task::spawn_blocking(|| thread.join()).await;
@@ -136,6 +172,7 @@ impl Drop for Worker {
 struct Driver {
     engine: Engine,
     sockets: Sockets,
+    turn: Option<Turn>,
     commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
     shared: Arc<Shared>,
@@ -154,10 +191,16 @@ impl Driver {
                 match *what {
                     Ready::Woken => {}
                     Ready::Readable(socket) => self.receive(socket, now),
+                    Ready::Turn(source) => self.receive_turn(source, now),
                 }
             }
             if self.engine.poll_timeout().is_some_and(|due| due <= now) {
-                self.engine.handle_timeout(now, &mut self.sockets);
+                self.engine.handle_timeout(now, &mut Outlet::new(&mut self.sockets, &mut self.turn, now));
+            }
+            if let Some(turn) = &mut self.turn
+                && turn.poll_timeout().is_some_and(|due| due <= now)
+            {
+                turn.handle_timeout(now);
             }
             match self.answer_commands(now) {
                 Some(more) => has_more = more,
@@ -171,13 +214,18 @@ impl Driver {
     /// Whoever has an answer finds it in the totals too.
     fn publish(&self) {
         self.shared.write(&self.engine, &self.sockets, self.received);
+        if let Some(turn) = &self.turn {
+            self.shared.turn.write(turn.totals());
+        }
     }
 
     fn timeout(&self, has_more: bool) -> Option<Duration> {
         if has_more {
             return Some(Duration::ZERO);
         }
-        self.engine.poll_timeout().map(|due| due.saturating_duration_since(Instant::now()))
+        let turn = self.turn.as_ref().and_then(Turn::poll_timeout);
+        let due = self.engine.poll_timeout().into_iter().chain(turn).min();
+        due.map(|due| due.saturating_duration_since(Instant::now()))
     }
 
     /// Reads some: what is left is told again, after the other sockets had their turn.
@@ -192,7 +240,28 @@ impl Driver {
                 return;
             };
             self.received += 1;
-            self.engine.handle_input(socket, source, &mut self.buffer, length, now, &mut self.sockets);
+            let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
+            self.engine.handle_input(socket, source, &mut self.buffer, length, now, &mut outlet);
+        }
+    }
+
+    /// As above; a packet for one of this worker's media addresses goes straight to its engine.
+    fn receive_turn(&mut self, source: Source, now: Instant) {
+        if let Some(turn) = &mut self.turn {
+            turn.prepare(source, now);
+        }
+        let most = if matches!(source, Source::Stream(_)) { STREAM_BATCH } else { MUX_BATCH };
+        for _ in 0..most {
+            let Some(turn) = &mut self.turn else { return };
+            match turn.read(source, &mut self.buffer[..LARGEST], now) {
+                Read::Nothing => return,
+                Read::Done => {}
+                Read::ToEngine(ToEngine { mux, relayed, payload }) => {
+                    let (length, buffer) = (payload.len(), &mut self.buffer[payload.start..]);
+                    let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
+                    self.engine.handle_input(SocketId::Mux(mux), relayed, buffer, length, now, &mut outlet);
+                }
+            }
         }
     }
 
@@ -212,18 +281,25 @@ impl Driver {
     fn answer(&mut self, command: Command, now: Instant) {
         match command {
             Command::Put { spec, reply } => {
-                let description = self.engine.put(*spec, now, &mut self.sockets);
+                let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
+                let description = self.engine.put(*spec, now, &mut outlet);
                 self.publish();
                 _ = reply.send(description);
             }
             Command::Delete { id } => {
-                self.engine.delete(&id, now, &mut self.sockets);
+                self.engine.delete(&id, now, &mut Outlet::new(&mut self.sockets, &mut self.turn, now));
                 self.publish();
             }
             Command::Statistics { id, reply } => _ = reply.send(self.engine.statistics(&id)),
             Command::Dtmf { id, leg, digit, duration_ms, reply } => {
                 let duration = Duration::from_millis(u64::from(duration_ms));
                 _ = reply.send(self.engine.dtmf(&id, leg, digit, duration, now));
+            }
+            Command::TurnSecrets { secrets, reply } => {
+                if let Some(turn) = &mut self.turn {
+                    turn.set_secrets(secrets);
+                }
+                _ = reply.send(Ok(()));
             }
         }
     }
@@ -246,6 +322,38 @@ impl Driver {
     }
 }
 
+/// What the engine sends leaves by a socket, or through TURN if it is for a relayed address of this worker.
+struct Outlet<'a> {
+    sockets: &'a mut Sockets,
+    turn: &'a mut Option<Turn>,
+    now: Instant,
+}
+
+impl<'a> Outlet<'a> {
+    fn new(sockets: &'a mut Sockets, turn: &'a mut Option<Turn>, now: Instant) -> Self {
+        Self { sockets, turn, now }
+    }
+}
+
+impl Io for Outlet<'_> {
+    fn open(&mut self, pair: PortPair) -> bool {
+        self.sockets.open(pair)
+    }
+
+    fn close(&mut self, pair: PortPair) {
+        self.sockets.close(pair);
+    }
+
+    fn transmit(&mut self, socket: SocketId, to: SocketAddr, datagram: &[u8]) {
+        match (socket, &mut *self.turn) {
+            (SocketId::Mux(mux), Some(turn)) if turn.relays(to) => {
+                turn.send_from_engine(mux, to, datagram, self.now);
+            }
+            _ => self.sockets.transmit(socket, to, datagram),
+        }
+    }
+}
+
 /// Figures that the worker writes after each wake-up and anybody reads.
 #[derive(Default)]
 struct Shared {
@@ -256,6 +364,7 @@ struct Shared {
     send_failed: AtomicU64,
     strangers: AtomicU64,
     events_lost: AtomicU64,
+    turn: turn::Shared,
 }
 
 impl Shared {
@@ -279,6 +388,7 @@ impl Shared {
             send_failed: self.send_failed.load(Ordering::Relaxed),
             strangers: self.strangers.load(Ordering::Relaxed),
             events_lost: self.events_lost.load(Ordering::Relaxed),
+            turn: self.turn.read(),
         }
     }
 }
@@ -290,12 +400,14 @@ struct Mux {
     bound: Vec<SocketAddr>,
     /// What browsers are told.
     candidates: Vec<SocketAddr>,
+    /// The same for TURN, with their sockets.
+    local: Vec<LocalPeer>,
 }
 
 /// Binds this worker's socket of each listener.
 fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
     let mut mux = Mux::default();
-    for listener in &config.browser {
+    for (index, listener) in config.browser.iter().enumerate() {
         let mut address = listener.bind;
         if address.port() != 0 {
             address.set_port(address.port().saturating_add(number as u16));
@@ -303,7 +415,11 @@ fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
         let at = |source| StartError::Bind { address, source };
         let socket = sockets::bind_mux(address).map_err(at)?;
         let local = socket.local_addr().map_err(at)?;
-        mux.candidates.extend(listener.advertised.iter().map(|ip| SocketAddr::new(*ip, local.port())));
+        for ip in &listener.advertised {
+            let address = SocketAddr::new(*ip, local.port());
+            mux.candidates.push(address);
+            mux.local.push(LocalPeer { address, mux: index as u8 });
+        }
         mux.bound.push(local);
         mux.sockets.push(socket);
     }
@@ -324,7 +440,7 @@ fn interfaces(config: &Config, number: usize) -> Result<Vec<Interface>, StartErr
 }
 
 /// The n-th of equal shares, in whole pairs.
-fn share(ports: &RangeInclusive<u16>, number: usize, of: usize) -> Option<RangeInclusive<u16>> {
+pub(crate) fn share(ports: &RangeInclusive<u16>, number: usize, of: usize) -> Option<RangeInclusive<u16>> {
     let first = usize::from(*ports.start()).next_multiple_of(2);
     let pairs = (usize::from(*ports.end()) + 1).checked_sub(first)? / 2;
     let (from, to) = (pairs * number / of, pairs * (number + 1) / of);
@@ -338,6 +454,8 @@ const COMMAND_QUEUE: usize = 256;
 const COMMAND_BATCH: usize = 16;
 /// Datagrams per wake-up and browser socket.
 const MUX_BATCH: usize = 64;
+/// Messages per wake-up and TURN connection: more than its buffers hold, so that none is forgotten in them.
+const STREAM_BATCH: usize = 65_536;
 /// Larger than any frame of a network that carries sound.
 const LARGEST: usize = 4_096;
 /// With room for tags behind the largest datagram.

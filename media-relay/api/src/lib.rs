@@ -1,8 +1,11 @@
-//! The contract between the signalling gateway and the media relay: plain values, no behaviour.
+//! The contract between the signalling gateway and the media relay: plain values, and the one computation that both
+//! must do alike, TURN credentials ([`turn`]; it is what `hmac`, `sha1` and `base64` are here for).
 //!
 //! A session is declared, not driven: [`SessionSpec`] states the whole wanted shape of both legs and the relay makes
 //! it so. Repeating a specification changes nothing; one with an older [`SessionSpec::revision`] is refused. The relay
 //! never sees SDP text.
+
+pub mod turn;
 
 use std::net::SocketAddr;
 

@@ -26,5 +26,6 @@ mod service;
 mod session;
 pub mod srtp;
 pub mod stun;
+pub mod turn;
 
 pub use engine::{Engine, EngineConfig, Interface, Io, PortPair, SocketId, Totals};

@@ -19,6 +19,10 @@ impl Random {
         self.0.next_u32()
     }
 
+    pub(crate) fn fill(&mut self, octets: &mut [u8]) {
+        self.0.fill_bytes(octets);
+    }
+
     /// At least 0, below 1.
     pub(crate) fn fraction(&mut self) -> f64 {
         f64::from(self.0.next_u32()) / 4_294_967_296.0

@@ -67,8 +67,7 @@ impl<'a> Request<'a> {
                     integrity = Some((datagram.get(..at)?, attribute.value.try_into().ok()?))
                 }
                 FINGERPRINT => {
-                    let crc = crc32fast::hash(datagram.get(..at)?) ^ FINGERPRINT_XOR;
-                    if attribute.value != crc.to_be_bytes() || !rest.is_empty() {
+                    if !is_fingerprint(attribute.value, datagram.get(..at)?) || !rest.is_empty() {
                         return None;
                     }
                     fingerprint = true;
@@ -95,25 +94,15 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// RFC 8489 §14.5: the HMAC covers the message up to the attribute, with the length set as if it ended there.
+    /// Whether MESSAGE-INTEGRITY was made with this key.
     pub fn is_authentic(&self, key: &Key) -> bool {
-        let Some((start, attributes)) = self.authenticated.split_first_chunk::<HEADER>() else {
-            return false;
-        };
-        let Ok(length) = u16::try_from(attributes.len().saturating_add(INTEGRITY_SIZE)) else { return false };
-        let mut header = *start;
-        let [_, _, length0, length1, ..] = &mut header;
-        [*length0, *length1] = length.to_be_bytes();
-        let mut mac = key.0.clone();
-        mac.update(&header);
-        mac.update(attributes);
-        mac.finalize().into_bytes().ct_eq(self.integrity).into()
+        key.made(self.integrity, self.authenticated)
     }
 
     /// A success response with the source as XOR-MAPPED-ADDRESS; its length in `out`.
     pub fn accept(&self, source: SocketAddr, key: &Key, out: &mut [u8; MESSAGE_SIZE]) -> usize {
         let mut writer = Writer::new(out, BINDING_SUCCESS, self.transaction);
-        writer.xor_mapped_address(source);
+        writer.xor_address(XOR_MAPPED_ADDRESS, source);
         writer.finish(key)
     }
 
@@ -134,7 +123,27 @@ impl<'a> Request<'a> {
 impl Key {
     /// Of a password; RFC 8839 §5.4 allows only ASCII in it, so that SASLprep has nothing to do.
     pub fn new(password: &str) -> Self {
-        Self(Hmac::new_from_slice(password.as_bytes()).expect("HMAC takes keys of any length"))
+        Self::of(password.as_bytes())
+    }
+
+    /// Of the octets themselves: a digest with long-term credentials (RFC 8489 §9.2.2).
+    pub(crate) fn of(octets: &[u8]) -> Self {
+        Self(Hmac::new_from_slice(octets).expect("HMAC takes keys of any length"))
+    }
+
+    /// RFC 8489 §14.5: the HMAC covers the message up to the attribute, with the length set as if it ended there.
+    pub(crate) fn made(&self, integrity: &[u8; 20], authenticated: &[u8]) -> bool {
+        let Some((start, attributes)) = authenticated.split_first_chunk::<HEADER>() else {
+            return false;
+        };
+        let Ok(length) = u16::try_from(attributes.len().saturating_add(INTEGRITY_SIZE)) else { return false };
+        let mut header = *start;
+        let [_, _, length0, length1, ..] = &mut header;
+        [*length0, *length1] = length.to_be_bytes();
+        let mut mac = self.0.clone();
+        mac.update(&header);
+        mac.update(attributes);
+        mac.finalize().into_bytes().ct_eq(integrity).into()
     }
 }
 
@@ -144,14 +153,14 @@ impl std::fmt::Debug for Key {
     }
 }
 
-struct Attribute<'a> {
-    kind: u16,
-    value: &'a [u8],
+pub(crate) struct Attribute<'a> {
+    pub(crate) kind: u16,
+    pub(crate) value: &'a [u8],
 }
 
 impl<'a> Attribute<'a> {
     /// The first attribute and what follows its padding (RFC 8489 §14).
-    fn split(attributes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    pub(crate) fn split(attributes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let ([kind0, kind1, length0, length1], rest) = attributes.split_first_chunk()?;
         let length = usize::from(u16::from_be_bytes([*length0, *length1]));
         let (value, _) = rest.split_at_checked(length)?;
@@ -187,15 +196,15 @@ impl Check<'_> {
     }
 }
 
-/// Writes a message; [`MESSAGE_SIZE`] holds the largest, so what would not fit is left out.
-struct Writer<'a> {
-    out: &'a mut [u8; MESSAGE_SIZE],
+/// Writes a message into a buffer that holds the largest; what would not fit is left out.
+pub(crate) struct Writer<'a> {
+    out: &'a mut [u8],
     length: usize,
     transaction: [u8; 12],
 }
 
 impl<'a> Writer<'a> {
-    fn new(out: &'a mut [u8; MESSAGE_SIZE], kind: [u8; 2], transaction: [u8; 12]) -> Self {
+    pub(crate) fn new(out: &'a mut [u8], kind: [u8; 2], transaction: [u8; 12]) -> Self {
         let mut writer = Self { out, length: 0, transaction };
         writer.push(&kind);
         writer.push(&[0, 0]);
@@ -212,7 +221,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn attribute(&mut self, kind: u16, value: &[u8]) {
+    pub(crate) fn attribute(&mut self, kind: u16, value: &[u8]) {
         self.push(&kind.to_be_bytes());
         self.push(&u16::try_from(value.len()).unwrap_or(0).to_be_bytes());
         self.push(value);
@@ -220,12 +229,9 @@ impl<'a> Writer<'a> {
         self.push([0; 3].get(..padding).unwrap_or_default());
     }
 
-    /// RFC 8489 §14.2.
-    fn xor_mapped_address(&mut self, address: SocketAddr) {
-        let mut mask = [0; 16];
-        for (place, byte) in mask.iter_mut().zip(COOKIE.iter().chain(&self.transaction)) {
-            *place = *byte;
-        }
+    /// XOR-MAPPED-ADDRESS (RFC 8489 §14.2) and its likes.
+    pub(crate) fn xor_address(&mut self, kind: u16, address: SocketAddr) {
+        let mask = mask(&self.transaction);
         let port = address.port() ^ u16::from_be_bytes([COOKIE_0, COOKIE_1]);
         let [port0, port1] = port.to_be_bytes();
         match address.ip() {
@@ -234,7 +240,7 @@ impl<'a> Writer<'a> {
                 for (place, (a, b)) in value.iter_mut().skip(4).zip(ip.octets().iter().zip(mask)) {
                     *place = a ^ b;
                 }
-                self.attribute(XOR_MAPPED_ADDRESS, &value);
+                self.attribute(kind, &value);
             }
             IpAddr::V6(ip) => {
                 let mut value = [0; 20];
@@ -242,35 +248,85 @@ impl<'a> Writer<'a> {
                 for (place, (a, b)) in value.iter_mut().skip(4).zip(ip.octets().iter().zip(mask)) {
                     *place = a ^ b;
                 }
-                self.attribute(XOR_MAPPED_ADDRESS, &value);
+                self.attribute(kind, &value);
             }
         }
     }
 
-    fn finish(mut self, key: &Key) -> usize {
+    /// RFC 8489 §14.5.
+    pub(crate) fn integrity(&mut self, key: &Key) {
         self.set_length(INTEGRITY_SIZE);
         let mut mac = key.0.clone();
         mac.update(self.out.get(..self.length).unwrap_or_default());
         let integrity: [u8; 20] = mac.finalize().into_bytes().into();
         self.attribute(MESSAGE_INTEGRITY, &integrity);
+    }
+
+    /// RFC 8489 §14.7: the last attribute.
+    pub(crate) fn fingerprint(&mut self) {
         self.set_length(FINGERPRINT_SIZE);
         let crc = crc32fast::hash(self.out.get(..self.length).unwrap_or_default()) ^ FINGERPRINT_XOR;
         self.attribute(FINGERPRINT, &crc.to_be_bytes());
+    }
+
+    /// The message's length.
+    pub(crate) fn end(mut self) -> usize {
+        self.set_length(0);
+        self.length
+    }
+
+    fn finish(mut self, key: &Key) -> usize {
+        self.integrity(key);
+        self.fingerprint();
         self.length
     }
 
     /// The length field as it is when `more` bytes have followed.
     fn set_length(&mut self, more: usize) {
         let length = self.length.saturating_sub(HEADER).saturating_add(more);
-        let [_, _, length0, length1, ..] = &mut *self.out;
-        [*length0, *length1] = u16::try_from(length).unwrap_or(0).to_be_bytes();
+        if let [_, _, length0, length1, ..] = &mut *self.out {
+            [*length0, *length1] = u16::try_from(length).unwrap_or(0).to_be_bytes();
+        }
     }
 }
 
-const HEADER: usize = 20;
+/// An address as XOR-MAPPED-ADDRESS and its likes hold it; `None` if it is malformed.
+pub(crate) fn read_xor_address(value: &[u8], transaction: &[u8; 12]) -> Option<SocketAddr> {
+    let ([_, family, port0, port1], address) = value.split_first_chunk()?;
+    let port = u16::from_be_bytes([*port0 ^ COOKIE_0, *port1 ^ COOKIE_1]);
+    let mask = mask(transaction);
+    let ip = match family {
+        1 => IpAddr::from(unmasked(<&[u8; 4]>::try_from(address).ok()?, &mask)),
+        2 => IpAddr::from(unmasked(<&[u8; 16]>::try_from(address).ok()?, &mask)),
+        _ => return None,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+fn unmasked<const N: usize>(octets: &[u8; N], mask: &[u8; 16]) -> [u8; N] {
+    let mut plain = *octets;
+    plain.iter_mut().zip(mask).for_each(|(octet, mask)| *octet ^= mask);
+    plain
+}
+
+/// What an address is XORed with: the cookie and the transaction's id.
+fn mask(transaction: &[u8; 12]) -> [u8; 16] {
+    let mut mask = [0; 16];
+    for (place, octet) in mask.iter_mut().zip(COOKIE.iter().chain(transaction)) {
+        *place = *octet;
+    }
+    mask
+}
+
+/// Whether FINGERPRINT fits what is before it.
+pub(crate) fn is_fingerprint(value: &[u8], before: &[u8]) -> bool {
+    value == (crc32fast::hash(before) ^ FINGERPRINT_XOR).to_be_bytes()
+}
+
+pub(crate) const HEADER: usize = 20;
 const COOKIE_0: u8 = 0x21;
 const COOKIE_1: u8 = 0x12;
-const COOKIE: [u8; 4] = [COOKIE_0, COOKIE_1, 0xA4, 0x42];
+pub(crate) const COOKIE: [u8; 4] = [COOKIE_0, COOKIE_1, 0xA4, 0x42];
 const BINDING_REQUEST: [u8; 2] = [0x00, 0x01];
 const BINDING_SUCCESS: [u8; 2] = [0x01, 0x01];
 const BINDING_ERROR: [u8; 2] = [0x01, 0x11];
@@ -282,18 +338,18 @@ const FINGERPRINT_SIZE: usize = 8;
 const FINGERPRINT_XOR: u32 = 0x5354_554E;
 
 // RFC 8489 §18.3, RFC 8445 §16.1.
-const USERNAME: u16 = 0x0006;
-const MESSAGE_INTEGRITY: u16 = 0x0008;
-const ERROR_CODE: u16 = 0x0009;
-const UNKNOWN_ATTRIBUTES: u16 = 0x000A;
-const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+pub(crate) const USERNAME: u16 = 0x0006;
+pub(crate) const MESSAGE_INTEGRITY: u16 = 0x0008;
+pub(crate) const ERROR_CODE: u16 = 0x0009;
+pub(crate) const UNKNOWN_ATTRIBUTES: u16 = 0x000A;
+pub(crate) const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const PRIORITY: u16 = 0x0024;
 const USE_CANDIDATE: u16 = 0x0025;
-const FINGERPRINT: u16 = 0x8028;
+pub(crate) const FINGERPRINT: u16 = 0x8028;
 const ICE_CONTROLLED: u16 = 0x8029;
 const ICE_CONTROLLING: u16 = 0x802A;
 /// RFC 8489 §14: from here on an agent may ignore what it does not know.
-const COMPREHENSION_OPTIONAL: u16 = 0x8000;
+pub(crate) const COMPREHENSION_OPTIONAL: u16 = 0x8000;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,18 @@
 //! A browser stand-in: the `webrtc` crate, an implementation that shares no code with the relay.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use bytes::Bytes;
+use relay_api::turn::Credentials;
 use relay_api::{Direction, DtlsRole, Fingerprint, LegDescription, LegSpec, WebRtcLeg, WebRtcRemote};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::media_engine::{
     MIME_TYPE_PCMU, MIME_TYPE_TELEPHONE_EVENT, MediaEngine,
+};
+use rtc::peer_connection::configuration::{
+    RTCConfiguration, RTCConfigurationBuilder, RTCIceServer, RTCIceTransportPolicy,
 };
 use rtc::peer_connection::sdp::RTCSessionDescription;
 use rtc::rtp_transceiver::rtp_sender::{
@@ -74,6 +79,27 @@ impl PeerConnectionEventHandler for Handler {
 impl Browser {
     /// A browser with a microphone that has made its offer.
     pub async fn new() -> Self {
+        Self::with(RTCConfigurationBuilder::new().build()).await
+    }
+
+    /// The same for one that has no way but a TURN server, reached by UDP.
+    pub async fn behind(turn: SocketAddr, credentials: &Credentials) -> Self {
+        let server = RTCIceServer {
+            urls: vec![format!("turn:{turn}?transport=udp")],
+            username: credentials.username.clone(),
+            credential: credentials.password.clone(),
+        };
+        let configuration = RTCConfigurationBuilder::new()
+            .with_ice_servers(vec![server])
+            .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
+            .build();
+        let browser = Self::with(configuration).await;
+        let mut candidates = browser.offer.lines().filter(|line| line.starts_with("a=candidate:")).peekable();
+        assert!(candidates.peek().is_some() && candidates.all(|line| line.contains("typ relay")));
+        browser
+    }
+
+    async fn with(configuration: RTCConfiguration) -> Self {
         let codec = |mime: &str, clock_rate| RTCRtpCodec {
             mime_type: mime.to_owned(),
             clock_rate,
@@ -92,6 +118,7 @@ impl Browser {
         let (heard_sender, heard) = mpsc::unbounded_channel();
         let handler = Handler { gathered, connected: connected_sender, heard: heard_sender };
         let connection = PeerConnectionBuilder::new()
+            .with_configuration(configuration)
             .with_media_engine(engine)
             .with_handler(Arc::new(handler))
             .with_udp_addrs(vec!["127.0.0.1:0"])

@@ -7,6 +7,8 @@ mod calls;
 mod peer;
 mod sound;
 mod start;
+mod turn;
+mod turnutils;
 
 use std::time::Duration;
 
@@ -15,12 +17,16 @@ use relay_api::{Codec, Direction, Learn, LegSpec, RtpLeg, RtpRemote, SessionId, 
 
 /// A relay on loopback, any browser port, RTP ports from a block of this test's own.
 fn relay(ports: std::ops::RangeInclusive<u16>) -> (Relay, Events) {
+    Relay::start(config(ports)).unwrap()
+}
+
+fn config(ports: std::ops::RangeInclusive<u16>) -> Config {
     let localhost = "127.0.0.1".parse().unwrap();
     let mut config =
         Config::new(BrowserListener { bind: "127.0.0.1:0".parse().unwrap(), advertised: vec![localhost] });
     config.rtp.push(RtpInterface { name: "trunk".to_owned(), bind: localhost, advertised: localhost, ports });
     config.media_timeout = Duration::from_secs(3_600);
-    Relay::start(config).unwrap()
+    config
 }
 
 fn pcmu() -> Codec {

@@ -211,7 +211,7 @@ impl Leg {
     fn turn_to(&mut self, next: Candidate, step: &Step<'_>) {
         self.dialog.retarget(next.request_uri);
         self.link.destination = next.destination;
-        self.media = self.media.anew(&self.link, super::leg::session_id(step.call, self.name));
+        *self.media = self.media.anew(&self.link, super::leg::session_id(step.call, self.name));
         self.forks.clear();
         self.peer = Peer::default();
         self.lost = false;

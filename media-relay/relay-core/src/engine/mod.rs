@@ -8,7 +8,7 @@ mod events;
 mod io;
 mod legs;
 mod ports;
-mod schedule;
+pub(crate) mod schedule;
 mod validate;
 
 use std::collections::HashMap;

@@ -52,7 +52,7 @@ fn responses_hold_the_attributes_of_the_samples() {
         let mut writer = Writer::new(&mut writer_out, BINDING_SUCCESS, request.transaction);
         // With the sample's SOFTWARE (padded by a blank there) the whole message must come out.
         writer.push(&sample[HEADER..HEADER + 16]);
-        writer.xor_mapped_address(mapped.parse().unwrap());
+        writer.xor_address(XOR_MAPPED_ADDRESS, mapped.parse().unwrap());
         let length = writer.finish(&key);
         assert_eq!(&writer_out[..length], sample);
 

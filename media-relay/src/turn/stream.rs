@@ -1,0 +1,179 @@
+//! One client's TCP or TLS connection: framing (RFC 8656 §12.5), buffers with bounds, deadlines.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use relay_core::turn::{LARGEST_FRAME, frame_length};
+use rustls::ServerConnection;
+
+pub(super) struct Stream {
+    pub(super) socket: TcpStream,
+    pub(super) address: SocketAddr,
+    /// The poll tells when it can be written to.
+    pub(super) awaits_room: bool,
+    tls: Option<Box<ServerConnection>>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    /// When something that was begun must be done: the first message, a frame, what the client is to read.
+    half_done: Option<Instant>,
+    blocked: Option<Instant>,
+    last_message: Instant,
+}
+
+/// The connection has ended, or must.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gone;
+
+impl Stream {
+    pub(super) fn new(
+        socket: TcpStream,
+        address: SocketAddr,
+        tls: Option<Box<ServerConnection>>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            socket,
+            address,
+            awaits_room: false,
+            tls,
+            input: Vec::new(),
+            output: Vec::new(),
+            half_done: Some(now + PATIENCE),
+            blocked: None,
+            last_message: now,
+        }
+    }
+
+    /// Moves what it can in both directions, reading once.
+    pub(super) fn pump(&mut self, now: Instant) -> Result<(), Gone> {
+        let read = self.fill();
+        // A failed handshake's alert should leave too.
+        self.flush(now)?;
+        read
+    }
+
+    fn fill(&mut self) -> Result<(), Gone> {
+        match &mut self.tls {
+            Some(tls) => {
+                match tls.read_tls(&mut self.socket) {
+                    Ok(0) => return Err(Gone),
+                    Ok(_) => {}
+                    Err(error) => return would_block(&error),
+                }
+                tls.process_new_packets().map(|_| ()).map_err(|_| Gone)
+            }
+            None => read_some(&mut self.socket, &mut self.input),
+        }
+    }
+
+    /// The next whole message, copied into `buffer`.
+    pub(super) fn next_frame(&mut self, buffer: &mut [u8], now: Instant) -> Result<Option<usize>, Gone> {
+        loop {
+            let length = frame_length(&self.input).map_err(|_| Gone)?;
+            if let Some(length) = length.filter(|length| *length <= self.input.len()) {
+                buffer.get_mut(..length).ok_or(Gone)?.copy_from_slice(&self.input[..length]);
+                self.input.drain(..length);
+                self.half_done = None;
+                self.last_message = now;
+                return Ok(Some(length));
+            }
+            let before = self.input.len();
+            if let Some(tls) = &mut self.tls {
+                read_some(&mut tls.reader(), &mut self.input)?;
+            }
+            if self.input.len() == before {
+                break;
+            }
+        }
+        if !self.input.is_empty() {
+            self.half_done = self.half_done.or(Some(now + PATIENCE));
+        }
+        Ok(None)
+    }
+
+    /// Sends now, or keeps a bounded amount for later.
+    pub(super) fn send(&mut self, message: &[u8], now: Instant) -> Result<(), Gone> {
+        match &mut self.tls {
+            Some(tls) => tls.writer().write_all(message).map_err(|_| Gone)?,
+            None if self.output.len() + message.len() > MOST_OUTPUT => return Err(Gone),
+            None => self.output.extend_from_slice(message),
+        }
+        self.flush(now)
+    }
+
+    fn flush(&mut self, now: Instant) -> Result<(), Gone> {
+        let written = match &mut self.tls {
+            Some(tls) => write_tls(tls, &mut self.socket),
+            None => write_plain(&mut self.output, &mut self.socket),
+        };
+        written?;
+        self.blocked = if self.has_output() { self.blocked.or(Some(now + PATIENCE)) } else { None };
+        Ok(())
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write()) || !self.output.is_empty()
+    }
+
+    /// Whether the client has been slow or silent for too long.
+    pub(super) fn is_overdue(&self, has_allocation: bool, now: Instant) -> bool {
+        let has_passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let is_idle = !has_allocation && now >= self.last_message + IDLE;
+        has_passed(self.half_done) || has_passed(self.blocked) || is_idle
+    }
+}
+
+/// For TLS the most that rustls keeps; the caller sets it.
+pub(super) const MOST_OUTPUT: usize = 256 * 1024;
+
+/// Reads once, as long as there is room for a frame.
+fn read_some(from: &mut impl Read, input: &mut Vec<u8>) -> Result<(), Gone> {
+    let mut octets = [0; LARGEST_FRAME];
+    if input.len() > LARGEST_FRAME {
+        return Ok(());
+    }
+    match from.read(&mut octets) {
+        Ok(0) => Err(Gone),
+        Ok(length) => {
+            input.extend_from_slice(&octets[..length]);
+            Ok(())
+        }
+        Err(error) => would_block(&error),
+    }
+}
+
+fn write_tls(tls: &mut ServerConnection, socket: &mut TcpStream) -> Result<(), Gone> {
+    while tls.wants_write() {
+        match tls.write_tls(socket) {
+            Ok(0) => return Err(Gone),
+            Ok(_) => {}
+            Err(error) => return would_block(&error),
+        }
+    }
+    Ok(())
+}
+
+fn write_plain(output: &mut Vec<u8>, socket: &mut TcpStream) -> Result<(), Gone> {
+    while !output.is_empty() {
+        match socket.write(output) {
+            Ok(0) => return Err(Gone),
+            Ok(length) => drop(output.drain(..length)),
+            Err(error) => return would_block(&error),
+        }
+    }
+    Ok(())
+}
+
+/// Not now is no failure.
+fn would_block(error: &io::Error) -> Result<(), Gone> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+        _ => Err(Gone),
+    }
+}
+
+/// For a handshake with the first message, for the rest of a frame, for the client to read.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Without an allocation.
+const IDLE: Duration = Duration::from_secs(30);

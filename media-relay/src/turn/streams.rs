@@ -1,0 +1,219 @@
+//! All connections of one worker.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use relay_core::turn::{Client, Quota};
+use rustls::{ServerConfig, ServerConnection};
+
+use super::listeners::StreamListener;
+use super::stream::{Gone, MOST_OUTPUT, Stream};
+use super::{SharedQuotas, Source};
+use crate::sockets::{Interest, Registry};
+
+pub(super) struct Streams {
+    listeners: Vec<StreamListener>,
+    certificate: Option<Arc<ArcSwap<ServerConfig>>>,
+    quotas: SharedQuotas,
+    registry: Registry,
+    all: HashMap<u64, Stream>,
+    /// Never used again.
+    next_id: u64,
+    /// Ended; their allocations are yet to be freed.
+    dead: Vec<Client>,
+    /// Listeners rest until then: descriptors are short.
+    paused: Option<Instant>,
+    sweep: Option<Instant>,
+    pub(super) refused: u64,
+}
+
+impl Streams {
+    pub(super) fn new(
+        listeners: Vec<StreamListener>,
+        quotas: SharedQuotas,
+        certificate: Option<Arc<ArcSwap<ServerConfig>>>,
+        registry: Registry,
+    ) -> io::Result<Self> {
+        for (index, listener) in listeners.iter().enumerate() {
+            registry.add_turn(&listener.socket, Source::Accept(index as u8))?;
+        }
+        Ok(Self {
+            listeners,
+            certificate,
+            quotas,
+            registry,
+            all: HashMap::new(),
+            next_id: 0,
+            dead: Vec::new(),
+            paused: None,
+            sweep: None,
+            refused: 0,
+        })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Accepts some: what is left is told again.
+    pub(super) fn accept(&mut self, index: u8, now: Instant) {
+        for _ in 0..ACCEPT_BATCH {
+            match self.listeners[usize::from(index)].socket.accept() {
+                Ok((socket, address)) => {
+                    if self.adopt(index, socket, address, now).is_err() {
+                        self.refused += 1;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "TURN connections cannot be accepted for a while");
+                    self.pause(now);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn adopt(
+        &mut self,
+        index: u8,
+        socket: std::net::TcpStream,
+        address: SocketAddr,
+        now: Instant,
+    ) -> io::Result<()> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        let tls = self.tls(index)?;
+        if !self.quotas.take(&octets(address.ip())) {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        if let Err(error) = self.registry.add_turn(&socket, Source::Stream(id)) {
+            self.quotas.give_back(&octets(address.ip()));
+            return Err(error);
+        }
+        self.all.insert(id, Stream::new(socket, address, tls, now));
+        self.sweep = self.sweep.or(Some(now + SWEEP));
+        Ok(())
+    }
+
+    fn tls(&self, index: u8) -> io::Result<Option<Box<ServerConnection>>> {
+        let Some(certificate) = &self.certificate else { return Ok(None) };
+        if !self.listeners[usize::from(index)].is_tls {
+            return Ok(None);
+        }
+        let mut tls = ServerConnection::new(certificate.load_full()).map_err(io::Error::other)?;
+        tls.set_buffer_limit(Some(MOST_OUTPUT));
+        Ok(Some(Box::new(tls)))
+    }
+
+    pub(super) fn pump(&mut self, id: u64, now: Instant) {
+        self.with(id, |stream| stream.pump(now));
+    }
+
+    pub(super) fn next_frame(
+        &mut self,
+        id: u64,
+        buffer: &mut [u8],
+        now: Instant,
+    ) -> Option<(usize, SocketAddr)> {
+        self.with(id, |stream| Ok(stream.next_frame(buffer, now)?.map(|length| (length, stream.address))))?
+    }
+
+    pub(super) fn send(&mut self, id: u64, message: &[u8], now: Instant) {
+        self.with(id, |stream| stream.send(message, now));
+    }
+
+    /// Closes what is overdue.
+    pub(super) fn handle_timeout(&mut self, now: Instant, has_allocation: impl Fn(&Client) -> bool) {
+        if self.paused.is_some_and(|until| until <= now) {
+            self.paused = None;
+            self.listen(Interest::Read);
+        }
+        if self.sweep.is_none_or(|due| due > now) {
+            return;
+        }
+        let overdue: Vec<u64> = self
+            .all
+            .iter()
+            .filter(|(id, stream)| {
+                let client = Client::Stream { id: **id, address: stream.address };
+                stream.is_overdue(has_allocation(&client), now)
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in overdue {
+            self.close(id);
+        }
+        self.sweep = (!self.all.is_empty()).then(|| now + SWEEP);
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        self.paused.into_iter().chain(self.sweep).min()
+    }
+
+    pub(super) fn pop_dead(&mut self) -> Option<Client> {
+        self.dead.pop()
+    }
+
+    /// Does something with a stream; it is closed if that fails, and told of its room if it has something to write.
+    fn with<T>(&mut self, id: u64, work: impl FnOnce(&mut Stream) -> Result<T, Gone>) -> Option<T> {
+        let stream = self.all.get_mut(&id)?;
+        let outcome = work(stream);
+        let has_output = stream.has_output();
+        let mut is_gone = outcome.is_err();
+        if !is_gone && has_output != stream.awaits_room {
+            stream.awaits_room = has_output;
+            let interest = if has_output { Interest::ReadAndWrite } else { Interest::Read };
+            is_gone = self.registry.change(&stream.socket, Source::Stream(id), interest).is_err();
+        }
+        if is_gone {
+            self.close(id);
+        }
+        outcome.ok()
+    }
+
+    fn close(&mut self, id: u64) {
+        // A closed socket leaves the poll by itself.
+        if let Some(stream) = self.all.remove(&id) {
+            self.quotas.give_back(&octets(stream.address.ip()));
+            self.dead.push(Client::Stream { id, address: stream.address });
+        }
+    }
+
+    fn pause(&mut self, now: Instant) {
+        self.paused = Some(now + PAUSE);
+        self.listen(Interest::Nothing);
+    }
+
+    fn listen(&self, interest: Interest) {
+        for (index, listener) in self.listeners.iter().enumerate() {
+            _ = self.registry.change(&listener.socket, Source::Accept(index as u8), interest);
+        }
+    }
+}
+
+/// Not a shortage of ours: accept(2), "Error handling".
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
+}
+
+fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
+
+/// Connections in one wake-up and listener.
+const ACCEPT_BATCH: usize = 16;
+/// How long listeners rest when no descriptor is left.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How exactly deadlines are kept.
+const SWEEP: Duration = Duration::from_secs(1);
