@@ -1,9 +1,9 @@
 //! What the ports are made of: sockets, stores and files.
 
-pub mod certificate;
 mod connections;
 mod counted;
 mod counters;
+pub mod demo_users;
 mod dial;
 pub mod embedded_relay;
 pub mod limits;
@@ -12,9 +12,7 @@ pub mod memory;
 mod outbox;
 pub mod resolver;
 mod session;
-pub mod state_folder;
 mod tcp;
-pub mod tls;
 mod transports;
 mod udp;
 pub mod users_file;
