@@ -28,3 +28,22 @@ impl Stop {
         }
     }
 }
+
+/// Waits for SIGHUP: the configuration and the secrets are to be read again.
+#[derive(Debug)]
+pub struct Reload(Signal);
+
+impl Reload {
+    /// From here on the signal no longer ends the process.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self(signal(SignalKind::hangup())?))
+    }
+
+    /// The next one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}

@@ -4,6 +4,8 @@
 //! it so. Repeating a specification changes nothing; one with an older [`SessionSpec::revision`] is refused. The relay
 //! never sees SDP text.
 
+pub mod control;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -276,6 +278,11 @@ pub enum EventKind {
         /// For the log.
         reason: String,
     },
+    /// The relay has the session no more: nobody confirmed it, or the relay itself is gone. Of neither leg in particular.
+    SessionLost {
+        /// For the log.
+        reason: String,
+    },
     /// A DTMF digit arrived as RFC 4733.
     Dtmf {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
@@ -330,7 +337,7 @@ pub enum RelayError {
     /// No port or no room for another session: answer 503.
     #[error("the media relay is full: {what}")]
     Full {
-        /// `sessions` or `ports`.
+        /// `sessions`, `ports`, or `draining`: it takes no new sessions.
         what: String,
     },
     /// The session has a later revision.

@@ -163,6 +163,7 @@ impl Call {
         match kind {
             EventKind::MediaTimeout => self.end(Cause::MediaTimeout, Some(leg), None, step),
             EventKind::TransportFailed { .. } => self.end(Cause::MediaLost, Some(leg), None, step),
+            EventKind::SessionLost { .. } => self.end(Cause::MediaLost, None, None, step),
             // The relay itself carries RTP events to the other leg.
             EventKind::MediaStarted | EventKind::Dtmf { .. } => {}
         }
