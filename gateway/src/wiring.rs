@@ -1,5 +1,7 @@
 //! From the configuration to a running gateway: the only place that names concrete types.
 
+mod relay;
+
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -12,7 +14,6 @@ use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::state_folder::StateFolder;
 use daemon::{logging, signals, tls};
-use media_relay::{BrowserListener, Relay, RtpInterface};
 use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
@@ -25,7 +26,6 @@ use sip_core::transaction::Timing;
 use sip_core::{message, registrar};
 
 use crate::adapters::demo_users::{DemoUser, demo_users};
-use crate::adapters::embedded_relay::EmbeddedRelay;
 use crate::adapters::memory::{Capacity, MemoryStore};
 use crate::adapters::resolver::{SystemResolver, keep_resolved};
 use crate::adapters::users_file::UsersFile;
@@ -73,7 +73,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let registry = Registry::new();
     let state = StateFolder::open(&settings.state.folder)?;
     let (users, new_users) = users(settings, &state, &runtime)?;
-    let (relay, mut relay_events) = Relay::start(relay_config(settings)).context("relay")?;
+    let (relay, mut relay_events) = relay::start(settings, &runtime, &registry)?;
     let transports = Transports::new();
     let node = Node::new(
         runtime,
@@ -81,7 +81,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         identity(&state, &runtime)?,
         Ports {
             store: store(settings),
-            relay: Arc::new(EmbeddedRelay(relay.clone())),
+            relay: relay.port(),
             users: Arc::new(users),
             transport: Arc::new(transports.clone()),
         },
@@ -112,7 +112,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Ends what is under way: in all less than five seconds, whether peers answer or not.
-async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &Relay) {
+async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &relay::Media) {
     node.drain();
     let _ = tokio::time::timeout(END_CALLS_WITHIN, async {
         node.end_calls().await;
@@ -216,28 +216,6 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
 /// DTMF goes with every codec.
 fn codecs(names: &[&str]) -> Vec<CodecName> {
     names.iter().filter_map(|name| CodecName::of_name(name)).chain([CodecName::TelephoneEvent]).collect()
-}
-
-fn relay_config(settings: &Settings) -> media_relay::Config {
-    let relay = &settings.relay;
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let port = u16::try_from(relay.browser_port).unwrap_or_default();
-    let browser = BrowserListener {
-        bind: SocketAddr::new(relay.browser_address.bind, port),
-        advertised: vec![relay.browser_address.advertised],
-    };
-    media_relay::Config {
-        rtp: vec![RtpInterface {
-            name: "trunk".into(),
-            bind: relay.rtp_address.bind,
-            advertised: relay.rtp_address.advertised,
-            ports: relay.rtp_ports.first..=relay.rtp_ports.last,
-        }],
-        media_timeout: relay.media_timeout.0,
-        max_sessions: settings.limits.calls as usize,
-        workers: if relay.workers == 0 { cores } else { relay.workers as usize },
-        ..media_relay::Config::new(browser)
-    }
 }
 
 fn open_listeners(

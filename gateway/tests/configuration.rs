@@ -53,6 +53,28 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
+    let relay = |name: &str, rest: &str| format!("[[relay.pool]]\nname = \"{name}\"\n{rest}\n");
+    let pool = |relays: &str| format!("[relay]\nkind = \"pool\"\n{relays}");
+    assert_eq!(mistakes(&pool("")), ["relay.kind"]);
+    let local = "url = \"http://127.0.0.1:8180\"";
+    assert_eq!(mistakes(&relay("a", local)), ["relay.pool"], "of an embedded relay");
+    assert_eq!(mistakes(&pool(&(relay("a", local) + &relay("a", local)))), ["relay.pool[1].name"]);
+    for url in
+        ["http://192.0.2.7:8180", "https://relay.example.com", "ftp://relay", "relay:8180", "http://[::1]/v1"]
+    {
+        assert_eq!(mistakes(&pool(&relay("a", &format!("url = \"{url}\"")))), ["relay.pool[0].url"], "{url}");
+    }
+    assert_eq!(
+        mistakes(&pool(&relay("a", "colour = \"blue\""))),
+        ["relay.pool[0].url", "relay.pool[0].colour"]
+    );
+    let text = pool(&relay("a", "url = \"https://relay.example.com:8180\"\nca_file = \"ca.pem\""));
+    let settings: Settings = config::parse(&text, Path::new("/etc")).unwrap();
+    assert_eq!(settings.relay_pool[0].ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+}
+
+#[test]
 fn a_listener_can_be_switched_off() {
     let settings = config::parse::<Settings>("[listen]\nsip_tcp = \"off\"", Path::new("")).unwrap();
     assert_eq!(settings.listen.sip_tcp, None);

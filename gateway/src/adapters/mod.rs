@@ -10,6 +10,7 @@ pub mod limits;
 mod listener;
 pub mod memory;
 mod outbox;
+pub mod relay_pool;
 pub mod resolver;
 mod session;
 mod tcp;

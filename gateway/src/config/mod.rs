@@ -3,6 +3,6 @@
 mod settings;
 
 pub use settings::{
-    Admin, Browser, CODECS, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings,
-    State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
+    Admin, Browser, CODECS, Calls, Dialplan, DigestAlgorithm, Limits, Listen, PoolRelay, Relay, RelayKind,
+    Settings, State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
 };

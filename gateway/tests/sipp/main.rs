@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod phone;
+mod pool;
 mod program;
 
 use std::ops::RangeInclusive;

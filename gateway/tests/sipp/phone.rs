@@ -8,6 +8,7 @@ use sip_core::auth::Secret;
 use sip_core::auth::client::{self, Credentials};
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -16,6 +17,7 @@ pub struct Phone {
     socket: WebSocketStream<TcpStream>,
     user: &'static str,
     count: u32,
+    acknowledged: watch::Sender<usize>,
 }
 
 impl Phone {
@@ -26,7 +28,7 @@ impl Phone {
         let stream = TcpStream::connect(gateway).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-        let mut phone = Self { socket, user, count: 0 };
+        let mut phone = Self { socket, user, count: 0, acknowledged: watch::Sender::new(0) };
         phone.send(&phone.register_request(1, None)).await;
         let challenge = phone.response().await;
         assert_eq!(challenge.status(), Some(Status::UNAUTHORIZED));
@@ -62,9 +64,9 @@ impl Phone {
         assert_eq!(self.final_response().await.status(), Some(Status::OK));
     }
 
-    /// Answers calls until this many were hung up by the other side.
-    pub async fn answer(&mut self, calls: usize) {
-        let mut ended = 0;
+    /// Answers calls until this many were hung up by the other side; of how many the media were lost.
+    pub async fn answer(&mut self, calls: usize) -> usize {
+        let (mut ended, mut lost) = (0, 0);
         while ended < calls {
             let request = self.receive().await;
             let response = match request.method() {
@@ -73,15 +75,26 @@ impl Phone {
                     .to_tag("phone")
                     .header(Name::Contact, self.contact())
                     .body("application/sdp", sdp("active")),
-                Method::Ack => continue,
+                Method::Ack => {
+                    self.acknowledged.send_modify(|calls| *calls += 1);
+                    continue;
+                }
                 Method::Bye => {
                     ended += 1;
+                    let reason = request.header(Name::Reason).unwrap_or_default();
+                    lost += usize::from(reason.contains("Media lost"));
                     request.response(Status::OK)
                 }
                 method => panic!("unexpected {method}"),
             };
             self.send(&response.build().unwrap()).await;
         }
+        lost
+    }
+
+    /// How many of the calls that it answered were acknowledged so far.
+    pub fn acknowledged(&self) -> watch::Receiver<usize> {
+        self.acknowledged.subscribe()
     }
 
     async fn final_response(&mut self) -> Message {

@@ -24,6 +24,11 @@ impl Gateway {
     /// enough for the calls of five seconds, as long as a port rests.
     pub fn start(transport: &str, rtp_ports: RangeInclusive<u16>) -> Self {
         let (first, last) = rtp_ports.into_inner();
+        Self::with_relay(transport, &format!("[relay]\nbrowser_port = 0\nrtp_ports = [{first}, {last}]\n"))
+    }
+
+    /// As above, with these sections about the relay.
+    pub fn with_relay(transport: &str, relay: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let [ws, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
@@ -50,9 +55,7 @@ impl Gateway {
             address = "{trunk}"
             transport = "{transport}"
             cidrs = ["127.0.0.1/32"]
-            [relay]
-            browser_port = 0
-            rtp_ports = [{first}, {last}]
+            {relay}
             [limits]
             messages_per_second = 10000
             [log]
@@ -74,13 +77,18 @@ impl Gateway {
 
     /// One of the gateway's metrics, by its line.
     pub fn metric(&self, name: &str) -> f64 {
+        self.find_metric(name).unwrap_or_else(|| panic!("no metric {name}"))
+    }
+
+    /// As above; none before it was counted for the first time.
+    pub fn find_metric(&self, name: &str) -> Option<f64> {
         let mut connection = TcpStream::connect(self.admin).unwrap();
         write!(connection, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)
             .unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
         let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
+        line.map(|value| value.parse().unwrap())
     }
 
     /// Resident memory in KiB.
@@ -99,7 +107,7 @@ impl Drop for Gateway {
 }
 
 /// A port that nobody uses over TCP and UDP.
-fn free_port() -> SocketAddr {
+pub fn free_port() -> SocketAddr {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();

@@ -15,6 +15,20 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct SessionId(pub String);
 
+/// Names a relay of a pool, as the gateway's configuration does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RelayName(pub String);
+
+/// Where a session is: what a gateway must know to speak about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Which session.
+    pub id: SessionId,
+    /// On which relay; absent if there is one only, or if it is not known yet.
+    pub relay: Option<RelayName>,
+}
+
 /// The two sides of a session: `A` called us, `B` we called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -216,6 +230,9 @@ pub struct SessionDescription {
     pub a: LegDescription,
     /// Our side of leg B.
     pub b: LegDescription,
+    /// Which relay made it, where there are several. A relay itself does not know its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayName>,
 }
 
 impl SessionDescription {

@@ -93,7 +93,7 @@ mod tests {
 
     fn description(name: &str) -> SessionDescription {
         let (a, b) = (LegDescription::Service, LegDescription::Service);
-        SessionDescription { id: id(name), revision: 1, a, b }
+        SessionDescription { id: id(name), revision: 1, a, b, relay: None }
     }
 
     #[test]

@@ -120,6 +120,16 @@ impl Reader {
         tables.collect()
     }
 
+    /// Takes a repeated section `[[section.name]]` out of its section, which can be taken after it.
+    pub fn subsections(&mut self, root: &mut Table, section: &str, name: &str) -> Vec<Table> {
+        let Some(ValueKind::Table(table)) = root.get_mut(section).map(|value| &mut value.kind) else {
+            return Vec::new();
+        };
+        let Some(value) = table.remove(name) else { return Vec::new() };
+        let key = path(section, name);
+        self.sections(&mut Table::from([(key.clone(), value)]), &key)
+    }
+
     /// Whatever was not taken is unknown.
     pub fn refuse_unknown(&mut self, section: &str, rest: &Table) {
         let mut unknown: Vec<&String> = rest.keys().collect();

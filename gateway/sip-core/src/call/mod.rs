@@ -110,7 +110,7 @@ impl Call {
                 self.client_failed(leg, cseq, &method, failure, &mut step);
             }
             Event::Timer(timer) => self.timer(timer, &mut step),
-            Event::MediaReady(description) => self.media_ready(description, &mut step),
+            Event::MediaReady(description) => self.media_ready(*description, &mut step),
             Event::MediaFailed(error) => self.media_failed(&error, &mut step),
             Event::Media { leg, kind } => self.media_event(leg, &kind, &mut step),
             Event::FlowLost { leg } => self.flow_lost(leg, &mut step),

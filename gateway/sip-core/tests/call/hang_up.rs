@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use relay_api::EventKind;
-use sip_core::call::{CallTimer, Cause, Failure, orphan};
+use sip_core::call::{CallTimer, Failure, orphan};
 use sip_core::message::{Method, Name};
 
 use super::sdp::trunk_answer;
