@@ -7,6 +7,10 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use daemon::certificate::Certificate;
+use daemon::tls;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Stream};
 use tempfile::TempDir;
 
 use crate::phone::Phone;
@@ -88,12 +92,15 @@ impl Relay {
         let (first, last) = rtp_ports.into_inner();
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("tokens"), TOKEN).unwrap();
+        Certificate::self_signed(folder.path(), &[]).unwrap();
         let config = folder.path().join("relay.toml");
         let text = format!(
             r#"
             [control]
             listen = "127.0.0.1:0"
             token_file = "tokens"
+            certificate_file = "self-signed.pem"
+            key_file = "self-signed.key"
             [admin]
             listen = "off"
             [media]
@@ -113,20 +120,25 @@ impl Relay {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let control = line.trim_start_matches("Control:  http://").trim_end_matches("/v1\n").parse();
+        let control = line.trim_start_matches("Control:  https://").trim_end_matches("/v1\n").parse();
         Self { child, control: control.unwrap_or_else(|_| panic!("no address in {line:?}")), folder }
     }
 
     /// Sessions now.
     fn sessions(&self) -> u64 {
-        let mut connection = TcpStream::connect(self.control).unwrap();
+        let mut socket = TcpStream::connect(self.control).unwrap();
+        let roots = tls::authorities(&self.folder.path().join("self-signed.pem")).unwrap();
+        let name = ServerName::from(self.control.ip());
+        let mut session = ClientConnection::new(tls::client(roots).unwrap(), name).unwrap();
+        let mut connection = Stream::new(&mut session, &mut socket);
         write!(
             connection,
             "GET /v1/status HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
         )
         .unwrap();
         let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
+        // The relay closes the connection, with or without a word of TLS about it.
+        let _ = connection.read_to_string(&mut answer);
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
         let status: relay_api::control::Status = serde_json::from_str(body).unwrap();
         status.sessions
@@ -154,9 +166,11 @@ fn gateway(relays: &[Relay]) -> Gateway {
 fn gateway_of(relays: &[&Relay]) -> Gateway {
     let mut text = String::from("[relay]\nkind = \"pool\"\n");
     for (number, relay) in relays.iter().enumerate() {
-        let (url, tokens) = (relay.control, relay.folder.path().join("tokens"));
+        let (url, folder) = (relay.control, relay.folder.path());
+        let (tokens, authorities) = (folder.join("tokens"), folder.join("self-signed.pem"));
         text += &format!(
-            "[[relay.pool]]\nname = \"relay-{number}\"\nurl = \"http://{url}\"\ntoken_file = {tokens:?}\n"
+            "[[relay.pool]]\nname = \"relay-{number}\"\nurl = \"https://{url}\"\ntoken_file = {tokens:?}\n\
+             ca_file = {authorities:?}\n"
         );
     }
     let gateway = Gateway::with_relay("udp", &text);

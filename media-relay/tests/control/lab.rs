@@ -39,7 +39,7 @@ impl Lab {
         lab
     }
 
-    async fn with(ports: RangeInclusive<u16>, max_sessions: usize, protection: Protection) -> Self {
+    pub async fn with(ports: RangeInclusive<u16>, max_sessions: usize, protection: Protection) -> Self {
         let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let bind = SocketAddr::new(localhost, 0);
         let mut config = Config::new(BrowserListener { bind, advertised: vec![localhost] });

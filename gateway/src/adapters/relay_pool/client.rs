@@ -14,7 +14,6 @@ use hyper_util::rt::TokioIo;
 use relay_api::RelayError;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -98,11 +97,10 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: &impl Serialize,
+        body: Bytes,
         within: Duration,
     ) -> Result<T, RelayError> {
-        let body = serde_json::to_vec(body).map_err(|_| RelayError::Unavailable)?;
-        let exchange = timeout(within, self.exchange(method, path, body.into()));
+        let exchange = timeout(within, self.exchange(method, path, body));
         let (status, answer) = match exchange.await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => {

@@ -4,8 +4,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::Method;
+use bytes::Bytes;
 use relay_api::control::{Confirmed, Dtmf, Ids, Session, Status};
 use relay_api::{RelayError, RelayName, SessionDescription, SessionId, SessionSpec};
+use serde::Serialize;
 
 use super::choice::Candidate;
 use super::client::Client;
@@ -80,29 +82,31 @@ impl Member {
 
     pub(super) async fn put(&self, spec: &SessionSpec) -> Result<SessionDescription, RelayError> {
         let path = path(&spec.id, "");
-        let description: SessionDescription = self.client.ask(Method::PUT, &path, spec, PUT_WITHIN).await?;
+        let description: SessionDescription =
+            self.client.ask(Method::PUT, &path, json(spec), PUT_WITHIN).await?;
         self.health().fresh += 1;
         Ok(SessionDescription { relay: Some(self.name.clone()), ..description })
     }
 
     pub(super) async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
-        self.client.ask(Method::DELETE, &path(id, ""), &(), REQUEST_WITHIN).await
+        self.client.ask(Method::DELETE, &path(id, ""), Bytes::new(), REQUEST_WITHIN).await
     }
 
     pub(super) async fn session(&self, id: &SessionId) -> Result<Session, RelayError> {
-        self.client.ask(Method::GET, &path(id, ""), &(), REQUEST_WITHIN).await
+        self.client.ask(Method::GET, &path(id, ""), Bytes::new(), REQUEST_WITHIN).await
     }
 
     pub(super) async fn dtmf(&self, id: &SessionId, dtmf: Dtmf) -> Result<(), RelayError> {
-        self.client.ask(Method::POST, &path(id, "/dtmf"), &dtmf, REQUEST_WITHIN).await
+        self.client.ask(Method::POST, &path(id, "/dtmf"), json(&dtmf), REQUEST_WITHIN).await
     }
 
     pub(super) async fn status(&self) -> Result<Status, RelayError> {
-        self.client.ask(Method::GET, "/v1/status", &(), STATUS_WITHIN).await
+        self.client.ask(Method::GET, "/v1/status", Bytes::new(), STATUS_WITHIN).await
     }
 
     pub(super) async fn confirm(&self, ids: Vec<SessionId>) -> Result<Confirmed, RelayError> {
-        self.client.ask(Method::POST, "/v1/sessions/confirm", &Ids { ids }, REQUEST_WITHIN).await
+        let body = json(&Ids { ids });
+        self.client.ask(Method::POST, "/v1/sessions/confirm", body, REQUEST_WITHIN).await
     }
 
     fn health(&self) -> MutexGuard<'_, Health> {
@@ -112,6 +116,10 @@ impl Member {
 
 fn path(SessionId(id): &SessionId, rest: &str) -> String {
     format!("/v1/sessions/{id}{rest}")
+}
+
+fn json(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("the contract has only text, numbers and lists").into()
 }
 
 /// A caller waits for this one: then another relay is asked.
