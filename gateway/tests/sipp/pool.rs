@@ -42,13 +42,7 @@ async fn when_a_relay_dies_its_calls_end_on_both_legs_and_the_others_go_on() {
         let lost = phone.answer(CALLS).await;
         (phone, lost)
     });
-    // Calls of eight seconds: a call whose relay dies is hung up before, so that SIPp counts it as failed.
-    let (target, calls, port) =
-        (gateway.sip.to_string(), CALLS.to_string(), gateway.trunk.port().to_string());
-    let mut caller = sipp(&[
-        "-sn", "uac", "-t", "u1", "-s", "alice", "-p", &port, "-m", &calls, "-r", "100", "-d", "8000",
-        &target,
-    ]);
+    let mut caller = long_calls(&gateway, CALLS);
     acknowledged.wait_for(|calls| *calls == CALLS).await.unwrap();
     let on_first = first.sessions() as usize;
     assert!(0 < on_first && on_first < CALLS, "{on_first} of {CALLS} are on the first relay");
@@ -66,6 +60,32 @@ async fn when_a_relay_dies_its_calls_end_on_both_legs_and_the_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_was_restarted_unnoticed_has_lost_its_calls() {
+    const CALLS: usize = 5;
+    let mut relay = Relay::start(37_100..=37_199);
+    let gateway = gateway_of(&[&relay]);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let mut acknowledged = phone.acknowledged();
+    let answering = tokio::spawn(async move {
+        let lost = phone.answer(CALLS).await;
+        (phone, lost)
+    });
+    let mut caller = long_calls(&gateway, CALLS);
+    acknowledged.wait_for(|calls| *calls == CALLS).await.unwrap();
+    relay.restart();
+    let (mut phone, lost) = answering.await.unwrap();
+    assert_eq!(lost, CALLS);
+    assert_eq!(caller.wait().await.unwrap().code(), Some(1), "the trunk is told as well");
+    while gateway.find_metric("gateway_relay_ready{relay=\"relay-0\"}") != Some(1.0) {
+        tokio::task::yield_now().await;
+    }
+    let answering = tokio::spawn(async move { phone.answer(5).await });
+    run_uac(&gateway, "u1", 5).await;
+    assert_eq!(answering.await.unwrap(), 0);
+    are_empty(&[relay]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
     let mut relay = Relay::start(37_000..=37_099);
     let gateway = gateway_of(&[&relay]);
@@ -80,48 +100,37 @@ async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
     }
 }
 
+/// SIPp makes calls of eight seconds. One that is hung up before counts as failed there.
+fn long_calls(gateway: &Gateway, calls: usize) -> tokio::process::Child {
+    let (target, calls, port) =
+        (gateway.sip.to_string(), calls.to_string(), gateway.trunk.port().to_string());
+    sipp(&[
+        "-sn", "uac", "-t", "u1", "-s", "alice", "-p", &port, "-m", &calls, "-r", "100", "-d", "8000",
+        &target,
+    ])
+}
+
 /// A running relay; ends with the value.
 struct Relay {
     child: Child,
     control: SocketAddr,
     folder: TempDir,
+    rtp_ports: RangeInclusive<u16>,
 }
 
 impl Relay {
     fn start(rtp_ports: RangeInclusive<u16>) -> Self {
-        let (first, last) = rtp_ports.into_inner();
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("tokens"), TOKEN).unwrap();
         Certificate::self_signed(folder.path(), &[]).unwrap();
-        let config = folder.path().join("relay.toml");
-        let text = format!(
-            r#"
-            [control]
-            listen = "127.0.0.1:0"
-            token_file = "tokens"
-            certificate_file = "self-signed.pem"
-            key_file = "self-signed.key"
-            [admin]
-            listen = "off"
-            [media]
-            browser_port = 0
-            rtp_ports = [{first}, {last}]
-            workers = 1
-            [log]
-            filter = "warn"
-            "#
-        );
-        fs::write(&config, text).unwrap();
-        let mut child = Command::new(program())
-            .args(["run", "--config"])
-            .arg(&config)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let control = line.trim_start_matches("Control:  https://").trim_end_matches("/v1\n").parse();
-        Self { child, control: control.unwrap_or_else(|_| panic!("no address in {line:?}")), folder }
+        let (child, control) = run(folder.path(), "127.0.0.1:0".parse().unwrap(), &rtp_ports);
+        Self { child, control, folder, rtp_ports }
+    }
+
+    /// Dies, and is back at the same address before anybody misses it.
+    fn restart(&mut self) {
+        self.kill();
+        (self.child, _) = run(self.folder.path(), self.control, &self.rtp_ports);
     }
 
     /// Sessions now.
@@ -156,6 +165,35 @@ impl Drop for Relay {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn run(folder: &Path, listen: SocketAddr, rtp_ports: &RangeInclusive<u16>) -> (Child, SocketAddr) {
+    let config = folder.join("relay.toml");
+    let (first, last) = (rtp_ports.start(), rtp_ports.end());
+    let text = format!(
+        r#"
+        [control]
+        listen = "{listen}"
+        token_file = "tokens"
+        certificate_file = "self-signed.pem"
+        key_file = "self-signed.key"
+        [admin]
+        listen = "off"
+        [media]
+        browser_port = 0
+        rtp_ports = [{first}, {last}]
+        workers = 1
+        [log]
+        filter = "warn"
+        "#
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = Command::new(program());
+    let mut child = command.args(["run", "--config"]).arg(&config).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let control = line.trim_start_matches("Control:  https://").trim_end_matches("/v1\n").parse();
+    (child, control.unwrap_or_else(|_| panic!("no address in {line:?}")))
 }
 
 fn gateway(relays: &[Relay]) -> Gateway {
