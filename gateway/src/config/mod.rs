@@ -1,8 +1,10 @@
 //! What the gateway can be told, read as `daemon::config` says.
 
+mod relay_pool;
 mod settings;
 
+pub use relay_pool::PoolRelay;
 pub use settings::{
-    Admin, Browser, CODECS, Calls, Dialplan, DigestAlgorithm, Limits, Listen, PoolRelay, Relay, RelayKind,
-    Settings, State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
+    Admin, Browser, CODECS, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings,
+    State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
 };
