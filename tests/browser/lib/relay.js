@@ -25,6 +25,7 @@ export class Relay {
   }
 
   async stop() {
+    if (this.#process.signalCode !== null) return;
     this.#process.kill('SIGKILL');
     await once(this.#process, 'exit');
   }
