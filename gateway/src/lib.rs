@@ -14,7 +14,6 @@ pub mod adapters;
 pub mod app;
 pub mod config;
 pub mod http;
-pub mod logging;
 pub mod ports;
 pub mod runtime;
 pub mod wiring;

@@ -1,12 +1,19 @@
 //! From the configuration to a running gateway: the only place that names concrete types.
 
-use std::io::{Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+mod relay;
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use media_relay::{BrowserListener, Relay, RtpInterface};
+use daemon::admin::{self, Readiness};
+use daemon::certificate::Certificate;
+use daemon::cli::Program;
+use daemon::state_folder::StateFolder;
+use daemon::{logging, signals, tls};
 use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
@@ -17,65 +24,56 @@ use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
 use sip_core::transaction::Timing;
 use sip_core::{message, registrar};
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 
-use crate::adapters::certificate::Certificate;
-use crate::adapters::embedded_relay::EmbeddedRelay;
+use crate::adapters::demo_users::{DemoUser, demo_users};
 use crate::adapters::memory::{Capacity, MemoryStore};
 use crate::adapters::resolver::{SystemResolver, keep_resolved};
-use crate::adapters::state_folder::{DemoUser, StateFolder};
 use crate::adapters::users_file::UsersFile;
 use crate::adapters::{
-    DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web, tls,
+    DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web,
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, UDP_LISTENER};
 use crate::config::{DigestAlgorithm, Listen, Settings, StoreKind, TrunkTransport};
-use crate::http::admin::{self, Readiness};
 use crate::http::page::Page;
-use crate::logging;
 use crate::ports::resolver::Resolver;
 use crate::ports::runtime::Runtime;
 use crate::ports::transport::Edge;
 use crate::runtime::tokio::Tokio;
 
-/// Serves until SIGINT or SIGTERM.
-///
-/// # Errors
-/// If the gateway can't start: an address is taken, a file can't be read.
-pub fn run(settings: Settings) -> anyhow::Result<()> {
-    logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("no threads to run on")?
-        .block_on(serve(&settings))
-}
+/// The gateway as a program.
+pub struct Gateway;
 
-/// Asks the gateway of this configuration whether it takes calls.
-///
-/// # Errors
-/// Why it does not, for people.
-pub fn health(settings: &Settings) -> Result<(), String> {
-    let address = settings.admin.listen.ok_or("admin.listen is off: there is nobody to ask")?;
-    let no_answer = |error: std::io::Error| format!("no answer from {address}: {error}; is it running?");
-    let mut connection = TcpStream::connect_timeout(&address, HEALTH_TIMEOUT).map_err(no_answer)?;
-    connection.set_read_timeout(Some(HEALTH_TIMEOUT)).map_err(no_answer)?;
-    let request = format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    connection.write_all(request.as_bytes()).map_err(no_answer)?;
-    let mut answer = String::new();
-    connection.take(4_096).read_to_string(&mut answer).map_err(no_answer)?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body).trim();
-    if answer.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(body.to_string()) }
+impl Program for Gateway {
+    type Settings = Settings;
+    const NAME: &'static str = "gateway";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "gateway";
+    const ABOUT: &'static str = "WebRTC/SIP signalling gateway: browser softphones over secure WebSocket, SIP trunks, media relay inside";
+    const RUN: &'static str =
+        "Serves until SIGINT or SIGTERM, then ends the calls and exits in under 5 seconds";
+
+    fn run(settings: Settings, _file: Option<&Path>) -> anyhow::Result<()> {
+        logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
+        tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("no threads to run on")?
+            .block_on(serve(&settings))
+    }
+
+    fn admin(settings: &Settings) -> Option<SocketAddr> {
+        settings.admin.listen
+    }
 }
 
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let mut stop_signal = signals::Stop::listen()?;
     let runtime = Tokio::start();
     let registry = Registry::new();
     let state = StateFolder::open(&settings.state.folder)?;
     let (users, new_users) = users(settings, &state, &runtime)?;
-    let (relay, mut relay_events) = Relay::start(relay_config(settings)).context("relay")?;
+    let (relay, mut relay_events) = relay::start(settings, &runtime, &registry)?;
     let transports = Transports::new();
     let node = Node::new(
         runtime,
@@ -83,7 +81,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         identity(&state, &runtime)?,
         Ports {
             store: store(settings),
-            relay: Arc::new(EmbeddedRelay(relay.clone())),
+            relay: relay.port(),
             users: Arc::new(users),
             transport: Arc::new(transports.clone()),
         },
@@ -91,7 +89,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     );
     let readiness = Readiness::default();
     open_listeners(settings, &state, &transports, &node)?;
-    serve_admin(settings, readiness.clone(), registry).await?;
+    admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
 
     let timers = node.clone();
     tokio::spawn(async move { timers.serve().await });
@@ -106,7 +104,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     readiness.set(true);
     announce(settings, &new_users);
 
-    stop_signal().await?;
+    stop_signal.next().await;
     tracing::info!("stopping");
     readiness.set(false);
     stop(&node, &transports, &relay).await;
@@ -114,7 +112,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Ends what is under way: in all less than five seconds, whether peers answer or not.
-async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &Relay) {
+async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &relay::Media) {
     node.drain();
     let _ = tokio::time::timeout(END_CALLS_WITHIN, async {
         node.end_calls().await;
@@ -127,14 +125,6 @@ async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &Relay) {
     let _ = tokio::time::timeout(STOP_RELAY_WITHIN, relay.stop()).await;
 }
 
-async fn stop_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        outcome = tokio::signal::ctrl_c() => Ok(outcome?),
-    }
-}
-
 fn users(
     settings: &Settings,
     state: &StateFolder,
@@ -142,7 +132,7 @@ fn users(
 ) -> anyhow::Result<(UsersFile, Vec<DemoUser>)> {
     let (path, made) = match &settings.users.file {
         Some(path) => (path.clone(), Vec::new()),
-        None => state.demo_users(|bytes| runtime.random(bytes))?,
+        None => demo_users(state, |bytes| runtime.random(bytes))?,
     };
     Ok((UsersFile::read(&path)?, made))
 }
@@ -239,28 +229,6 @@ fn codecs(names: &[&str]) -> Vec<CodecName> {
     names.iter().filter_map(|name| CodecName::of_name(name)).chain([CodecName::TelephoneEvent]).collect()
 }
 
-fn relay_config(settings: &Settings) -> media_relay::Config {
-    let relay = &settings.relay;
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let port = u16::try_from(relay.browser_port).unwrap_or_default();
-    let browser = BrowserListener {
-        bind: SocketAddr::new(relay.browser_address.bind, port),
-        advertised: vec![relay.browser_address.advertised],
-    };
-    media_relay::Config {
-        rtp: vec![RtpInterface {
-            name: "trunk".into(),
-            bind: relay.rtp_address.bind,
-            advertised: relay.rtp_address.advertised,
-            ports: relay.rtp_ports.first..=relay.rtp_ports.last,
-        }],
-        media_timeout: relay.media_timeout.0,
-        max_sessions: settings.limits.calls as usize,
-        workers: if relay.workers == 0 { cores } else { relay.workers as usize },
-        ..media_relay::Config::new(browser)
-    }
-}
-
 fn open_listeners(
     settings: &Settings,
     state: &StateFolder,
@@ -289,7 +257,11 @@ fn open_listeners(
     let certificate = || certificate.clone().context("TLS has no certificate");
     let mut listeners = Vec::new();
     if let Some(bind) = listen.wss {
-        listeners.push(browser("wss", bind, Kind::Wss(web(settings), tls::browser_server(certificate()?)?)));
+        listeners.push(browser(
+            "wss",
+            bind,
+            Kind::Wss(web(settings), tls::http_server(certificate()?, None)?),
+        ));
     }
     if let Some(bind) = listen.ws {
         listeners.push(browser("ws", bind, Kind::Ws(web(settings))));
@@ -302,7 +274,7 @@ fn open_listeners(
     }
     if let Some(bind) = listen.sip_tls {
         let clients = settings.tls.trunk_ca_file.as_deref().map(tls::authorities).transpose()?;
-        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls::trunk_server(certificate()?, clients)?)));
+        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls::server(certificate()?, clients)?)));
     }
     for listener in listeners {
         let (name, bind) = (Arc::clone(&listener.name), listener.bind);
@@ -345,7 +317,7 @@ fn certificate(settings: &Settings, state: &StateFolder) -> anyhow::Result<Arc<C
 
 fn client_tls(settings: &Settings) -> anyhow::Result<Option<Arc<ClientConfig>>> {
     match &settings.tls.trunk_ca_file {
-        Some(path) => Ok(Some(tls::trunk_client(tls::authorities(path)?)?)),
+        Some(path) => Ok(Some(tls::client(tls::authorities(path)?)?)),
         None => Ok(None),
     }
 }
@@ -410,20 +382,6 @@ fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> a
     Ok(())
 }
 
-async fn serve_admin(settings: &Settings, readiness: Readiness, registry: Registry) -> anyhow::Result<()> {
-    let Some(address) = settings.admin.listen else { return Ok(()) };
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("admin.listen: can't listen on {address}; is another program there?"))?;
-    let router = admin::router(readiness, registry);
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "the operators' listener stopped");
-        }
-    });
-    Ok(())
-}
-
 /// What a person needs to begin: on standard output, beside the log, and nobody has to read it.
 fn announce(settings: &Settings, new_users: &[DemoUser]) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
@@ -471,7 +429,6 @@ fn seconds(time: Duration) -> u32 {
 
 const NONCE_LIFETIME: Duration = Duration::from_secs(3_600);
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 /// Together below five seconds.
 const END_CALLS_WITHIN: Duration = Duration::from_millis(2_500);
 const CLOSE_CONNECTIONS_WITHIN: Duration = Duration::from_millis(1_000);

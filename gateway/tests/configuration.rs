@@ -4,16 +4,17 @@
 
 use std::path::Path;
 
-use gateway::config::{self, Mistakes};
+use daemon::config::{self, Mistakes};
+use gateway::config::Settings;
 
 fn mistakes(text: &str) -> Vec<String> {
-    let Mistakes(list) = config::parse(text, Path::new("/etc/gateway")).unwrap_err();
+    let Mistakes(list) = config::parse::<Settings>(text, Path::new("/etc/gateway")).unwrap_err();
     list.into_iter().map(|mistake| mistake.key).collect()
 }
 
 #[test]
 fn nothing_at_all_is_a_good_configuration() {
-    let settings = config::parse("", Path::new("")).unwrap();
+    let settings = config::parse::<Settings>("", Path::new("")).unwrap();
     assert_eq!(settings.listen.wss.unwrap().port(), 8443);
     assert!(settings.trunks.is_empty());
 }
@@ -52,8 +53,28 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
+    let relay = |name: &str, rest: &str| format!("[[relay.pool]]\nname = \"{name}\"\n{rest}\n");
+    let pool = |relays: &str| format!("[relay]\nkind = \"pool\"\n{relays}");
+    assert_eq!(mistakes(&pool("")), ["relay.kind"]);
+    let local = "url = \"http://127.0.0.1:8180\"";
+    assert_eq!(mistakes(&relay("a", local)), ["relay.pool"], "of an embedded relay");
+    assert_eq!(mistakes(&pool(&(relay("a", local) + &relay("a", local)))), ["relay.pool[1].name"]);
+    for url in
+        ["http://192.0.2.7:8180", "https://relay.example.com", "ftp://relay", "relay:8180", "http://[::1]/v1"]
+    {
+        assert_eq!(mistakes(&pool(&relay("a", &format!("url = \"{url}\"")))), ["relay.pool[0].url"], "{url}");
+    }
+    let unknown = format!("{local}\ncolour = \"blue\"");
+    assert_eq!(mistakes(&pool(&relay("a", &unknown))), ["relay.pool[0].colour"]);
+    let text = pool(&relay("a", "url = \"https://relay.example.com:8180\"\nca_file = \"ca.pem\""));
+    let settings: Settings = config::parse(&text, Path::new("/etc")).unwrap();
+    assert_eq!(settings.relay_pool[0].ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));
+}
+
+#[test]
 fn a_listener_can_be_switched_off() {
-    let settings = config::parse("[listen]\nsip_tcp = \"off\"", Path::new("")).unwrap();
+    let settings = config::parse::<Settings>("[listen]\nsip_tcp = \"off\"", Path::new("")).unwrap();
     assert_eq!(settings.listen.sip_tcp, None);
 }
 
@@ -65,7 +86,7 @@ fn a_trunk_needs_the_listener_of_its_transport() {
 
 #[test]
 fn paths_are_relative_to_the_file() {
-    let settings = config::parse("[users]\nfile = \"users\"", Path::new("/etc/gateway")).unwrap();
+    let settings = config::parse::<Settings>("[users]\nfile = \"users\"", Path::new("/etc/gateway")).unwrap();
     assert_eq!(settings.users.file.unwrap(), Path::new("/etc/gateway/users"));
 }
 
@@ -78,7 +99,7 @@ fn text_that_is_not_toml_is_one_clear_mistake() {
 fn the_reference_in_docs_is_the_one_the_program_prints() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
     let text = std::fs::read_to_string(file).unwrap();
-    let printed = config::reference();
+    let printed = config::reference::<Settings>();
     assert!(
         text.ends_with(&printed),
         "docs/configuration.md is not what `gateway reference` prints: put its output behind the introduction"

@@ -146,4 +146,4 @@ pub enum StartError {
 }
 
 /// More threads than any machine this runs on has cores; guards against a slipped digit.
-const MAX_WORKERS: usize = 256;
+pub(crate) const MAX_WORKERS: usize = 256;

@@ -113,7 +113,7 @@ impl Node {
                         .expect("there is room");
                 }
                 Effect::SendAck { leg, message, .. } => self.sent(leg, message),
-                Effect::Media(spec) => self.handle(Event::MediaReady(describe(&spec))),
+                Effect::Media { spec, .. } => self.handle(Event::MediaReady(Box::new(describe(&spec)))),
                 Effect::Abandon { .. }
                 | Effect::PassOver { .. }
                 | Effect::ReleaseMedia(_)
@@ -282,7 +282,13 @@ fn describe(spec: &SessionSpec) -> SessionDescription {
         },
         LegSpec::Service(_) => LegDescription::Service,
     };
-    SessionDescription { id: spec.id.clone(), revision: spec.revision, a: leg(&spec.a), b: leg(&spec.b) }
+    SessionDescription {
+        id: spec.id.clone(),
+        revision: spec.revision,
+        a: leg(&spec.a),
+        b: leg(&spec.b),
+        relay: None,
+    }
 }
 
 fn crlf(text: &str) -> String {

@@ -1,19 +1,18 @@
 //! What the ports are made of: sockets, stores and files.
 
-pub mod certificate;
 mod connections;
 mod counters;
+pub mod demo_users;
 mod dial;
 pub mod embedded_relay;
 pub mod limits;
 mod listener;
 pub mod memory;
 mod outbox;
+pub mod relay_pool;
 pub mod resolver;
 mod session;
-pub mod state_folder;
 mod tcp;
-pub mod tls;
 mod transports;
 mod udp;
 pub mod users_file;

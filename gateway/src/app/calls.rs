@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use relay_api::{LegName, SessionSpec};
+use relay_api::{LegName, RelayName, SessionSpec};
 use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
 use sip_core::message::Message;
 use sip_core::routing::{CallId, Destination};
@@ -217,15 +217,14 @@ impl<R: Runtime> Node<R> {
                 Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
                 Effect::Abandon { invite } => self.0.transactions.abandon(&invite),
                 Effect::PassOver { to, seconds } => self.pass_over(id, &to, seconds),
-                Effect::Media(spec) => events.push_back(self.make_media(spec).await),
+                Effect::Media { spec, relay } => events.push_back(self.make_media(*spec, relay).await),
                 Effect::ReleaseMedia(session) => {
                     if let Err(error) = self.0.ports.relay.delete(&session).await {
                         tracing::warn!(call = %id, %error, "media could not be given back");
                     }
                 }
-                Effect::Dtmf { leg, digit, duration_ms } => {
-                    if let Err(error) = self.0.ports.relay.dtmf(&id.session(), leg, digit, duration_ms).await
-                    {
+                Effect::Dtmf { session, leg, digit, duration_ms } => {
+                    if let Err(error) = self.0.ports.relay.dtmf(&session, leg, digit, duration_ms).await {
                         tracing::debug!(call = %id, %error, "a digit was not played");
                     }
                 }
@@ -282,9 +281,9 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    async fn make_media(&self, spec: SessionSpec) -> Event {
-        match self.0.ports.relay.put(spec).await {
-            Ok(description) => Event::MediaReady(description),
+    async fn make_media(&self, spec: SessionSpec, relay: Option<RelayName>) -> Event {
+        match self.0.ports.relay.put(spec, relay).await {
+            Ok(description) => Event::MediaReady(Box::new(description)),
             Err(error) => {
                 tracing::warn!(%error, "no media");
                 Event::MediaFailed(error)

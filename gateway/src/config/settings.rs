@@ -3,61 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use super::field::{Addresses, Duration, Field, PortRange, words};
-use super::reader::{Reader, Table};
+use daemon::config::{
+    Addresses, Configuration, Duration, Field, FieldDoc, Log, PortRange, Reader, Section, Table,
+};
+use daemon::{section, words};
 
-/// One section of the reference.
-pub(super) struct Section {
-    pub title: String,
-    pub doc: &'static str,
-    pub fields: Vec<FieldDoc>,
-}
-
-/// One key of the reference.
-pub(super) struct FieldDoc {
-    pub key: &'static str,
-    pub kind: &'static str,
-    pub default: String,
-    pub doc: String,
-}
-
-/// Declares a section: the struct, how it is taken out of the tree, and its part of the reference.
-macro_rules! section {
-    ($(#[doc = $doc:literal])+ $name:ident at $path:literal {
-        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $default:expr),+ $(,)?
-    }) => {
-        $(#[doc = $doc])+
-        #[derive(Clone, Debug, PartialEq)]
-        pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type),+ }
-
-        impl Default for $name {
-            fn default() -> Self { Self { $($field: $default),+ } }
-        }
-
-        impl $name {
-            fn take(reader: &mut Reader, root: &mut Table) -> Self {
-                let mut table = reader.section(root, $path);
-                let section = Self { $($field: reader.take(&mut table, $path, stringify!($field), $default)),+ };
-                reader.refuse_unknown($path, &table);
-                section
-            }
-
-            fn section() -> Section {
-                let defaults = Self::default();
-                Section {
-                    title: concat!("`[", $path, "]`").into(),
-                    doc: concat!($($doc),+).trim_ascii(),
-                    fields: vec![$(FieldDoc {
-                        key: stringify!($field),
-                        kind: <$type as Field>::KIND,
-                        default: defaults.$field.show(),
-                        doc: concat!($($fdoc),+).trim().to_string(),
-                    }),+],
-                }
-            }
-        }
-    };
-}
+use super::relay_pool::{self, PoolRelay};
 
 section! {
     /// Where the gateway listens. A listener that is `"off"` is not opened.
@@ -158,9 +109,10 @@ section! {
 }
 
 section! {
-    /// The media relay.
+    /// The media relay. What follows `kind` is for the embedded one; a relay that is a program of its own has its own
+    /// configuration.
     Relay at "relay" {
-        /// `embedded` runs it inside this process.
+        /// `embedded` runs it inside this process, `pool` asks those of `[[relay.pool]]`.
         kind: RelayKind = RelayKind::Embedded,
         /// Where browsers reach it.
         browser_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
@@ -214,16 +166,6 @@ section! {
 }
 
 section! {
-    /// What is written to standard error.
-    Log at "log" {
-        /// One JSON object a line instead of text.
-        json: bool = false,
-        /// As `tracing-subscriber` reads it: `info`, `gateway=debug`.
-        filter: String = "info".into(),
-    }
-}
-
-section! {
     /// What this node keeps on disk: its certificate, its sealing key, the demo users.
     State at "state" {
         /// Made if missing, readable by its owner only.
@@ -269,8 +211,10 @@ words!(TrunkTransport: "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
 pub enum RelayKind {
     /// In this process.
     Embedded,
+    /// Programs of their own.
+    Pool,
 }
-words!(RelayKind: "embedded" => Embedded);
+words!(RelayKind: "embedded" => Embedded, "pool" => Pool);
 
 /// Where state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -309,13 +253,19 @@ pub struct Settings {
     pub log: Log,
     pub state: State,
     pub trunks: Vec<Trunk>,
+    pub relay_pool: Vec<PoolRelay>,
 }
 
 /// Every codec the relay can carry; a trunk's list is taken from these.
 pub const CODECS: [&str; 4] = ["opus", "PCMU", "PCMA", "G722"];
 
-impl Settings {
-    pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Self {
+impl Configuration for Settings {
+    const ENVIRONMENT: &'static str = "GATEWAY";
+    const REFERENCE: &'static str = "docs/configuration.md";
+
+    fn take(reader: &mut Reader, root: &mut Table) -> Self {
+        // A part of the section [relay], so it is taken first.
+        let relay_pool = relay_pool::take(reader, root);
         Self {
             listen: Listen::take(reader, root),
             admin: Admin::take(reader, root),
@@ -330,18 +280,20 @@ impl Settings {
             log: Log::take(reader, root),
             state: State::take(reader, root),
             trunks: take_trunks(reader, root),
+            relay_pool,
         }
     }
 
-    /// Paths in a file are relative to the file.
-    pub(super) fn resolve_paths(&mut self, base: &Path) {
+    fn resolve_paths(&mut self, base: &Path) {
         let optional = [
             &mut self.tls.certificate_file,
             &mut self.tls.key_file,
             &mut self.tls.trunk_ca_file,
             &mut self.users.file,
         ];
-        for path in optional.into_iter().flatten() {
+        let of_relays =
+            self.relay_pool.iter_mut().flat_map(|relay| [&mut relay.token_file, &mut relay.ca_file]);
+        for path in optional.into_iter().chain(of_relays).flatten() {
             *path = base.join(&*path);
         }
         for path in [&mut self.browser.page, &mut self.state.folder] {
@@ -349,10 +301,10 @@ impl Settings {
         }
     }
 
-    /// What no single key can know.
-    pub(super) fn check(&self, reader: &mut Reader) {
+    fn check(&self, reader: &mut Reader) {
         self.check_listeners(reader);
         self.check_trunks(reader);
+        relay_pool::check(self.relay.kind, &self.relay_pool, reader);
         if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
             reader.mistake("tls", "certificate_file and key_file go together: set both or neither");
         }
@@ -371,6 +323,27 @@ impl Settings {
         self.check_limits(reader);
     }
 
+    fn sections() -> Vec<Section> {
+        vec![
+            Listen::section(),
+            Admin::section(),
+            Tls::section(),
+            Browser::section(),
+            Users::section(),
+            trunk_section(),
+            Dialplan::section(),
+            Calls::section(),
+            Relay::section(),
+            relay_pool::section(),
+            Store::section(),
+            Limits::section(),
+            Log::section(),
+            State::section(),
+        ]
+    }
+}
+
+impl Settings {
     fn check_listeners(&self, reader: &mut Reader) {
         let listeners = [
             ("listen.sip_udp", self.listen.sip_udp),
@@ -447,25 +420,6 @@ impl Settings {
             reader.mistake("limits.message_bytes", "expected a number from 4096 to 65536");
         }
     }
-}
-
-/// All sections, in the order of the reference.
-pub(super) fn sections() -> Vec<Section> {
-    vec![
-        Listen::section(),
-        Admin::section(),
-        Tls::section(),
-        Browser::section(),
-        Users::section(),
-        trunk_section(),
-        Dialplan::section(),
-        Calls::section(),
-        Relay::section(),
-        Store::section(),
-        Limits::section(),
-        Log::section(),
-        State::section(),
-    ]
 }
 
 fn take_trunks(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {

@@ -1,4 +1,3 @@
-//! HTTP: the operators' listener and the softphone page.
+//! HTTP: the softphone page.
 
-pub mod admin;
 pub mod page;

@@ -5,6 +5,7 @@
 mod commands;
 mod failover;
 mod phone;
+mod pool;
 mod program;
 mod secrets;
 mod stop;

@@ -8,6 +8,7 @@ use sip_core::auth::Secret;
 use sip_core::auth::client::{self, Credentials};
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -19,6 +20,7 @@ pub struct Phone {
     /// Everything that came, and that was sent.
     pub heard: String,
     pub said: String,
+    acknowledged: watch::Sender<usize>,
 }
 
 impl Phone {
@@ -35,7 +37,8 @@ impl Phone {
         let stream = TcpStream::connect(gateway).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-        Self { socket, user, count: 0, heard: String::new(), said: String::new() }
+        let (heard, said) = (String::new(), String::new());
+        Self { socket, user, count: 0, heard, said, acknowledged: watch::Sender::new(0) }
     }
 
     /// Registers, with the one challenge that this takes.
@@ -103,21 +106,29 @@ impl Phone {
         self.send(&answer.build().unwrap()).await;
     }
 
-    /// Answers calls until this many were hung up by the other side.
-    pub async fn answer(&mut self, calls: usize) {
-        let mut ended = 0;
+    /// Answers calls until this many were hung up by the other side; of how many the media were lost.
+    pub async fn answer(&mut self, calls: usize) -> usize {
+        let (mut ended, mut lost) = (0, 0);
         while ended < calls {
             let request = self.receive().await;
             match request.method() {
                 Method::Invite => self.accept(&request).await,
-                Method::Ack => {}
+                Method::Ack => self.acknowledged.send_modify(|calls| *calls += 1),
                 Method::Bye => {
                     ended += 1;
+                    let reason = request.header(Name::Reason).unwrap_or_default();
+                    lost += usize::from(reason.contains("Media lost"));
                     self.send(&request.response(Status::OK).build().unwrap()).await;
                 }
                 method => panic!("unexpected {method}"),
             }
         }
+        lost
+    }
+
+    /// How many of the calls that it answered were acknowledged so far.
+    pub fn acknowledged(&self) -> watch::Receiver<usize> {
+        self.acknowledged.subscribe()
     }
 
     /// Waits until everything that was sent so far has been worked on.

@@ -30,6 +30,16 @@ impl Gateway {
     /// The same with more lines in `[[trunk]]`, and those of `[log]`.
     pub fn start_with(transport: &str, rtp_ports: RangeInclusive<u16>, trunk_lines: &str, log: &str) -> Self {
         let (first, last) = rtp_ports.into_inner();
+        let relay = format!("[relay]\nbrowser_port = 0\nrtp_ports = [{first}, {last}]\n");
+        Self::launch(transport, trunk_lines, &relay, log)
+    }
+
+    /// As above, with these sections about the relay.
+    pub fn with_relay(transport: &str, relay: &str) -> Self {
+        Self::launch(transport, "", relay, "filter = \"warn\"")
+    }
+
+    fn launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let [ws, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
@@ -57,9 +67,7 @@ impl Gateway {
             transport = "{transport}"
             cidrs = ["127.0.0.1/32"]
             {trunk_lines}
-            [relay]
-            browser_port = 0
-            rtp_ports = [{first}, {last}]
+            {relay}
             [limits]
             messages_per_second = 10000
             [log]
@@ -82,13 +90,18 @@ impl Gateway {
 
     /// One of the gateway's metrics, by its line.
     pub fn metric(&self, name: &str) -> f64 {
+        self.find_metric(name).unwrap_or_else(|| panic!("no metric {name}"))
+    }
+
+    /// As above; none before it was counted for the first time.
+    pub fn find_metric(&self, name: &str) -> Option<f64> {
         let mut connection = TcpStream::connect(self.admin).unwrap();
         write!(connection, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)
             .unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
         let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no metric {name}")).parse().unwrap()
+        line.map(|value| value.parse().unwrap())
     }
 
     /// Asks it to stop.

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use gateway::ports::BoxFuture;
 use gateway::ports::media::MediaRelay;
 use relay_api::{
-    Fingerprint, LegDescription, LegName, LegSpec, RelayError, SessionDescription, SessionId, SessionSpec,
-    SessionStatistics,
+    Fingerprint, LegDescription, LegName, LegSpec, Place, RelayError, RelayName, SessionDescription,
+    SessionId, SessionSpec, SessionStatistics,
 };
 
 #[derive(Default)]
@@ -31,7 +31,11 @@ impl Books {
 }
 
 impl MediaRelay for Books {
-    fn put(&self, spec: SessionSpec) -> BoxFuture<'_, Result<SessionDescription, RelayError>> {
+    fn put(
+        &self,
+        spec: SessionSpec,
+        _: Option<RelayName>,
+    ) -> BoxFuture<'_, Result<SessionDescription, RelayError>> {
         let mut books = self.0.lock().unwrap();
         if books.ended.contains(&spec.id) {
             books.wrong.push(format!("{:?} was specified after its end", spec.id));
@@ -44,19 +48,21 @@ impl MediaRelay for Books {
                 .push(format!("{:?} went back from revision {revision} to {}", spec.id, spec.revision));
         }
         let (a, b) = (describe(&spec.a), describe(&spec.b));
-        Box::pin(async move { Ok(SessionDescription { id: spec.id, revision: spec.revision, a, b }) })
+        Box::pin(
+            async move { Ok(SessionDescription { id: spec.id, revision: spec.revision, a, b, relay: None }) },
+        )
     }
 
-    fn delete<'a>(&'a self, id: &'a SessionId) -> BoxFuture<'a, Result<(), RelayError>> {
+    fn delete<'a>(&'a self, session: &'a Place) -> BoxFuture<'a, Result<(), RelayError>> {
         let mut books = self.0.lock().unwrap();
-        books.open.remove(id);
-        books.ended.push(id.clone());
+        books.open.remove(&session.id);
+        books.ended.push(session.id.clone());
         Box::pin(async { Ok(()) })
     }
 
     fn dtmf<'a>(
         &'a self,
-        _: &'a SessionId,
+        _: &'a Place,
         _: LegName,
         _: char,
         _: u32,
@@ -64,7 +70,7 @@ impl MediaRelay for Books {
         Box::pin(async { Ok(()) })
     }
 
-    fn statistics<'a>(&'a self, _: &'a SessionId) -> BoxFuture<'a, Result<SessionStatistics, RelayError>> {
+    fn statistics<'a>(&'a self, _: &'a Place) -> BoxFuture<'a, Result<SessionStatistics, RelayError>> {
         Box::pin(async { Err(RelayError::Unknown) })
     }
 }

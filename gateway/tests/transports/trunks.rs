@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::adapters::certificate::Certificate;
-use gateway::adapters::{DialSettings, Kind, Limits, tls};
+use daemon::certificate::Certificate;
+use daemon::tls;
+use gateway::adapters::{DialSettings, Kind, Limits};
 use gateway::ports::transport::{
     CloseReason, Destination, Edge, Protocol, SendError, StreamProtocol, StreamTarget, Transport,
 };
@@ -128,8 +129,8 @@ async fn a_tls_trunk_is_checked_by_name() {
     let certificate = Certificate::self_signed(folder.path(), &[]).unwrap();
     let mut roots = RootCertStore::empty();
     roots.add(certificate.leaf().unwrap()).unwrap();
-    let mut lab = lab(Some(tls::trunk_client(roots).unwrap()));
-    let server = tls::trunk_server(certificate, None).unwrap();
+    let mut lab = lab(Some(tls::client(roots).unwrap()));
+    let server = tls::server(certificate, None).unwrap();
     let remote = lab.listen(Edge::Trunk, Kind::Tls(server), Limits::trunk());
 
     let wrong =

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use daemon::certificate::Certificate;
+use daemon::tls;
 use futures_util::{SinkExt, StreamExt};
-use gateway::adapters::certificate::Certificate;
-use gateway::adapters::{Kind, Limits, tls};
+use gateway::adapters::{Kind, Limits};
 use gateway::ports::transport::{Edge, Protocol};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -39,7 +40,7 @@ async fn a_phone_talks_over_tls_and_survives_a_new_certificate() {
     let next = Certificate::self_signed(two.path(), &[]).unwrap();
     let old_leaf = certificate.leaf().unwrap();
     let mut lab = Lab::new();
-    let tls = tls::browser_server(certificate.clone()).unwrap();
+    let tls = tls::http_server(certificate.clone(), None).unwrap();
     let at = lab.listen(Edge::Browser, Kind::Wss(web(), tls), Limits::browser());
 
     let mut request = format!("wss://localhost:{}/ws", at.port()).into_client_request().unwrap();
@@ -68,7 +69,7 @@ async fn a_peer_that_does_not_begin_tls_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::self_signed(folder.path(), &[]).unwrap();
     let lab = Lab::new();
-    let tls = tls::browser_server(certificate).unwrap();
+    let tls = tls::http_server(certificate, None).unwrap();
     let limits = Limits { handshake: Duration::from_millis(100), ..Limits::browser() };
     let at = lab.listen(Edge::Browser, Kind::Wss(web(), tls), limits);
     let mut peer = TcpStream::connect(at).await.unwrap();

@@ -5,6 +5,7 @@
 //! it so. Repeating a specification changes nothing; one with an older [`SessionSpec::revision`] is refused. The relay
 //! never sees SDP text.
 
+pub mod control;
 pub mod turn;
 
 use std::net::SocketAddr;
@@ -15,6 +16,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub String);
+
+/// Names a relay of a pool, as the gateway's configuration does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RelayName(pub String);
+
+/// Where a session is: what a gateway must know to speak about it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// Which session.
+    pub id: SessionId,
+    /// On which relay; absent if there is one only, or if it is not known yet.
+    pub relay: Option<RelayName>,
+}
 
 /// The two sides of a session: `A` called us, `B` we called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -217,6 +232,9 @@ pub struct SessionDescription {
     pub a: LegDescription,
     /// Our side of leg B.
     pub b: LegDescription,
+    /// Which relay made it, where there are several. A relay itself does not know its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelayName>,
 }
 
 impl SessionDescription {
@@ -279,6 +297,11 @@ pub enum EventKind {
         /// For the log.
         reason: String,
     },
+    /// The relay has the session no more: nobody confirmed it, or the relay itself is gone. Of neither leg in particular.
+    SessionLost {
+        /// For the log.
+        reason: String,
+    },
     /// A DTMF digit arrived as RFC 4733.
     Dtmf {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
@@ -333,7 +356,7 @@ pub enum RelayError {
     /// No port or no room for another session: answer 503.
     #[error("the media relay is full: {what}")]
     Full {
-        /// `sessions` or `ports`.
+        /// `sessions`, `ports`, or `draining`: it takes no new sessions.
         what: String,
     },
     /// The session has a later revision.

@@ -7,6 +7,7 @@ import dgram from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Relay } from './relay.js';
 import { Watch } from './watch.js';
 
 export const USERS = { alice: 'wonderland-1', bob: 'builder-2' };
@@ -16,12 +17,17 @@ export class Gateway {
   log = '';
   #process;
   #folder;
+  #relay;
   #watch = new Watch();
 
-  /** `trunk`: a Trunk that takes every number which is no user; `settings`: more lines of configuration by section. */
+  /**
+   * `trunk`: a Trunk that takes every number which is no user; `settings`: more lines of configuration by section.
+   * With RELAY=pool in the environment the media relay is a program of its own.
+   */
   static async start({ trunk, settings = {} } = {}) {
     const gateway = new Gateway();
     gateway.#folder = await mkdtemp(join(tmpdir(), 'gateway-test-'));
+    if (process.env.RELAY === 'pool') gateway.#relay = await Relay.start(gateway.#folder);
     await gateway.#configure(trunk, settings);
     gateway.#process = spawn(BINARY, ['run', '--config', join(gateway.#folder, 'gateway.toml')], {
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,20 +57,24 @@ export class Gateway {
       const sum = (name) => metrics.filter(([known]) => known.startsWith(name)).reduce((total, [, value]) => total + value, 0);
       const [began, ended] = [sum('gateway_calls_started_total'), sum('gateway_calls_ended_total')];
       const kept = sum('gateway_store_values{kind="call"}');
-      if (began > 0 && began === ended && kept === 0) return;
-      if (performance.now() > deadline) throw new Error(`${began} calls began, ${ended} ended, ${kept} are in the store`);
+      const sessions = (await this.#relay?.sessions()) ?? 0;
+      if (began > 0 && began === ended && kept === 0 && sessions === 0) return;
+      if (performance.now() > deadline) throw new Error(`${began} calls began, ${ended} ended, ${kept} are in the store, the relay has ${sessions}`);
       await pause(500);
     }
   }
 
   /** Resolves with the milliseconds that SIGTERM took to end the process. */
   async stop() {
-    if (this.#process.exitCode !== null) return 0;
     const begun = performance.now();
-    this.#process.kill('SIGTERM');
-    await once(this.#process, 'exit');
+    if (this.#process.exitCode === null) {
+      this.#process.kill('SIGTERM');
+      await once(this.#process, 'exit');
+    }
+    const milliseconds = performance.now() - begun;
+    await this.#relay?.stop();
     await rm(this.#folder, { recursive: true, force: true });
-    return performance.now() - begun;
+    return milliseconds;
   }
 
   get exitCode() {
@@ -88,13 +98,14 @@ export class Gateway {
       browser: { grace: `${GRACE_SECONDS}s`, page: new URL('../../../gateway/web/dist', import.meta.url).pathname },
       users: { file: users },
       dialplan: trunk ? { trunk: 'pbx' } : {},
-      relay: { browser_port: 0 },
+      relay: this.#relay ? { kind: 'pool' } : { browser_port: 0 },
       state: { folder: join(this.#folder, 'state') },
       log: { filter: process.env.GATEWAY_LOG ?? 'info' },
     };
     for (const [name, more] of Object.entries(settings)) sections[name] = { ...sections[name], ...more };
     const tables = Object.entries(sections).map(([name, keys]) => [`[${name}]`, keys]);
     if (trunk) tables.push(['[[trunk]]', { name: 'pbx', address: `127.0.0.1:${trunk.port}`, cidrs: ['127.0.0.0/8'] }]);
+    if (this.#relay) tables.push(['[[relay.pool]]', { name: 'relay-1', url: this.#relay.url }]);
     await writeFile(join(this.#folder, 'gateway.toml'), tables.map(([title, keys]) => `${title}\n${toml(keys)}`).join('\n'));
   }
 
@@ -110,7 +121,9 @@ export class Gateway {
 
   async #answers() {
     try {
-      return (await fetch(`http://127.0.0.1:${this.adminPort}/readyz`)).ok;
+      if (!(await fetch(`http://127.0.0.1:${this.adminPort}/readyz`)).ok) return false;
+      const ready = new Map(await this.#metrics()).get('gateway_relay_ready{relay="relay-1"}');
+      return !this.#relay || ready === 1;
     } catch {
       return false;
     }

@@ -1,6 +1,6 @@
 //! What a call wants done. The driver stores the new value of the call first, then carries these out in order.
 
-use relay_api::{LegName, SessionId, SessionSpec};
+use relay_api::{LegName, Place, RelayName, SessionSpec};
 
 use crate::message::Message;
 use crate::routing::Destination;
@@ -53,11 +53,18 @@ pub enum Effect {
     },
     /// Make the media so; answered by [`super::Event::MediaReady`] or [`super::Event::MediaFailed`]. Specifications of
     /// one call, and then [`Effect::ReleaseMedia`], must reach the relay in their order.
-    Media(SessionSpec),
+    Media {
+        /// What is wanted.
+        spec: Box<SessionSpec>,
+        /// On which relay the session is; `None` until one was chosen.
+        relay: Option<RelayName>,
+    },
     /// Give the media back; the last word about it.
-    ReleaseMedia(SessionId),
+    ReleaseMedia(Place),
     /// Let the relay send an RFC 4733 event to a leg's peer.
     Dtmf {
+        /// In which session.
+        session: Place,
         /// Whose peer hears it.
         leg: LegName,
         /// `0`–`9`, `*`, `#`, `A`–`D`.

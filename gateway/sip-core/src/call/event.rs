@@ -49,7 +49,7 @@ pub enum Event {
     /// A timer that was asked for has passed.
     Timer(CallTimer),
     /// The relay carried out [`super::Effect::Media`].
-    MediaReady(SessionDescription),
+    MediaReady(Box<SessionDescription>),
     /// The relay could not carry out [`super::Effect::Media`].
     MediaFailed(RelayError),
     /// The relay noticed something.

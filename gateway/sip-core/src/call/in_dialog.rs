@@ -166,6 +166,7 @@ impl Call {
     /// INFO carries DTMF of phones that don't send RTP events; the far peer gets it as RTP events, or as INFO where it
     /// has none. Anything else has no meaning here (RFC 6086 §4.2.2).
     fn info(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        let session = self.place();
         let Some((leg, other)) = self.pair_mut(name) else { return };
         if request.body().is_empty() {
             return leg.reply(request, Status::OK, from, step);
@@ -179,7 +180,8 @@ impl Call {
         leg.reply(request, Status::OK, from, step);
         let Some(other) = other.filter(|other| other.is_confirmed()) else { return };
         if other.media.has_telephone_event() {
-            step.push(Effect::Dtmf { leg: other.name, digit: dtmf.digit, duration_ms: dtmf.duration_ms });
+            let Dtmf { digit, duration_ms } = dtmf;
+            step.push(Effect::Dtmf { session, leg: other.name, digit, duration_ms });
         } else if other.peer.info {
             other.send_dtmf(dtmf, step);
         }

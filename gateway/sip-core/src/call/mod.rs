@@ -114,7 +114,7 @@ impl Call {
                 self.client_failed(leg, cseq, &method, failure, &mut step);
             }
             Event::Timer(timer) => self.timer(timer, &mut step),
-            Event::MediaReady(description) => self.media_ready(description, &mut step),
+            Event::MediaReady(description) => self.media_ready(*description, &mut step),
             Event::MediaFailed(error) => self.media_failed(&error, &mut step),
             Event::Media { leg, kind } => self.media_event(leg, &kind, &mut step),
             Event::FlowLost { leg, flow } => self.flow_lost(leg, flow, &mut step),
@@ -169,6 +169,7 @@ impl Call {
         match kind {
             EventKind::MediaTimeout => self.end(Cause::MediaTimeout, Some(leg), None, step),
             EventKind::TransportFailed { .. } => self.end(Cause::MediaLost, Some(leg), None, step),
+            EventKind::SessionLost { .. } => self.end(Cause::MediaLost, None, None, step),
             // The relay itself carries RTP events to the other leg.
             EventKind::MediaStarted | EventKind::Dtmf { .. } => {}
         }

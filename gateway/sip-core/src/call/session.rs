@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use relay_api::{LegName, LegSpec, RelayError, SessionDescription, SessionSpec};
+use relay_api::{LegName, LegSpec, Place, RelayError, RelayName, SessionDescription, SessionSpec};
 use serde::{Deserialize, Serialize};
 
 use super::shared::Shared;
@@ -14,6 +14,9 @@ use super::{Call, Cause, Effect, FarEnd};
 pub(super) struct Session {
     revision: u64,
     declared: Option<Shared<SessionSpec>>,
+    /// Where it was made: it stays there.
+    #[serde(default)]
+    relay: Option<RelayName>,
     waiting: Option<Waiting>,
 }
 
@@ -51,7 +54,7 @@ impl Call {
         self.session.revision += 1;
         let spec = SessionSpec { id: self.id.session(), revision: self.session.revision, a, b };
         self.session.declared = Some(Shared::new(spec.clone()));
-        step.push(Effect::Media(spec));
+        step.push(Effect::Media { spec: Box::new(spec), relay: self.session.relay.clone() });
     }
 
     /// Tells the relay, and goes on when it has done so.
@@ -65,6 +68,7 @@ impl Call {
             return;
         }
         let revision = description.revision;
+        self.session.relay = description.relay;
         self.a.media.set_description(description.a);
         if let FarEnd::Leg(b) = &mut self.b {
             b.media.set_description(description.b);
@@ -92,8 +96,13 @@ impl Call {
     pub(super) fn release_media(&mut self, step: &mut Step<'_>) {
         self.session.waiting = None;
         if self.session.declared.take().is_some() {
-            step.push(Effect::ReleaseMedia(self.id.session()));
+            step.push(Effect::ReleaseMedia(self.place()));
         }
+    }
+
+    /// What the relay knows our media by.
+    pub(super) fn place(&self) -> Place {
+        Place { id: self.id.session(), relay: self.session.relay.clone() }
     }
 
     /// Addresses that no peer can have.

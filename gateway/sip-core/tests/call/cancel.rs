@@ -29,7 +29,7 @@ fn a_relay_that_is_ready_too_late_calls_nobody() {
     t.invites(Some(&offer)).cancels(A, &[]);
     t.and();
     let description = super::trace::describe(t.spec.as_ref().unwrap());
-    t.feed(sip_core::call::Event::MediaReady(description)).does("");
+    t.feed(sip_core::call::Event::MediaReady(Box::new(description))).does("");
 }
 
 #[test] // RFC 3261 §9.1: no CANCEL before a provisional response

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use relay_api::EventKind;
-use sip_core::call::{CallTimer, Cause, Failure, orphan};
+use sip_core::call::{CallTimer, Failure, orphan};
 use sip_core::message::{Method, Name};
 
 use super::sdp::trunk_answer;
@@ -103,15 +103,17 @@ fn the_caller_hangs_up_before_it_acknowledged() {
 
 #[test]
 fn lost_media_ends_both_legs_with_a_reason() {
-    for (kind, cause) in [
-        (EventKind::MediaTimeout, Cause::MediaTimeout),
-        (EventKind::TransportFailed { reason: "consent".into() }, Cause::MediaLost),
+    let (consent, gone) = ("consent".into(), "the relay is gone".into());
+    for (kind, end) in [
+        (EventKind::MediaTimeout, "ended MediaTimeout by A"),
+        (EventKind::TransportFailed { reason: consent }, "ended MediaLost by A"),
+        (EventKind::SessionLost { reason: gone }, "ended MediaLost"),
     ] {
         let mut t = Trace::established(Kind::BrowserToTrunk);
         t.relay_says(A, EventKind::MediaStarted).does("");
         t.relay_says(A, kind).does("release, A BYE, B BYE");
         assert!(t.b.last().header(Name::Reason).unwrap().starts_with("SIP;cause="));
-        t.answers(A, 200, None).answers(B, 200, None).does(&format!("ended {cause:?} by A"));
+        t.answers(A, 200, None).answers(B, 200, None).does(end);
     }
 }
 

@@ -5,7 +5,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
-use relay_api::{EventKind, Fingerprint, LegDescription, LegName, LegSpec, SessionDescription, SessionSpec};
+use relay_api::{
+    EventKind, Fingerprint, LegDescription, LegName, LegSpec, RelayName, SessionDescription, SessionSpec,
+};
 use sip_core::call::{
     Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, Link, Policy,
     Summary, Target,
@@ -191,7 +193,7 @@ impl Trace {
     pub fn relay_ready(&mut self) -> &mut Self {
         let spec = self.spec.clone().unwrap();
         let description = describe(&spec);
-        self.feed(Event::MediaReady(description))
+        self.feed(Event::MediaReady(Box::new(description)))
     }
 
     pub fn relay_says(&mut self, leg: LegName, kind: EventKind) -> &mut Self {
@@ -339,17 +341,19 @@ impl Trace {
                 let seconds = seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
                 format!("pass over {}{seconds}", place(&to))
             }
-            Effect::Media(spec) => {
+            Effect::Media { spec, relay } => {
                 assert!(self.released == 0, "media after its release");
+                assert_eq!(relay, self.spec.as_ref().map(|_| home()), "the session stays on its relay");
                 assert!(self.spec.as_ref().is_none_or(|old| old.revision < spec.revision));
-                self.spec = Some(spec);
+                self.spec = Some(*spec);
                 "media".to_owned()
             }
-            Effect::ReleaseMedia(_) => {
+            Effect::ReleaseMedia(place) => {
+                assert_eq!(place.id, self.spec.as_ref().unwrap().id);
                 self.released += 1;
                 "release".to_owned()
             }
-            Effect::Dtmf { leg, digit, duration_ms } => format!("{leg:?} dtmf {digit} {duration_ms}"),
+            Effect::Dtmf { leg, digit, duration_ms, .. } => format!("{leg:?} dtmf {digit} {duration_ms}"),
             Effect::StartTimer(timer, at) => {
                 self.timers.insert(timer, at);
                 return;
@@ -393,7 +397,13 @@ pub fn describe(spec: &SessionSpec) -> SessionDescription {
         revision: spec.revision,
         a: describe_leg(&spec.a, 40_000),
         b: describe_leg(&spec.b, 40_002),
+        relay: Some(home()),
     }
+}
+
+/// The relay that makes every session.
+fn home() -> RelayName {
+    RelayName("relay-1".to_owned())
 }
 
 fn describe_leg(leg: &LegSpec, port: u16) -> LegDescription {

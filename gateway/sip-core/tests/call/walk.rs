@@ -158,7 +158,7 @@ impl Walk {
             3 => self.t.relay_says(leg, EventKind::MediaStarted),
             _ => {
                 let spec = self.t.spec.clone().expect("media was declared with the INVITE");
-                self.t.feed(Event::MediaReady(describe(&spec)))
+                self.t.feed(Event::MediaReady(Box::new(describe(&spec))))
             }
         };
     }

@@ -389,6 +389,7 @@ impl Engine {
             revision: session.spec.revision,
             a: describe(LegName::A),
             b: describe(LegName::B),
+            relay: None,
         }
     }
 

@@ -9,45 +9,37 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-/// TLS of the browsers' listener. Certificates are asked for at each handshake, so that they can be renewed.
+/// TLS of a listener that speaks HTTP/1.1; as [`server`] otherwise.
 ///
 /// # Errors
-/// The system gives no random numbers.
-pub fn browser_server(certificates: Arc<dyn ResolvesServerCert>) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = ServerConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_cert_resolver(certificates);
+/// As [`server`].
+pub fn http_server(
+    certificates: Arc<dyn ResolvesServerCert>,
+    clients: Option<RootCertStore>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let mut config = config(certificates, clients)?;
     // HTTP/2 has no place for the WebSocket handshake of RFC 6455.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     with_tickets(config)
 }
 
-/// TLS of the trunks' listener. With `clients`, a trunk has to show a certificate that one of these signed.
+/// TLS of a listener. Certificates are asked for at each handshake, so that they can be renewed. With `clients`, a peer
+/// has to show a certificate that one of these signed.
 ///
 /// # Errors
 /// `clients` is empty, or the system gives no random numbers.
-pub fn trunk_server(
+pub fn server(
     certificates: Arc<dyn ResolvesServerCert>,
     clients: Option<RootCertStore>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let builder = match clients {
-        None => builder.with_no_client_auth(),
-        Some(roots) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    with_tickets(builder.with_cert_resolver(certificates))
+    with_tickets(config(certificates, clients)?)
 }
 
-/// TLS of connections to trunks, whose certificates have to be signed by one of `roots`.
+/// TLS of connections to peers whose certificates have to be signed by one of `roots`.
 ///
 /// # Errors
 /// None that a configuration can cause.
-pub fn trunk_client(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
+pub fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)
@@ -89,13 +81,29 @@ pub enum TlsError {
     },
 }
 
-/// Session tickets let a browser come back with half the work; their keys change every six hours.
+fn config(
+    certificates: Arc<dyn ResolvesServerCert>,
+    clients: Option<RootCertStore>,
+) -> Result<ServerConfig, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(roots) => {
+            let verifier =
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build()?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    Ok(builder.with_cert_resolver(certificates))
+}
+
+/// Session tickets let a peer come back with half the work; their keys change every six hours.
 fn with_tickets(mut config: ServerConfig) -> Result<Arc<ServerConfig>, TlsError> {
     config.ticketer = ring::Ticketer::new()?;
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 
-pub(super) fn provider() -> Arc<CryptoProvider> {
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

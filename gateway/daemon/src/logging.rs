@@ -35,4 +35,4 @@ fn is_fit(metadata: &Metadata<'_>) -> bool {
 }
 
 /// The crates of this workspace.
-const OWN: [&str; 5] = ["gateway", "sip_core", "media_relay", "relay_core", "relay_api"];
+const OWN: [&str; 6] = ["gateway", "daemon", "sip_core", "media_relay", "relay_core", "relay_api"];

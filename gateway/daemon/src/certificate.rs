@@ -1,4 +1,4 @@
-//! The gateway's certificate: from files, or made on the first start and kept.
+//! The program's certificate: from files, or made on the first start and kept.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::tls::provider;
+use crate::tls::provider;
 
 /// A certificate chain with its key, which can be replaced while connections are served: new handshakes see the new one,
 /// open connections live on.

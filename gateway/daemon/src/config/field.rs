@@ -7,10 +7,13 @@ use std::str::FromStr;
 use ::config::{Value, ValueKind};
 
 /// A type that a key of the configuration can have.
-pub(super) trait Field: Sized {
+pub trait Field: Sized {
     /// For the reference.
     const KIND: &'static str;
-    /// Reads the value, or says what was expected.
+    /// Reads the value.
+    ///
+    /// # Errors
+    /// What was expected, for people.
     fn read(value: &Value) -> Result<Self, String>;
     /// As it would be written in the file.
     fn show(&self) -> String;
@@ -252,13 +255,14 @@ impl<T: Field> Field for Vec<T> {
 const OFF: &str = "off";
 
 /// Implements [`Field`] for an enum that is written as one of a few words.
+#[macro_export]
 macro_rules! words {
     ($type:ident: $($word:literal => $variant:ident),+ $(,)?) => {
-        impl $crate::config::field::Field for $type {
+        impl $crate::config::Field for $type {
             const KIND: &'static str = concat!("one of" $(, " `\"", $word, "\"`")+);
-            fn read(value: &::config::Value) -> Result<Self, String> {
+            fn read(value: &$crate::config::Value) -> Result<Self, String> {
                 match &value.kind {
-                    $(::config::ValueKind::String(s) if s == $word => Ok(Self::$variant),)+
+                    $($crate::config::ValueKind::String(s) if s == $word => Ok(Self::$variant),)+
                     other => Err(format!("expected one of{}, found {other}", concat!($(" \"", $word, "\""),+))),
                 }
             }
@@ -268,4 +272,3 @@ macro_rules! words {
         }
     };
 }
-pub(super) use words;

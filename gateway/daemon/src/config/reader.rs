@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ::config::{Value, ValueKind};
 
+use super::Configuration;
 use super::field::Field;
-use super::settings::Settings;
 
 /// One thing that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,33 +43,37 @@ impl fmt::Display for Mistakes {
 }
 
 /// Reads the whole tree.
-pub(super) fn read(tree: Value, base: PathBuf) -> Result<Settings, Mistakes> {
-    let mut reader = Reader { mistakes: Vec::new() };
+pub(super) fn read<C: Configuration>(tree: Value, base: &Path) -> Result<C, Mistakes> {
+    let mut reader = Reader { reference: C::REFERENCE, mistakes: Vec::new() };
     let mut root = match tree.kind {
         ValueKind::Table(table) => table,
         _ => HashMap::new().into_iter().collect(),
     };
-    let mut settings = Settings::take(&mut reader, &mut root);
+    let mut settings = C::take(&mut reader, &mut root);
     reader.refuse_unknown("", &root);
-    settings.resolve_paths(&base);
+    settings.resolve_paths(base);
     settings.check(&mut reader);
     if reader.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(reader.mistakes)) }
 }
 
 /// Collects mistakes while values are taken out of the tree.
-pub(super) struct Reader {
+#[derive(Debug)]
+pub struct Reader {
+    reference: &'static str,
     mistakes: Vec<Mistake>,
 }
 
-pub(super) type Table = ::config::Map<String, Value>;
+/// A section, or the whole file.
+pub type Table = ::config::Map<String, Value>;
 
 impl Reader {
-    pub(super) fn mistake(&mut self, key: impl Into<String>, what: impl Into<String>) {
+    /// Reports what is wrong with a key.
+    pub fn mistake(&mut self, key: impl Into<String>, what: impl Into<String>) {
         self.mistakes.push(Mistake { key: key.into(), what: what.into() });
     }
 
     /// Takes one key; a wrong value is reported and replaced by the default.
-    pub(super) fn take<T: Field>(&mut self, table: &mut Table, section: &str, key: &str, default: T) -> T {
+    pub fn take<T: Field>(&mut self, table: &mut Table, section: &str, key: &str, default: T) -> T {
         let Some(value) = table.remove(key) else { return default };
         T::read(&value).unwrap_or_else(|what| {
             self.mistake(path(section, key), what);
@@ -78,7 +82,7 @@ impl Reader {
     }
 
     /// Takes one key that must be there.
-    pub(super) fn require<T: Field>(&mut self, table: &mut Table, section: &str, key: &str) -> Option<T> {
+    pub fn require<T: Field>(&mut self, table: &mut Table, section: &str, key: &str) -> Option<T> {
         match table.remove(key).map(|value| T::read(&value)) {
             Some(Ok(value)) => return Some(value),
             Some(Err(what)) => self.mistake(path(section, key), what),
@@ -88,7 +92,7 @@ impl Reader {
     }
 
     /// Takes the table of a section; nothing is an empty one.
-    pub(super) fn section(&mut self, root: &mut Table, name: &str) -> Table {
+    pub fn section(&mut self, root: &mut Table, name: &str) -> Table {
         match root.remove(name).map(|v| v.kind) {
             Some(ValueKind::Table(table)) => table,
             None => Table::new(),
@@ -100,7 +104,7 @@ impl Reader {
     }
 
     /// Takes a repeated section `[[name]]`.
-    pub(super) fn sections(&mut self, root: &mut Table, name: &str) -> Vec<Table> {
+    pub fn sections(&mut self, root: &mut Table, name: &str) -> Vec<Table> {
         let items = match root.remove(name).map(|v| v.kind) {
             Some(ValueKind::Array(items)) => items,
             None => Vec::new(),
@@ -116,15 +120,23 @@ impl Reader {
         tables.collect()
     }
 
+    /// Takes a repeated section `[[section.name]]` out of its section, which can be taken after it.
+    pub fn subsections(&mut self, root: &mut Table, section: &str, name: &str) -> Vec<Table> {
+        let Some(ValueKind::Table(table)) = root.get_mut(section).map(|value| &mut value.kind) else {
+            return Vec::new();
+        };
+        let Some(value) = table.remove(name) else { return Vec::new() };
+        let key = path(section, name);
+        self.sections(&mut Table::from([(key.clone(), value)]), &key)
+    }
+
     /// Whatever was not taken is unknown.
-    pub(super) fn refuse_unknown(&mut self, section: &str, rest: &Table) {
+    pub fn refuse_unknown(&mut self, section: &str, rest: &Table) {
         let mut unknown: Vec<&String> = rest.keys().collect();
         unknown.sort();
         for key in unknown {
-            self.mistake(
-                path(section, key),
-                "is not a known key: see docs/configuration.md for those there are",
-            );
+            let what = format!("is not a known key: see {} for those there are", self.reference);
+            self.mistake(path(section, key), what);
         }
     }
 }

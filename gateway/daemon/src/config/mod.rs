@@ -1,0 +1,81 @@
+//! The configuration: one TOML file, overlaid by the environment, read into typed values.
+//!
+//! Every mistake is reported at once, unknown keys are mistakes, and the reference in `docs/` is printed from the same
+//! declarations that read the file ([`reference()`]).
+
+mod field;
+mod reader;
+mod section;
+
+use std::path::{Path, PathBuf};
+
+pub use ::config::{Value, ValueKind};
+pub use field::{Addresses, Duration, Field, PortRange};
+pub use reader::{Mistake, Mistakes, Reader, Table};
+pub use section::{FieldDoc, Log, Section};
+
+/// The whole configuration of a program.
+pub trait Configuration: Sized {
+    /// Environment variables with this prefix overlay the file: `GATEWAY__LISTEN__WSS=127.0.0.1:8443`.
+    const ENVIRONMENT: &'static str;
+    /// The page with the reference, for whoever wrote an unknown key.
+    const REFERENCE: &'static str;
+
+    /// Takes every section out of the tree.
+    fn take(reader: &mut Reader, root: &mut Table) -> Self;
+
+    /// Paths in a file are relative to the file.
+    fn resolve_paths(&mut self, base: &Path);
+
+    /// What no single key can know.
+    fn check(&self, reader: &mut Reader);
+
+    /// In the order of the reference.
+    fn sections() -> Vec<Section>;
+}
+
+/// Reads the file (or nothing: all defaults) and the environment.
+///
+/// Relative paths inside the file are taken from the file's folder.
+///
+/// # Errors
+/// Every mistake found, each with its key.
+pub fn load<C: Configuration>(file: Option<&Path>) -> Result<C, Mistakes> {
+    let mut builder = ::config::Config::builder();
+    if let Some(path) = file {
+        builder = builder.add_source(::config::File::from(path).format(::config::FileFormat::Toml));
+    }
+    let environment =
+        ::config::Environment::with_prefix(C::ENVIRONMENT).prefix_separator("__").separator("__");
+    let tree = builder.add_source(environment).build().map_err(|e| Mistakes::unreadable(file, &e))?;
+    let base = file.and_then(Path::parent).map_or_else(PathBuf::new, Path::to_path_buf);
+    reader::read(tree.cache, &base)
+}
+
+/// Reads a configuration text, as [`load`] does for a file without environment.
+///
+/// # Errors
+/// Every mistake found, each with its key.
+pub fn parse<C: Configuration>(text: &str, base: &Path) -> Result<C, Mistakes> {
+    let tree = ::config::Config::builder()
+        .add_source(::config::File::from_str(text, ::config::FileFormat::Toml))
+        .build()
+        .map_err(|e| Mistakes::unreadable(None, &e))?;
+    reader::read(tree.cache, base)
+}
+
+/// The reference of all keys as Markdown, printed from the declarations.
+pub fn reference<C: Configuration>() -> String {
+    let mut out = String::new();
+    for section in C::sections() {
+        out.push_str(&format!("\n## {}\n\n{}\n\n", section.title, section.doc));
+        out.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+        for field in section.fields {
+            out.push_str(&format!(
+                "| `{}` | {} | {} | {} |\n",
+                field.key, field.kind, field.default, field.doc
+            ));
+        }
+    }
+    out
+}

@@ -1,0 +1,79 @@
+//! One section of a configuration: declared once, read and documented from that.
+
+/// One section of the reference.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// As `[listen]`.
+    pub title: String,
+    /// What it is about.
+    pub doc: &'static str,
+    /// Its keys.
+    pub fields: Vec<FieldDoc>,
+}
+
+/// One key of the reference.
+#[derive(Clone, Debug)]
+pub struct FieldDoc {
+    /// Its name.
+    pub key: &'static str,
+    /// What may be written there.
+    pub kind: &'static str,
+    /// As it would be written.
+    pub default: String,
+    /// What it means.
+    pub doc: String,
+}
+
+/// Declares a section: the struct, how it is taken out of the tree, and its part of the reference.
+#[macro_export]
+macro_rules! section {
+    ($(#[doc = $doc:literal])+ $name:ident at $path:literal {
+        $($(#[doc = $fdoc:literal])+ $field:ident: $type:ty = $default:expr),+ $(,)?
+    }) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $name { $($(#[doc = $fdoc])+ pub $field: $type),+ }
+
+        impl Default for $name {
+            fn default() -> Self { Self { $($field: $default),+ } }
+        }
+
+        impl $name {
+            /// Takes the section out of the tree.
+            pub fn take(
+                reader: &mut $crate::config::Reader,
+                root: &mut $crate::config::Table,
+            ) -> Self {
+                let mut table = reader.section(root, $path);
+                let section = Self { $($field: reader.take(&mut table, $path, stringify!($field), $default)),+ };
+                reader.refuse_unknown($path, &table);
+                section
+            }
+
+            /// Its part of the reference.
+            pub fn section() -> $crate::config::Section {
+                let defaults = Self::default();
+                $crate::config::Section {
+                    title: concat!("`[", $path, "]`").into(),
+                    doc: concat!($($doc),+).trim_ascii(),
+                    fields: vec![$($crate::config::FieldDoc {
+                        key: stringify!($field),
+                        kind: <$type as $crate::config::Field>::KIND,
+                        default: $crate::config::Field::show(&defaults.$field),
+                        doc: concat!($($fdoc),+).trim().to_string(),
+                    }),+],
+                }
+            }
+        }
+    };
+}
+
+section! {
+    /// What is written to standard error.
+    Log at "log" {
+        /// One JSON object a line instead of text.
+        json: bool = false,
+        /// As `tracing-subscriber` reads it: `info`, `warn,relay_core=debug`.
+        filter: String = "info".into(),
+    }
+}

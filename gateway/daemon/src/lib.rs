@@ -1,0 +1,12 @@
+//! What a program of ours needs around its work: its configuration, its command line, its log, the operators' listener,
+//! certificates, files of its own, signals. The gateway and the media relay share it, so that an operator learns one set
+//! of manners.
+
+pub mod admin;
+pub mod certificate;
+pub mod cli;
+pub mod config;
+pub mod logging;
+pub mod signals;
+pub mod state_folder;
+pub mod tls;

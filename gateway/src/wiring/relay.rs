@@ -1,0 +1,112 @@
+//! The media relay that the configuration wants: inside, or a pool of programs.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use daemon::tls;
+use media_relay::{BrowserListener, Relay, RtpInterface};
+use prometheus::{IntGaugeVec, Opts, Registry};
+use relay_api::RelayName;
+use tokio::sync::mpsc;
+
+use crate::adapters::embedded_relay::EmbeddedRelay;
+use crate::adapters::relay_pool::{Endpoint, RelayPool};
+use crate::config::{PoolRelay, RelayKind, Settings};
+use crate::ports::media::MediaRelay;
+use crate::ports::runtime::Runtime;
+use crate::runtime::tokio::Tokio;
+
+/// The relay as the program knows it.
+pub(super) enum Media {
+    Embedded(Relay),
+    Pool(Arc<RelayPool>),
+}
+
+impl Media {
+    pub(super) fn port(&self) -> Arc<dyn MediaRelay> {
+        match self {
+            Self::Embedded(relay) => Arc::new(EmbeddedRelay(relay.clone())),
+            Self::Pool(pool) => pool.clone(),
+        }
+    }
+
+    pub(super) async fn stop(&self) {
+        match self {
+            Self::Embedded(relay) => relay.stop().await,
+            // It serves other gateways.
+            Self::Pool(_) => {}
+        }
+    }
+}
+
+/// What it tells, in the order in which it happened in each session.
+pub(super) enum MediaEvents {
+    Embedded(media_relay::Events),
+    Pool(mpsc::Receiver<relay_api::Event>),
+}
+
+impl MediaEvents {
+    pub(super) async fn next(&mut self) -> Option<relay_api::Event> {
+        match self {
+            Self::Embedded(events) => events.next().await,
+            Self::Pool(events) => events.recv().await,
+        }
+    }
+}
+
+pub(super) fn start(
+    settings: &Settings,
+    runtime: &Tokio,
+    registry: &Registry,
+) -> anyhow::Result<(Media, MediaEvents)> {
+    match settings.relay.kind {
+        RelayKind::Embedded => {
+            let (relay, events) = Relay::start(relay_config(settings)).context("relay")?;
+            Ok((Media::Embedded(relay), MediaEvents::Embedded(events)))
+        }
+        RelayKind::Pool => {
+            let relays = settings.relay_pool.iter().map(pool_relay).collect::<anyhow::Result<_>>()?;
+            let runtime = *runtime;
+            let chance = move || {
+                let mut bytes = [0; 8];
+                runtime.random(&mut bytes);
+                u64::from_be_bytes(bytes)
+            };
+            let ready = Opts::new("gateway_relay_ready", "1 if the relay takes new sessions");
+            let ready = IntGaugeVec::new(ready, &["relay"])?;
+            registry.register(Box::new(ready.clone()))?;
+            let (pool, events) = RelayPool::start(relays, chance, ready).context("relay.pool")?;
+            Ok((Media::Pool(Arc::new(pool)), MediaEvents::Pool(events)))
+        }
+    }
+}
+
+fn pool_relay(relay: &PoolRelay) -> anyhow::Result<(RelayName, Endpoint)> {
+    let url = relay.parse_url().map_err(|what| anyhow!("relay {:?}: {what}", relay.name))?;
+    let roots = relay.ca_file.as_deref().map(tls::authorities).transpose()?;
+    let tls = roots.map(tls::client).transpose()?;
+    Ok((RelayName(relay.name.clone()), Endpoint { url, tls, token_file: relay.token_file.clone() }))
+}
+
+fn relay_config(settings: &Settings) -> media_relay::Config {
+    let relay = &settings.relay;
+    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let port = u16::try_from(relay.browser_port).unwrap_or_default();
+    let browser = BrowserListener {
+        bind: SocketAddr::new(relay.browser_address.bind, port),
+        advertised: vec![relay.browser_address.advertised],
+    };
+    media_relay::Config {
+        rtp: vec![RtpInterface {
+            name: "trunk".into(),
+            bind: relay.rtp_address.bind,
+            advertised: relay.rtp_address.advertised,
+            ports: relay.rtp_ports.first..=relay.rtp_ports.last,
+        }],
+        media_timeout: relay.media_timeout.0,
+        max_sessions: settings.limits.calls as usize,
+        workers: if relay.workers == 0 { cores } else { relay.workers as usize },
+        ..media_relay::Config::new(browser)
+    }
+}

@@ -1,0 +1,240 @@
+//! A pool of relays that are programs of their own: calls are spread, and outlive nothing but their own relay.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use daemon::certificate::Certificate;
+use daemon::tls;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Stream};
+use tempfile::TempDir;
+
+use crate::phone::Phone;
+use crate::program::Gateway;
+use crate::{run_uac, sipp};
+
+const TOKEN: &str = "a-token-of-more-than-32-characters";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_a_pool_of_relays_leave_nothing_there() {
+    let relays = [Relay::start(32_000..=33_999), Relay::start(34_000..=35_999)];
+    let gateway = gateway(&relays);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let answering = tokio::spawn(async move { phone.answer(200).await });
+    run_uac(&gateway, "u1", 200).await;
+    assert_eq!(answering.await.unwrap(), 0);
+    are_empty(&relays).await;
+    assert_eq!(gateway.metric("gateway_calls_ended_total{cause=\"hung_up\"}") as u32, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_relay_dies_its_calls_end_on_both_legs_and_the_others_go_on() {
+    const CALLS: usize = 10;
+    let [mut first, second] = [Relay::start(36_000..=36_499), Relay::start(36_500..=36_999)];
+    let gateway = gateway_of(&[&first, &second]);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let mut acknowledged = phone.acknowledged();
+    let answering = tokio::spawn(async move {
+        let lost = phone.answer(CALLS).await;
+        (phone, lost)
+    });
+    let mut caller = long_calls(&gateway, CALLS);
+    acknowledged.wait_for(|calls| *calls == CALLS).await.unwrap();
+    let on_first = first.sessions() as usize;
+    assert!(0 < on_first && on_first < CALLS, "{on_first} of {CALLS} are on the first relay");
+    first.kill();
+    let (mut phone, lost) = answering.await.unwrap();
+    assert_eq!(lost, on_first, "the browser is told why");
+    assert_eq!(caller.wait().await.unwrap().code(), Some(1), "the trunk is told as well");
+    assert_eq!(gateway.metric("gateway_calls_ended_total{cause=\"media_lost\"}") as usize, on_first);
+    assert_eq!(gateway.metric("gateway_relay_ready{relay=\"relay-0\"}") as u32, 0);
+
+    let answering = tokio::spawn(async move { phone.answer(50).await });
+    run_uac(&gateway, "u1", 50).await;
+    assert_eq!(answering.await.unwrap(), 0, "new calls go to the other");
+    are_empty(&[second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_was_restarted_unnoticed_has_lost_its_calls() {
+    const CALLS: usize = 5;
+    let mut relay = Relay::start(37_100..=37_199);
+    let gateway = gateway_of(&[&relay]);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let mut acknowledged = phone.acknowledged();
+    let answering = tokio::spawn(async move {
+        let lost = phone.answer(CALLS).await;
+        (phone, lost)
+    });
+    let mut caller = long_calls(&gateway, CALLS);
+    acknowledged.wait_for(|calls| *calls == CALLS).await.unwrap();
+    relay.restart();
+    let (mut phone, lost) = answering.await.unwrap();
+    assert_eq!(lost, CALLS);
+    assert_eq!(caller.wait().await.unwrap().code(), Some(1), "the trunk is told as well");
+    while gateway.find_metric("gateway_relay_ready{relay=\"relay-0\"}") != Some(1.0) {
+        tokio::task::yield_now().await;
+    }
+    let answering = tokio::spawn(async move { phone.answer(5).await });
+    run_uac(&gateway, "u1", 5).await;
+    assert_eq!(answering.await.unwrap(), 0);
+    are_empty(&[relay]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
+    let mut relay = Relay::start(37_000..=37_099);
+    let gateway = gateway_of(&[&relay]);
+    let _phone = Phone::register(gateway.ws, "alice").await;
+    relay.kill();
+    let (target, port) = (gateway.sip.to_string(), gateway.trunk.port().to_string());
+    let mut caller =
+        sipp(&["-sn", "uac", "-t", "u1", "-s", "alice", "-p", &port, "-m", "1", "-d", "50", &target]);
+    assert_eq!(caller.wait().await.unwrap().code(), Some(1));
+    while gateway.metric("gateway_store_values{kind=\"call\"}") > 0.0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// SIPp makes calls of eight seconds. One that is hung up before counts as failed there.
+fn long_calls(gateway: &Gateway, calls: usize) -> tokio::process::Child {
+    let (target, calls, port) =
+        (gateway.sip.to_string(), calls.to_string(), gateway.trunk.port().to_string());
+    sipp(&[
+        "-sn", "uac", "-t", "u1", "-s", "alice", "-p", &port, "-m", &calls, "-r", "100", "-d", "8000",
+        &target,
+    ])
+}
+
+/// A running relay; ends with the value.
+struct Relay {
+    child: Child,
+    control: SocketAddr,
+    folder: TempDir,
+    rtp_ports: RangeInclusive<u16>,
+}
+
+impl Relay {
+    fn start(rtp_ports: RangeInclusive<u16>) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("tokens"), TOKEN).unwrap();
+        Certificate::self_signed(folder.path(), &[]).unwrap();
+        let (child, control) = run(folder.path(), "127.0.0.1:0".parse().unwrap(), &rtp_ports);
+        Self { child, control, folder, rtp_ports }
+    }
+
+    /// Dies, and is back at the same address before anybody misses it.
+    fn restart(&mut self) {
+        self.kill();
+        (self.child, _) = run(self.folder.path(), self.control, &self.rtp_ports);
+    }
+
+    /// Sessions now.
+    fn sessions(&self) -> u64 {
+        let mut socket = TcpStream::connect(self.control).unwrap();
+        let roots = tls::authorities(&self.folder.path().join("self-signed.pem")).unwrap();
+        let name = ServerName::from(self.control.ip());
+        let mut session = ClientConnection::new(tls::client(roots).unwrap(), name).unwrap();
+        let mut connection = Stream::new(&mut session, &mut socket);
+        write!(
+            connection,
+            "GET /v1/status HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        // The relay closes the connection, with or without a word of TLS about it.
+        let _ = connection.read_to_string(&mut answer);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: relay_api::control::Status = serde_json::from_str(body).unwrap();
+        status.sessions
+    }
+
+    /// Without a chance to say goodbye.
+    fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn run(folder: &Path, listen: SocketAddr, rtp_ports: &RangeInclusive<u16>) -> (Child, SocketAddr) {
+    let config = folder.join("relay.toml");
+    let (first, last) = (rtp_ports.start(), rtp_ports.end());
+    let text = format!(
+        r#"
+        [control]
+        listen = "{listen}"
+        token_file = "tokens"
+        certificate_file = "self-signed.pem"
+        key_file = "self-signed.key"
+        [admin]
+        listen = "off"
+        [media]
+        browser_port = 0
+        rtp_ports = [{first}, {last}]
+        workers = 1
+        [log]
+        filter = "warn"
+        "#
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = Command::new(program());
+    let mut child = command.args(["run", "--config"]).arg(&config).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let control = line.trim_start_matches("Control:  https://").trim_end_matches("/v1\n").parse();
+    (child, control.unwrap_or_else(|_| panic!("no address in {line:?}")))
+}
+
+fn gateway(relays: &[Relay]) -> Gateway {
+    gateway_of(&relays.iter().collect::<Vec<_>>())
+}
+
+/// A gateway whose relays are all ready.
+fn gateway_of(relays: &[&Relay]) -> Gateway {
+    let mut text = String::from("[relay]\nkind = \"pool\"\n");
+    for (number, relay) in relays.iter().enumerate() {
+        let (url, folder) = (relay.control, relay.folder.path());
+        let (tokens, authorities) = (folder.join("tokens"), folder.join("self-signed.pem"));
+        text += &format!(
+            "[[relay.pool]]\nname = \"relay-{number}\"\nurl = \"https://{url}\"\ntoken_file = {tokens:?}\n\
+             ca_file = {authorities:?}\n"
+        );
+    }
+    let gateway = Gateway::with_relay("udp", &text);
+    for number in 0..relays.len() {
+        while gateway.find_metric(&format!("gateway_relay_ready{{relay=\"relay-{number}\"}}")) != Some(1.0) {
+            std::thread::yield_now();
+        }
+    }
+    gateway
+}
+
+/// Waits until what calls left is gone.
+async fn are_empty(relays: &[Relay]) {
+    for relay in relays {
+        while relay.sessions() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The relay's program, which lies beside the gateway's; built if only the gateway was.
+fn program() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_gateway")).with_file_name("media-relay");
+    if !program.exists() {
+        let build = ["build", "--quiet", "--locked", "--package", "media-relay"];
+        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+    }
+    program
+}

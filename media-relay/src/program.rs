@@ -1,0 +1,184 @@
+//! The media relay as a program of its own: from its configuration to a running relay, and out again.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
+use daemon::admin::{self, Readiness};
+use daemon::cli::Program;
+use daemon::config;
+use daemon::{logging, signals};
+use prometheus::Registry;
+use relay_api::control::Epoch;
+use tokio::net::TcpListener;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::control::{self, Control, ControlSettings, Protection, ProtectionError, Stage};
+pub use crate::settings::{Admin, ControlApi, Drain, Media, Settings};
+use crate::{Relay, metrics};
+
+/// The media relay as a program.
+pub struct MediaRelay;
+
+impl Program for MediaRelay {
+    type Settings = Settings;
+    const NAME: &'static str = "media-relay";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const TITLE: &'static str = "media relay";
+    const ABOUT: &'static str =
+        "Media relay: browsers' ICE and DTLS-SRTP to plain RTP, for the gateways that ask it";
+    const RUN: &'static str =
+        "Serves until SIGINT or SIGTERM, then takes no new sessions and exits when the last one ends";
+
+    fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<()> {
+        logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(CONTROL_THREADS)
+            .enable_all()
+            .build()
+            .context("no threads to run on")?
+            .block_on(serve(&settings, file))
+    }
+
+    fn admin(settings: &Settings) -> Option<SocketAddr> {
+        settings.admin.listen
+    }
+}
+
+async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
+    let mut signals = Signals { stop: signals::Stop::listen()?, reload: signals::Reload::listen()? };
+    let protection = Protection::read(settings.control.protection_files()).map_err(all)?;
+    let protection = Arc::new(ArcSwap::from_pointee(protection));
+    let (relay, events) = Relay::start(settings.media.relay_config())?;
+    let browsers = relay.browser_addresses();
+    let control = Control::new(
+        relay.clone(),
+        epoch()?,
+        ControlSettings {
+            max_sessions: u64::from(settings.media.max_sessions),
+            orphaned_after: settings.control.orphaned_after.0,
+        },
+    );
+    let registry = Registry::new();
+    let counter = metrics::register(&registry, control.clone())?;
+    let readiness = Readiness::default();
+    admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
+    let address = open(settings.control.listen, &control, &protection).await?;
+
+    let teller = control.clone();
+    tokio::spawn(async move { teller.tell_events(events, |kind| counter.count(kind)).await });
+    tokio::spawn(collect(control.clone(), settings.control.orphaned_after.0));
+    readiness.set(true);
+    announce(address, settings, &browsers);
+
+    signals.serve_until_asked_to_stop(settings, file, &protection, &control).await;
+    readiness.set(false);
+    control.advance(Stage::Draining);
+    tracing::info!(sessions = control.status().sessions, "draining");
+    tokio::select! {
+        () = control.empty() => {}
+        () = sleep(settings.drain.grace.0) => tracing::warn!("the grace time is over"),
+        () = signals.stop.next() => tracing::warn!("told twice to stop"),
+    }
+    tracing::info!(sessions = control.status().sessions, "stopping");
+    control.advance(Stage::Stopped);
+    relay.stop().await;
+    sleep(GOODBYE).await;
+    Ok(())
+}
+
+struct Signals {
+    stop: signals::Stop,
+    reload: signals::Reload,
+}
+
+impl Signals {
+    async fn serve_until_asked_to_stop(
+        &mut self,
+        settings: &Settings,
+        file: Option<&Path>,
+        protection: &ArcSwap<Protection>,
+        control: &Control,
+    ) {
+        loop {
+            tokio::select! {
+                () = self.stop.next() => return,
+                () = control.reached(Stage::Draining) => return,
+                () = self.reload.next() => reload(settings, file, protection),
+            }
+        }
+    }
+}
+
+/// Reads everything again. What can change while sessions go on is used if all of it is good; else nothing changes.
+fn reload(settings: &Settings, file: Option<&Path>, protection: &ArcSwap<Protection>) {
+    let new = match config::load::<Settings>(file) {
+        Ok(new) => new,
+        Err(mistakes) => return tracing::error!("the new configuration is refused:\n{mistakes}"),
+    };
+    match Protection::read(new.control.protection_files()) {
+        Ok(new) => protection.store(Arc::new(new)),
+        Err(errors) => return tracing::error!("the new configuration is refused: {:#}", all(errors)),
+    }
+    let fixed = settings.fixed_changes(&new);
+    if !fixed.is_empty() {
+        tracing::warn!(keys = fixed.join(", "), "changed, but counts only after a restart");
+    }
+    tracing::info!("certificates and tokens were read again");
+}
+
+async fn open(
+    address: SocketAddr,
+    control: &Control,
+    protection: &Arc<ArcSwap<Protection>>,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("control.listen: can't listen on {address}; is another program there?"))?;
+    let bound = listener.local_addr()?;
+    let router = control::router(control.clone(), Arc::clone(protection));
+    tokio::spawn(control::serve(listener, router, Arc::clone(protection), control.clone()));
+    Ok(bound)
+}
+
+/// Looks for orphans a few times within the time they get.
+async fn collect(control: Control, orphaned_after: Duration) {
+    let mut ticks = interval(orphaned_after / LOOKS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        control.collect(Instant::now()).await;
+    }
+}
+
+/// Where it is, on standard output, beside the log; nobody has to read it.
+fn announce(control: SocketAddr, settings: &Settings, browsers: &[SocketAddr]) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
+    let scheme = if settings.control.certificate_file.is_some() { "https" } else { "http" };
+    let browsers: Vec<String> = browsers.iter().map(SocketAddr::to_string).collect();
+    let text = format!("Control:  {scheme}://{control}/v1\nBrowsers: {}\n", browsers.join(", "));
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// 128 bits that no other run had.
+fn epoch() -> anyhow::Result<Epoch> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("no randomness")?;
+    Ok(Epoch(format!("{:032x}", u128::from_be_bytes(bytes))))
+}
+
+fn all(errors: Vec<ProtectionError>) -> anyhow::Error {
+    let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    anyhow!(lines.join("; "))
+}
+
+/// The control API needs little; the cores are the workers'.
+const CONTROL_THREADS: usize = 2;
+/// Looks for orphans within the time they get.
+const LOOKS: u32 = 4;
+/// For answers and streams that are about to end.
+const GOODBYE: Duration = Duration::from_millis(50);
