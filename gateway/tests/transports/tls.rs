@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 
-use gateway::adapters::certificate::Certificate;
-use gateway::adapters::{Kind, Limits, tls};
+use daemon::certificate::Certificate;
+use daemon::tls;
+use gateway::adapters::{Kind, Limits};
 use gateway::ports::transport::Edge;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,8 +18,8 @@ use crate::recorder::{Lab, soon, web};
 fn listeners(lab: &Lab) -> (TempDir, [SocketAddr; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::self_signed(folder.path(), &[]).unwrap();
-    let browsers = Kind::Wss(web(), tls::browser_server(certificate.clone()).unwrap());
-    let trunks = Kind::Tls(tls::trunk_server(certificate, None).unwrap());
+    let browsers = Kind::Wss(web(), tls::http_server(certificate.clone(), None).unwrap());
+    let trunks = Kind::Tls(tls::server(certificate, None).unwrap());
     let at = [
         lab.listen(Edge::Browser, browsers, Limits::browser()),
         lab.listen(Edge::Trunk, trunks, Limits::trunk()),
