@@ -12,6 +12,10 @@ use sip_core::sdp::{CodecName, Profile};
 use sip_core::time::{Instant, UnixMillis};
 use sip_core::transaction::{Output, Received, Reliability, Response, Timing, Transactions};
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -5,6 +5,10 @@ use bytes::Bytes;
 use divan::{Bencher, black_box};
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

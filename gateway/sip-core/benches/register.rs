@@ -11,6 +11,10 @@ use sip_core::registrar::{Bindings, Policy, register};
 use sip_core::routing::FlowId;
 use sip_core::time::UnixMillis;
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -3,6 +3,10 @@
 use relay_api::{Direction, Fingerprint, LegDescription};
 use sip_core::sdp::{CodecName, Description, LocalAudio, Negotiation, Profile, Setup, select};
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

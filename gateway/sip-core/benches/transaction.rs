@@ -9,6 +9,10 @@ use sip_core::message::{Limits, Message, Status};
 use sip_core::time::Instant;
 use sip_core::transaction::{Output, Received, Reliability, Timing, Transactions};
 
+/// The gateway's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

@@ -107,7 +107,7 @@ impl<R: Runtime> Node<R> {
         let mut sweep_due = self.0.runtime.now();
         loop {
             let now = self.0.runtime.now();
-            let outputs = self.0.transactions.handle_timeouts(now);
+            let (outputs, due) = self.0.transactions.handle_timeouts(now);
             self.send_outputs(outputs);
             if call_timers_due <= now {
                 call_timers_due = now + CALL_TIMER_STEP;
@@ -119,7 +119,9 @@ impl<R: Runtime> Node<R> {
                 self.0.failed_logins.sweep(now);
                 self.count_sizes().await;
             }
-            self.0.runtime.sleep_until(now + TRANSACTION_TIMER_STEP).await;
+            // A transaction that begins meanwhile has T1 before its first timer, which is longer than any of these steps.
+            let (soonest, latest) = (now + TRANSACTION_TIMER_STEP, now + CALL_TIMER_STEP);
+            self.0.runtime.sleep_until(due.map_or(latest, |due| due.clamp(soonest, latest))).await;
         }
     }
 

@@ -119,16 +119,22 @@ impl TransactionLayer {
         all
     }
 
-    pub(super) fn handle_timeouts(&self, now: Instant) -> Outputs {
-        let mut all = Vec::new();
+    /// Serves the timers that are due; what follows, and when the next one is.
+    pub(super) fn handle_timeouts(&self, now: Instant) -> (Outputs, Option<Instant>) {
+        let (mut all, mut next) = (Vec::new(), None);
         for shard in 0..SHARDS {
-            let due = self.lock(shard).poll_timeout();
+            let mut due = self.lock(shard).poll_timeout();
             if due.is_some_and(|due| due <= now) {
-                let ((), outputs) = self.with(shard, |table| table.handle_timeout(now));
+                let (after, outputs) = self.with(shard, |table| {
+                    table.handle_timeout(now);
+                    table.poll_timeout()
+                });
                 all.extend(outputs);
+                due = after;
             }
+            next = [next, due].into_iter().flatten().min();
         }
-        all
+        (all, next)
     }
 
     pub(super) fn len(&self) -> usize {
