@@ -34,10 +34,14 @@ impl Relay {
         worker.ask(|reply| Command::Put { spec: Box::new(spec), reply }).await
     }
 
-    /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error. Nobody waits for the
-    /// deed itself; whatever is asked of the session afterwards comes after it.
+    /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error.
     pub async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
-        self.worker(id).tell(Command::Delete { id: id.clone() }).await
+        self.worker(id).ask(|reply| Command::Delete { id: id.clone(), reply: Some(reply) }).await
+    }
+
+    /// The same without waiting for the deed. Whatever is asked of the session afterwards comes after it.
+    pub async fn drop_session(&self, id: &SessionId) -> Result<(), RelayError> {
+        self.worker(id).tell(Command::Delete { id: id.clone(), reply: None }).await
     }
 
     /// The counters of both legs.

@@ -33,11 +33,30 @@ pub(crate) struct Worker {
 
 /// What a worker is asked to do, between packets.
 pub(crate) enum Command {
-    Put { spec: Box<SessionSpec>, reply: Reply<SessionDescription> },
-    Delete { id: SessionId },
-    Statistics { id: SessionId, reply: Reply<SessionStatistics> },
-    Dtmf { id: SessionId, leg: LegName, digit: char, duration_ms: u32, reply: Reply<()> },
-    TurnSecrets { secrets: Vec<Secret>, reply: Reply<()> },
+    Put {
+        spec: Box<SessionSpec>,
+        reply: Reply<SessionDescription>,
+    },
+    /// Nobody may want to know when it is done.
+    Delete {
+        id: SessionId,
+        reply: Option<Reply<()>>,
+    },
+    Statistics {
+        id: SessionId,
+        reply: Reply<SessionStatistics>,
+    },
+    Dtmf {
+        id: SessionId,
+        leg: LegName,
+        digit: char,
+        duration_ms: u32,
+        reply: Reply<()>,
+    },
+    TurnSecrets {
+        secrets: Vec<Secret>,
+        reply: Reply<()>,
+    },
 }
 
 /// Starts every worker, or none.
@@ -286,9 +305,12 @@ impl Driver {
                 self.publish();
                 _ = reply.send(description);
             }
-            Command::Delete { id } => {
+            Command::Delete { id, reply } => {
                 self.engine.delete(&id, now, &mut Outlet::new(&mut self.sockets, &mut self.turn, now));
                 self.publish();
+                if let Some(reply) = reply {
+                    _ = reply.send(Ok(()));
+                }
             }
             Command::Statistics { id, reply } => _ = reply.send(self.engine.statistics(&id)),
             Command::Dtmf { id, leg, digit, duration_ms, reply } => {

@@ -19,7 +19,7 @@ impl MediaRelay for EmbeddedRelay {
     }
 
     fn delete<'a>(&'a self, session: &'a Place) -> BoxFuture<'a, Result<(), RelayError>> {
-        Box::pin(self.0.delete(&session.id))
+        Box::pin(self.0.drop_session(&session.id))
     }
 
     fn dtmf<'a>(
