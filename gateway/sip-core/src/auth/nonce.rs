@@ -2,24 +2,20 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use zeroize::Zeroizing;
+use subtle::ConstantTimeEq;
 
 use crate::time::UnixMillis;
 
 /// Seals and opens nonces. All nodes hold the same key, so all judge alike.
 #[derive(Clone)]
-pub struct NonceSealer(Hmac<Sha256>);
+pub struct NonceSealer(hmac::Key);
 
 impl NonceSealer {
     /// From a secret key.
     pub fn new(key: &[u8; 32]) -> Self {
-        // RFC 2104 §2: a key shorter than a block is filled up with zeros.
-        let mut block = Zeroizing::new([0; 64]);
-        block[..32].copy_from_slice(key);
-        Self(Hmac::new((&*block).into()))
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
     /// A nonce of 40 characters. `salt` must come from a source of randomness: it makes the nonce of one challenge
@@ -30,7 +26,7 @@ impl NonceSealer {
         let (time, salted) = body.split_at_mut(TIME);
         time.copy_from_slice(&issued.0.to_be_bytes()[8 - TIME..]);
         salted.copy_from_slice(&salt.to_be_bytes());
-        seal.copy_from_slice(&self.mac(body, binding).finalize().into_bytes()[..SEAL]);
+        seal.copy_from_slice(&self.mac(body, binding).as_ref()[..SEAL]);
         encode(&nonce)
     }
 
@@ -38,7 +34,9 @@ impl NonceSealer {
     pub(super) fn open(&self, nonce: &str, binding: &[u8]) -> Option<(NonceId, UnixMillis)> {
         let nonce = decode(nonce)?;
         let (body, seal) = nonce.split_at(BODY);
-        self.mac(body, binding).verify_truncated_left(seal).ok()?;
+        if !bool::from(self.mac(body, binding).as_ref()[..SEAL].ct_eq(seal)) {
+            return None;
+        }
         let id = body.iter().fold(0, |id: u128, byte| id << 8 | u128::from(*byte));
         let issued = u64::try_from(id >> 64).ok()?;
         Some((NonceId(id), UnixMillis(issued)))
@@ -46,11 +44,14 @@ impl NonceSealer {
 
     /// For the decoy of unknown users.
     pub(super) fn derive(&self, label: &[u8]) -> String {
-        encode(&self.mac(&[0; BODY], label).finalize().into_bytes())
+        encode(self.mac(&[0; BODY], label).as_ref())
     }
 
-    fn mac(&self, body: &[u8], binding: &[u8]) -> Hmac<Sha256> {
-        self.0.clone().chain_update(body).chain_update(binding)
+    fn mac(&self, body: &[u8], binding: &[u8]) -> hmac::Tag {
+        let mut hash = hmac::Context::with_key(&self.0);
+        hash.update(body);
+        hash.update(binding);
+        hash.sign()
     }
 }
 

@@ -7,9 +7,8 @@
 
 use std::fmt;
 
-use hmac::{Hmac, KeyInit, Mac};
+use ring::hmac;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use relay_api::LegName;
@@ -90,7 +89,7 @@ pub struct Sealer {
 #[derive(Clone)]
 struct Key {
     id: u8,
-    hash: Hmac<Sha256>,
+    hash: hmac::Key,
 }
 
 impl Sealer {
@@ -111,7 +110,7 @@ impl Sealer {
     /// From tag and the CSeq number, so that peers without unique branches (RFC 2543) are safe as well.
     pub fn call_id(&self, invite: &Message) -> CallId {
         let via = invite.via();
-        let mut hash = self.current.hash.clone();
+        let mut hash = hmac::Context::with_key(&self.current.hash);
         hash.update(b"call");
         let parts = [invite.call_id(), invite.from_tag().unwrap_or(""), via.branch.unwrap_or(""), via.host];
         for part in parts {
@@ -121,7 +120,7 @@ impl Sealer {
         }
         hash.update(&via.port.unwrap_or(0).to_be_bytes());
         hash.update(&invite.cseq().0.to_be_bytes());
-        CallId(first_bytes(&hash.finalize().into_bytes()))
+        CallId(first_bytes(hash.sign().as_ref()))
     }
 
     /// A token; the same arguments always give the same text.
@@ -171,12 +170,12 @@ impl Sealer {
 
     /// A number that peers can't foresee, but every node computes alike: for retry delays.
     pub fn number(&self, call: CallId, leg: LegName, what: &str) -> u64 {
-        let mut hash = self.current.hash.clone();
+        let mut hash = hmac::Context::with_key(&self.current.hash);
         hash.update(b"number");
         hash.update(&call.0);
         hash.update(&[leg as u8]);
         hash.update(what.as_bytes());
-        u64::from_be_bytes(first_bytes(&hash.finalize().into_bytes()))
+        u64::from_be_bytes(first_bytes(hash.sign().as_ref()))
     }
 
     fn keys(&self) -> impl Iterator<Item = &Key> {
@@ -192,15 +191,15 @@ impl fmt::Debug for Sealer {
 
 impl Key {
     fn new(id: u8, key: &[u8; 32]) -> Self {
-        let hash = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        let hash = hmac::Key::new(hmac::HMAC_SHA256, key);
         Self { id, hash }
     }
 
     fn mac(&self, body: &[u8]) -> [u8; MAC] {
-        let mut hash = self.hash.clone();
+        let mut hash = hmac::Context::with_key(&self.hash);
         hash.update(b"token");
         hash.update(body);
-        first_bytes(&hash.finalize().into_bytes())
+        first_bytes(hash.sign().as_ref())
     }
 }
 
