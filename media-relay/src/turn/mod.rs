@@ -1,7 +1,10 @@
 //! TURN in one worker: listeners, streams and relayed sockets around `relay_core::turn`, in the worker's own poll.
 
+pub(crate) mod access;
 pub(crate) mod config;
 mod listeners;
+pub(crate) mod metrics;
+pub(crate) mod settings;
 mod siblings;
 mod stream;
 mod streams;
