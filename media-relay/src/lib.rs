@@ -22,4 +22,7 @@ pub use relay_core::turn::PeerRule;
 pub use totals::Totals;
 pub use turn::Bound as TurnAddresses;
 pub use turn::TurnTotals;
+pub use turn::access::{TurnAccess, TurnAccessError, read_secrets};
 pub use turn::config::{RelayedRange, TurnConfig};
+pub use turn::metrics::register_turn_metrics;
+pub use turn::settings::{Peers, Turn as TurnSettings};

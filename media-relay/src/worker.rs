@@ -18,7 +18,7 @@ use crate::config::{Config, StartError};
 use crate::handle::Reply;
 use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
-use crate::turn::{self, Bound, Common, Listeners, Read, Source, Turn};
+use crate::turn::{self, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
 
 /// What the handle keeps of one worker.
 pub(crate) struct Worker {
@@ -58,7 +58,7 @@ type TurnParts = Option<(Listeners, Arc<Common>)>;
 
 fn turn_listeners(config: &Config, muxes: &[Mux]) -> Result<Vec<TurnParts>, StartError> {
     let Some(turn) = &config.turn else { return Ok(muxes.iter().map(|_| None).collect()) };
-    let media = muxes.iter().flat_map(|mux| mux.candidates.iter().copied()).collect();
+    let media = muxes.iter().flat_map(|mux| mux.media.iter().copied()).collect();
     let common = Arc::new(Common::new(turn, media)?);
     let listeners = Listeners::bind_all(turn, config.workers)?;
     Ok(listeners.into_iter().map(|listeners| Some((listeners, Arc::clone(&common)))).collect())
@@ -400,8 +400,10 @@ struct Mux {
     bound: Vec<SocketAddr>,
     /// What browsers are told.
     candidates: Vec<SocketAddr>,
-    /// The same for TURN, with their sockets.
+    /// The same for this worker's TURN server, with their sockets.
     local: Vec<LocalPeer>,
+    /// The same for the other workers' TURN servers.
+    media: Vec<MediaAddress>,
 }
 
 /// Binds this worker's socket of each listener.
@@ -419,6 +421,7 @@ fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
             let address = SocketAddr::new(*ip, local.port());
             mux.candidates.push(address);
             mux.local.push(LocalPeer { address, mux: index as u8 });
+            mux.media.push(MediaAddress { advertised: address, bound: local });
         }
         mux.bound.push(local);
         mux.sockets.push(socket);
