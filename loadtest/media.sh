@@ -14,6 +14,5 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 target=${CARGO_TARGET_DIR:-target}
-cargo build --release --locked --package media-relay --bin media-relay --example turn
-cargo build --release --locked --package loadtest
-exec "$target/release/loadtest" media --relay "$target/release/media-relay" --turn-relay "$target/release/examples/turn" "$@"
+cargo build --release --locked --package media-relay --package loadtest
+exec "$target/release/loadtest" media --relay "$target/release/media-relay" "$@"

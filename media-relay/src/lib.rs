@@ -9,6 +9,7 @@ mod config;
 pub mod control;
 mod handle;
 mod metrics;
+mod pace;
 pub mod program;
 mod settings;
 mod sockets;

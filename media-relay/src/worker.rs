@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, StartError};
 use crate::handle::Reply;
+use crate::pace::Pace;
 use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
 use crate::turn::{self, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
@@ -103,6 +104,7 @@ fn start(
         shared: Arc::clone(&shared),
         buffer: vec![0; BUFFER].into(),
         received: 0,
+        handled: 0,
     };
     let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(|| driver.run())?;
     Ok(Worker {
@@ -178,15 +180,19 @@ struct Driver {
     shared: Arc<Shared>,
     buffer: Box<[u8]>,
     received: u64,
+    /// Datagrams of this round, TURN's included.
+    handled: u32,
 }
 
 impl Driver {
     fn run(mut self) {
         let mut ready = Vec::new();
         let mut has_more = false;
+        let mut pace = Pace::new(Instant::now());
         loop {
             self.sockets.wait(self.timeout(has_more), &mut ready);
             let now = Instant::now();
+            self.handled = 0;
             for what in &ready {
                 match *what {
                     Ready::Woken => {}
@@ -208,6 +214,10 @@ impl Driver {
             }
             self.tell_events();
             self.publish();
+            pace.count(self.handled, now);
+            if let Some(pause) = pace.pause(now, Instant::now()).filter(|_| !has_more) {
+                std::thread::sleep(pause);
+            }
         }
     }
 
@@ -240,6 +250,7 @@ impl Driver {
                 return;
             };
             self.received += 1;
+            self.handled += 1;
             let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
             self.engine.handle_input(socket, source, &mut self.buffer, length, now, &mut outlet);
         }
@@ -255,8 +266,9 @@ impl Driver {
             let Some(turn) = &mut self.turn else { return };
             match turn.read(source, &mut self.buffer[..LARGEST], now) {
                 Read::Nothing => return,
-                Read::Done => {}
+                Read::Done => self.handled += 1,
                 Read::ToEngine(ToEngine { mux, relayed, payload }) => {
+                    self.handled += 1;
                     let (length, buffer) = (payload.len(), &mut self.buffer[payload.start..]);
                     let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
                     self.engine.handle_input(SocketId::Mux(mux), relayed, buffer, length, now, &mut outlet);

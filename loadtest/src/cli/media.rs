@@ -13,9 +13,6 @@ pub struct MediaArgs {
     /// Our relay's program.
     #[arg(long, default_value = "target/release/media-relay")]
     relay: PathBuf,
-    /// Our relay's program with TURN.
-    #[arg(long, default_value = "target/release/examples/turn")]
-    turn_relay: PathBuf,
     /// Debian's rtpengine.
     #[arg(long, default_value = "rtpengine")]
     rtpengine: PathBuf,
@@ -56,7 +53,6 @@ impl MediaArgs {
         Contest {
             programs: Programs {
                 relay: self.relay.clone(),
-                turn_relay: self.turn_relay.clone(),
                 rtpengine: self.rtpengine.clone(),
                 coturn: self.coturn.clone(),
                 directory: directory.to_owned(),

@@ -12,8 +12,6 @@ use std::process::Command;
 pub struct Programs {
     /// Our relay.
     pub relay: PathBuf,
-    /// Our relay with TURN: the example `turn` of `media-relay`.
-    pub turn_relay: PathBuf,
     /// Debian's rtpengine.
     pub rtpengine: PathBuf,
     /// Debian's coturn.
@@ -56,18 +54,8 @@ impl Programs {
     /// # Errors
     /// When it does not come up.
     pub async fn start_relay(&self, workers: u32) -> Result<Running, StartError> {
-        let (control, admin, browser) = (free_port()?, free_port()?, free_port()?);
-        let path = self.directory.join("relay.toml");
-        let [first, last] = RELAY_PORTS;
-        let configuration = format!(
-            "[control]\nlisten = \"{control}\"\n[admin]\nlisten = \"{admin}\"\n[media]\nbrowser_port = {}\n\
-             rtp_ports = [{first}, {last}]\nworkers = {workers}\n[log]\nfilter = \"warn\"\n",
-            browser.port()
-        );
-        std::fs::write(&path, configuration)?;
-        let mut command = Command::new(&self.relay);
-        command.arg("run").arg("--config").arg(&path);
-        self.start("relay", command, control, control).await
+        let control = free_port()?;
+        self.start_configured("relay", control, control, workers, "").await
     }
 
     /// Our relay with TURN on UDP, on one worker, so that every client's media is on the worker that serves its TURN.
@@ -76,9 +64,38 @@ impl Programs {
     /// When it does not come up.
     pub async fn start_turn_relay(&self) -> Result<Running, StartError> {
         let (control, turn) = (free_port()?, free_port()?);
-        let mut command = Command::new(&self.turn_relay);
-        command.arg(control.to_string()).arg(turn.to_string()).arg(SECRET);
-        self.start("turn-relay", command, control, turn).await
+        let secrets = self.directory.join("secrets");
+        std::fs::write(&secrets, SECRET)?;
+        let [first, last] = RELAYED_PORTS;
+        // The peer of the load test is anywhere on this machine.
+        let section = format!(
+            "[turn]\nudp = [\"{turn}\"]\nsecrets_file = \"{}\"\nrealm = \"north\"\n\
+             relayed_ports = [{first}, {last}]\npeers = [\"127.0.0.1/32:1024-65535\"]\n",
+            secrets.display()
+        );
+        self.start_configured("turn-relay", control, turn, 1, &section).await
+    }
+
+    async fn start_configured(
+        &self,
+        name: &'static str,
+        control: SocketAddr,
+        turn: SocketAddr,
+        workers: u32,
+        section: &str,
+    ) -> Result<Running, StartError> {
+        let (admin, browser) = (free_port()?, free_port()?);
+        let path = self.directory.join(format!("{name}.toml"));
+        let [first, last] = RELAY_PORTS;
+        let configuration = format!(
+            "[control]\nlisten = \"{control}\"\n[admin]\nlisten = \"{admin}\"\n[media]\nbrowser_port = {}\n\
+             rtp_ports = [{first}, {last}]\nworkers = {workers}\n[log]\nfilter = \"warn\"\n{section}",
+            browser.port()
+        );
+        std::fs::write(&path, configuration)?;
+        let mut command = Command::new(&self.relay);
+        command.arg("run").arg("--config").arg(&path);
+        self.start(name, command, control, turn).await
     }
 
     /// rtpengine in user space.
@@ -103,7 +120,7 @@ impl Programs {
     /// When it does not come up.
     pub async fn start_coturn(&self) -> Result<Running, StartError> {
         let control = free_port()?;
-        let [first, last] = COTURN_PORTS;
+        let [first, last] = RELAYED_PORTS;
         let mut command = Command::new(&self.coturn);
         command.args(["-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--realm=north", "--no-cli"]);
         command.args([
@@ -161,4 +178,4 @@ pub const SECRET: &str = "secret-of-the-load-test";
 /// Below the ports that the system gives out by itself.
 const RELAY_PORTS: [u16; 2] = [20_000, 23_999];
 const RTPENGINE_PORTS: [u16; 2] = [24_000, 27_999];
-const COTURN_PORTS: [u16; 2] = [28_000, 31_999];
+const RELAYED_PORTS: [u16; 2] = [28_000, 31_999];
