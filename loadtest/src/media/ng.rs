@@ -107,3 +107,21 @@ fn attribute(sdp: &str, name: &str) -> io::Result<String> {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read() {
+        let sdp = "v=0\r\nm=audio 24002 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 127.0.0.1\r\na=ice-ufrag:abcd\r\n";
+        let answer = format!("1 d6:result2:ok3:sdp{}:{sdp}e", sdp.len());
+        let read = entry(&answer, "3:sdp").unwrap();
+        assert_eq!(read, sdp);
+        assert_eq!(media_address(read).unwrap().to_string(), "127.0.0.1:24002");
+        assert_eq!(attribute(read, "ice-ufrag").unwrap(), "abcd");
+        assert!(attribute(read, "ice-pwd").is_err());
+        assert_eq!(entry("1 d6:result2:oke", "3:sdp"), None);
+    }
+}
