@@ -2,10 +2,11 @@
 
 use anyhow::Context;
 use clap::Parser;
-use loadtest::cli::{Cli, Command, CompareArgs, IdleArgs, SwarmArgs};
+use loadtest::cli::{Cli, Command, CompareArgs, IdleArgs, MediaArgs, SwarmArgs};
 use loadtest::compare;
 use loadtest::idle;
 use loadtest::measure::{Growth, Meter};
+use loadtest::media::{self, forward};
 use loadtest::report::{Connections, Report, json};
 use loadtest::swarm::{Plan, Rates, Stop, Swarm};
 use loadtest::sys;
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let descriptors = sys::raise_descriptor_limit().context("cannot raise the limit of open descriptors")?;
+    if let Command::Forward { control } = cli.command {
+        forward::serve(control).context("the forwarder")?;
+    }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start threads")?;
     runtime.block_on(async {
@@ -43,6 +47,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 fits(args.connections(), descriptors)?;
                 compare(&args, stop).await
             }
+            Command::Media(args) => {
+                fits(args.sockets(), descriptors)?;
+                media(&args, stop).await
+            }
+            Command::Forward { .. } => Ok(ExitCode::SUCCESS),
         }
     })
 }
@@ -98,6 +107,13 @@ async fn compare(args: &CompareArgs, stop: Stop) -> anyhow::Result<ExitCode> {
     let comparison = compare::run(&args.contest(logs.path())?, &stop).await?;
     print(&comparison, args.json)?;
     Ok(exit_code(comparison.interrupted, comparison.failures()))
+}
+
+async fn media(args: &MediaArgs, stop: Stop) -> anyhow::Result<ExitCode> {
+    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let outcome = media::run(&args.contest(directory.path()), &stop).await?;
+    print(&outcome, args.json)?;
+    Ok(exit_code(outcome.interrupted, 0))
 }
 
 fn meter(pid: Option<u32>) -> anyhow::Result<Meter> {

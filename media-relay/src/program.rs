@@ -14,12 +14,13 @@ use daemon::config;
 use daemon::{logging, signals};
 use prometheus::Registry;
 use relay_api::control::Epoch;
+use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::control::{self, Control, ControlSettings, Protection, ProtectionError, Stage};
 pub use crate::settings::{Admin, ControlApi, Drain, Media, Settings};
-use crate::{Relay, metrics};
+use crate::{Relay, TurnAccess, metrics, register_turn_metrics};
 
 /// The media relay as a program.
 pub struct MediaRelay;
@@ -53,8 +54,10 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let mut signals = Signals { stop: signals::Stop::listen()?, reload: signals::Reload::listen()? };
     let protection = Protection::read(settings.control.protection_files()).map_err(all)?;
     let protection = Arc::new(ArcSwap::from_pointee(protection));
-    let (relay, events) = Relay::start(settings.media.relay_config())?;
-    let browsers = relay.browser_addresses();
+    let TurnAccess { secrets, tls } = TurnAccess::read(&settings.turn).context("turn")?;
+    let certificate = tls.map(|tls| Arc::new(ArcSwap::new(tls)));
+    let turn = settings.turn.config(secrets, certificate.clone());
+    let (relay, events) = Relay::start(settings.media.relay_config(turn))?;
     let control = Control::new(
         relay.clone(),
         epoch()?,
@@ -65,6 +68,9 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     );
     let registry = Registry::new();
     let counter = metrics::register(&registry, control.clone())?;
+    if settings.turn.is_on() {
+        register_turn_metrics(&registry, relay.clone(), settings.turn.allocations)?;
+    }
     let readiness = Readiness::default();
     admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
     let address = open(settings.control.listen, &control, &protection).await?;
@@ -73,9 +79,10 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     tokio::spawn(async move { teller.tell_events(events, |kind| counter.count(kind)).await });
     tokio::spawn(collect(control.clone(), settings.control.orphaned_after.0));
     readiness.set(true);
-    announce(address, settings, &browsers);
+    announce(address, settings, &relay);
 
-    signals.serve_until_asked_to_stop(settings, file, &protection, &control).await;
+    let reloadable = Reloadable { settings, file, protection, certificate, relay: &relay };
+    signals.serve_until_asked_to_stop(&reloadable, &control).await;
     readiness.set(false);
     control.advance(Stage::Draining);
     tracing::info!(sessions = control.status().sessions, "draining");
@@ -97,38 +104,60 @@ struct Signals {
 }
 
 impl Signals {
-    async fn serve_until_asked_to_stop(
-        &mut self,
-        settings: &Settings,
-        file: Option<&Path>,
-        protection: &ArcSwap<Protection>,
-        control: &Control,
-    ) {
+    async fn serve_until_asked_to_stop(&mut self, reloadable: &Reloadable<'_>, control: &Control) {
         loop {
             tokio::select! {
                 () = self.stop.next() => return,
                 () = control.reached(Stage::Draining) => return,
-                () = self.reload.next() => reload(settings, file, protection),
+                () = self.reload.next() => reloadable.reload().await,
             }
         }
     }
 }
 
-/// Reads everything again. What can change while sessions go on is used if all of it is good; else nothing changes.
-fn reload(settings: &Settings, file: Option<&Path>, protection: &ArcSwap<Protection>) {
-    let new = match config::load::<Settings>(file) {
-        Ok(new) => new,
-        Err(mistakes) => return tracing::error!("the new configuration is refused:\n{mistakes}"),
-    };
-    match Protection::read(new.control.protection_files()) {
-        Ok(new) => protection.store(Arc::new(new)),
-        Err(errors) => return tracing::error!("the new configuration is refused: {:#}", all(errors)),
+/// What can change while sessions go on.
+struct Reloadable<'a> {
+    settings: &'a Settings,
+    file: Option<&'a Path>,
+    protection: Arc<ArcSwap<Protection>>,
+    /// Of TURN.
+    certificate: Option<Arc<ArcSwap<ServerConfig>>>,
+    relay: &'a Relay,
+}
+
+impl Reloadable<'_> {
+    /// Reads everything again. It is used if all of it is good; else nothing changes.
+    async fn reload(&self) {
+        let new = match config::load::<Settings>(self.file) {
+            Ok(new) => new,
+            Err(mistakes) => return tracing::error!("the new configuration is refused:\n{mistakes}"),
+        };
+        let protection = match Protection::read(new.control.protection_files()) {
+            Ok(protection) => protection,
+            Err(errors) => return tracing::error!("the new configuration is refused: {:#}", all(errors)),
+        };
+        let turn = match TurnAccess::read(&new.turn) {
+            Ok(turn) => turn,
+            Err(error) => return tracing::error!("the new configuration is refused: turn: {error}"),
+        };
+        self.protection.store(Arc::new(protection));
+        if self.settings.turn.is_on() && new.turn.is_on() {
+            self.renew_turn(turn).await;
+        }
+        let fixed = self.settings.fixed_changes(&new);
+        if !fixed.is_empty() {
+            tracing::warn!(keys = fixed.join(", "), "changed, but counts only after a restart");
+        }
+        tracing::info!("certificates, tokens and secrets were read again");
     }
-    let fixed = settings.fixed_changes(&new);
-    if !fixed.is_empty() {
-        tracing::warn!(keys = fixed.join(", "), "changed, but counts only after a restart");
+
+    async fn renew_turn(&self, TurnAccess { secrets, tls }: TurnAccess) {
+        if let Some((certificate, tls)) = self.certificate.as_ref().zip(tls) {
+            certificate.store(tls);
+        }
+        // A relay that has stopped needs none.
+        _ = self.relay.set_turn_secrets(secrets).await;
     }
-    tracing::info!("certificates and tokens were read again");
 }
 
 async fn open(
@@ -156,11 +185,19 @@ async fn collect(control: Control, orphaned_after: Duration) {
 }
 
 /// Where it is, on standard output, beside the log; nobody has to read it.
-fn announce(control: SocketAddr, settings: &Settings, browsers: &[SocketAddr]) {
+fn announce(control: SocketAddr, settings: &Settings, relay: &Relay) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     let scheme = if settings.control.certificate_file.is_some() { "https" } else { "http" };
-    let browsers: Vec<String> = browsers.iter().map(SocketAddr::to_string).collect();
-    let text = format!("Control:  {scheme}://{control}/v1\nBrowsers: {}\n", browsers.join(", "));
+    let listed =
+        |addresses: &[SocketAddr]| addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", ");
+    let browsers = listed(&relay.browser_addresses());
+    let mut text = format!("Control:  {scheme}://{control}/v1\nBrowsers: {browsers}\n");
+    let turn = relay.turn_addresses();
+    for (name, addresses) in [("UDP", turn.udp), ("TCP", turn.tcp), ("TLS", turn.tls)] {
+        if !addresses.is_empty() {
+            text.push_str(&format!("TURN/{name}: {}\n", listed(&addresses)));
+        }
+    }
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 

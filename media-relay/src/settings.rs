@@ -8,6 +8,8 @@ use daemon::section;
 
 use crate::config::{BrowserListener, Config, MAX_WORKERS, RtpInterface};
 use crate::control::ProtectionFiles;
+use crate::turn::config::TurnConfig;
+use crate::turn::settings::Turn;
 
 section! {
     /// The control API, for gateways. On an address that others reach it needs TLS and a token or clients' certificates.
@@ -74,6 +76,7 @@ pub struct Settings {
     pub control: ControlApi,
     pub admin: Admin,
     pub media: Media,
+    pub turn: Turn,
     pub drain: Drain,
     pub log: Log,
 }
@@ -87,6 +90,7 @@ impl Configuration for Settings {
             control: ControlApi::take(reader, root),
             admin: Admin::take(reader, root),
             media: Media::take(reader, root),
+            turn: Turn::take(reader, root),
             drain: Drain::take(reader, root),
             log: Log::take(reader, root),
         }
@@ -100,7 +104,7 @@ impl Configuration for Settings {
             &mut control.client_ca_file,
             &mut control.token_file,
         ];
-        for path in files.into_iter().flatten() {
+        for path in files.into_iter().chain(self.turn.paths()).flatten() {
             *path = base.join(&*path);
         }
     }
@@ -108,10 +112,18 @@ impl Configuration for Settings {
     fn check(&self, reader: &mut Reader) {
         self.control.check(reader);
         self.media.check(reader);
+        self.check_turn(reader);
     }
 
     fn sections() -> Vec<Section> {
-        vec![ControlApi::section(), Admin::section(), Media::section(), Drain::section(), Log::section()]
+        vec![
+            ControlApi::section(),
+            Admin::section(),
+            Media::section(),
+            Turn::section(),
+            Drain::section(),
+            Log::section(),
+        ]
     }
 }
 
@@ -123,10 +135,25 @@ impl Settings {
             ("control.orphaned_after", self.control.orphaned_after != new.control.orphaned_after),
             ("admin", self.admin != new.admin),
             ("media", self.media != new.media),
+            ("turn", self.turn.needs_restart(&new.turn)),
             ("drain", self.drain != new.drain),
             ("log", self.log != new.log),
         ];
         changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
+    }
+}
+
+impl Settings {
+    fn check_turn(&self, reader: &mut Reader) {
+        let turn = &self.turn;
+        turn.check(reader);
+        turn.check_against(self.media.rtp_ports, "media.rtp_ports", reader);
+        if turn.is_on() && turn.secrets_file.is_none() {
+            reader.mistake("turn.secrets_file", "is missing: clients show credentials made with a secret");
+        }
+        if !turn.tls.is_empty() && turn.certificate_file.is_none() {
+            reader.mistake("turn.tls", "needs certificate_file and key_file");
+        }
     }
 }
 
@@ -167,7 +194,7 @@ impl ControlApi {
 
 impl Media {
     /// What the relay is started with.
-    pub(crate) fn relay_config(&self) -> Config {
+    pub(crate) fn relay_config(&self, turn: Option<TurnConfig>) -> Config {
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
         let port = u16::try_from(self.browser_port).unwrap_or_default();
         let browser = BrowserListener {
@@ -175,7 +202,6 @@ impl Media {
             advertised: vec![self.browser_address.advertised],
         };
         Config {
-            turn: None,
             browser: vec![browser],
             rtp: vec![RtpInterface {
                 name: "trunk".into(),
@@ -187,6 +213,7 @@ impl Media {
             port_quarantine: self.port_rest.0,
             max_sessions: self.max_sessions as usize,
             workers: if self.workers == 0 { cores } else { self.workers as usize },
+            turn,
         }
     }
 

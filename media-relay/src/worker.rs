@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, StartError};
 use crate::handle::Reply;
+use crate::pace::Pace;
 use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
-use crate::turn::{self, Bound, Common, Listeners, Read, Source, Turn};
+use crate::turn::{self, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
 
 /// What the handle keeps of one worker.
 pub(crate) struct Worker {
@@ -77,7 +78,7 @@ type TurnParts = Option<(Listeners, Arc<Common>)>;
 
 fn turn_listeners(config: &Config, muxes: &[Mux]) -> Result<Vec<TurnParts>, StartError> {
     let Some(turn) = &config.turn else { return Ok(muxes.iter().map(|_| None).collect()) };
-    let media = muxes.iter().flat_map(|mux| mux.candidates.iter().copied()).collect();
+    let media = muxes.iter().flat_map(|mux| mux.media.iter().copied()).collect();
     let common = Arc::new(Common::new(turn, media)?);
     let listeners = Listeners::bind_all(turn, config.workers)?;
     Ok(listeners.into_iter().map(|listeners| Some((listeners, Arc::clone(&common)))).collect())
@@ -122,6 +123,7 @@ fn start(
         shared: Arc::clone(&shared),
         buffer: vec![0; BUFFER].into(),
         received: 0,
+        handled: 0,
     };
     let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(|| driver.run())?;
     Ok(Worker {
@@ -197,15 +199,19 @@ struct Driver {
     shared: Arc<Shared>,
     buffer: Box<[u8]>,
     received: u64,
+    /// Datagrams of this round, TURN's included.
+    handled: u32,
 }
 
 impl Driver {
     fn run(mut self) {
         let mut ready = Vec::new();
         let mut has_more = false;
+        let mut pace = Pace::new(Instant::now());
         loop {
             self.sockets.wait(self.timeout(has_more), &mut ready);
             let now = Instant::now();
+            self.handled = 0;
             for what in &ready {
                 match *what {
                     Ready::Woken => {}
@@ -227,6 +233,10 @@ impl Driver {
             }
             self.tell_events();
             self.publish();
+            pace.count(self.handled, now);
+            if let Some(pause) = pace.pause(now, Instant::now()).filter(|_| !has_more) {
+                std::thread::sleep(pause);
+            }
         }
     }
 
@@ -259,6 +269,7 @@ impl Driver {
                 return;
             };
             self.received += 1;
+            self.handled += 1;
             let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
             self.engine.handle_input(socket, source, &mut self.buffer, length, now, &mut outlet);
         }
@@ -274,8 +285,9 @@ impl Driver {
             let Some(turn) = &mut self.turn else { return };
             match turn.read(source, &mut self.buffer[..LARGEST], now) {
                 Read::Nothing => return,
-                Read::Done => {}
+                Read::Done => self.handled += 1,
                 Read::ToEngine(ToEngine { mux, relayed, payload }) => {
+                    self.handled += 1;
                     let (length, buffer) = (payload.len(), &mut self.buffer[payload.start..]);
                     let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
                     self.engine.handle_input(SocketId::Mux(mux), relayed, buffer, length, now, &mut outlet);
@@ -422,8 +434,10 @@ struct Mux {
     bound: Vec<SocketAddr>,
     /// What browsers are told.
     candidates: Vec<SocketAddr>,
-    /// The same for TURN, with their sockets.
+    /// The same for this worker's TURN server, with their sockets.
     local: Vec<LocalPeer>,
+    /// The same for the other workers' TURN servers.
+    media: Vec<MediaAddress>,
 }
 
 /// Binds this worker's socket of each listener.
@@ -441,6 +455,7 @@ fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
             let address = SocketAddr::new(*ip, local.port());
             mux.candidates.push(address);
             mux.local.push(LocalPeer { address, mux: index as u8 });
+            mux.media.push(MediaAddress { advertised: address, bound: local });
         }
         mux.bound.push(local);
         mux.sockets.push(socket);

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod compare;
+mod media;
 
 use crate::sip::digest::{Algorithm, Credentials};
 use crate::swarm::Plan;
@@ -10,6 +11,7 @@ use crate::ua::Script;
 use crate::users::{self, UsersError};
 use clap::{Args, Parser, Subcommand};
 pub use compare::CompareArgs;
+pub use media::MediaArgs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +34,15 @@ pub enum Command {
     Idle(Box<IdleArgs>),
     /// The gateway beside Kamailio: CPU time of a REGISTER and of a call, memory of idle connections.
     Compare(Box<CompareArgs>),
+    /// The relay beside rtpengine, coturn and a bare forwarder: CPU time of a packet and of a call, memory, delay.
+    Media(MediaArgs),
+    /// The bare forwarder that `media` starts.
+    #[command(hide = true)]
+    Forward {
+        /// Where it takes orders.
+        #[arg(value_parser = loopback_socket)]
+        control: SocketAddr,
+    },
 }
 
 /// `loadtest swarm`.

@@ -1,13 +1,17 @@
 //! TURN in one worker: listeners, streams and relayed sockets around `relay_core::turn`, in the worker's own poll.
 
+pub(crate) mod access;
 pub(crate) mod config;
 mod listeners;
+pub(crate) mod metrics;
+pub(crate) mod settings;
+mod siblings;
 mod stream;
 mod streams;
 mod totals;
 mod wires;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,9 +23,11 @@ use crate::sockets::Registry;
 use config::TurnConfig;
 pub use listeners::Bound;
 pub(crate) use listeners::Listeners;
+pub(crate) use siblings::MediaAddress;
+use siblings::Siblings;
 pub(crate) use totals::Shared;
 pub use totals::TurnTotals;
-use wires::Wires;
+use wires::{Relayed, Wires};
 
 /// What of TURN has something to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +61,8 @@ pub(crate) struct Common {
     quotas: SharedQuotas,
     streams: SharedQuotas,
     nonce_key: [u8; 32],
-    /// Browser-facing addresses of every worker, as browsers are told.
-    media: Vec<SocketAddr>,
+    /// Browser-facing addresses of every worker.
+    media: Vec<MediaAddress>,
 }
 
 /// One count for all workers: asked when an allocation or a connection comes or goes, never for a packet.
@@ -76,7 +82,7 @@ impl Quota for SharedQuotas {
 }
 
 impl Common {
-    pub(crate) fn new(config: &TurnConfig, media: Vec<SocketAddr>) -> Result<Self, StartError> {
+    pub(crate) fn new(config: &TurnConfig, media: Vec<MediaAddress>) -> Result<Self, StartError> {
         let quotas = |each, total| SharedQuotas(Arc::new(Mutex::new(Quotas::new(each, total))));
         Ok(Self {
             quotas: quotas(config.allocations_per_user, config.allocations),
@@ -97,7 +103,8 @@ impl Turn {
         common: &Common,
         registry: Registry,
     ) -> Result<Self, StartError> {
-        let others = common.media.iter().filter(|media| local.iter().all(|local| local.address != **media));
+        let told = common.media.iter().map(|media| media.advertised);
+        let others = told.filter(|media| local.iter().all(|local| local.address != *media));
         let mut peers: Vec<PeerRule> = turn.peers.clone();
         peers.extend(
             others.map(|media| PeerRule { network: media.ip().into(), ports: media.port()..=media.port() }),
@@ -115,8 +122,10 @@ impl Turn {
             seed: seed()?,
         };
         let server = Server::new(server, Box::new(common.quotas.clone()), Instant::now());
-        let binds = turn.relayed.iter().map(|relayed| relayed.bind).collect();
-        let wires = Wires::new(listeners, binds, common.streams.clone(), turn.certificate.clone(), registry)?;
+        let binds: Vec<IpAddr> = turn.relayed.iter().map(|relayed| relayed.bind).collect();
+        let relayed = Relayed { siblings: Siblings::new(&common.media, &binds), binds };
+        let wires =
+            Wires::new(listeners, relayed, common.streams.clone(), turn.certificate.clone(), registry)?;
         Ok(Self { server, wires })
     }
 

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use relay_core::turn::{Client, Io, RelayedPort};
 
 use super::listeners::Listeners;
+use super::siblings::Siblings;
 use super::streams::Streams;
 use super::{SharedQuotas, Source};
 use crate::sockets::{self, Registry};
@@ -17,17 +18,23 @@ use crate::sockets::{self, Registry};
 pub(super) struct Wires {
     udp: Vec<UdpSocket>,
     pub(super) streams: Streams,
-    /// Where the relayed ports are bound.
-    binds: Vec<IpAddr>,
-    relayed: HashMap<RelayedPort, UdpSocket>,
+    relayed: Relayed,
+    sockets: HashMap<RelayedPort, UdpSocket>,
     registry: Registry,
     pub(super) send_failed: u64,
+}
+
+/// The side of the peers.
+pub(super) struct Relayed {
+    /// Where the relayed ports are bound.
+    pub(super) binds: Vec<IpAddr>,
+    pub(super) siblings: Siblings,
 }
 
 impl Wires {
     pub(super) fn new(
         listeners: Listeners,
-        binds: Vec<IpAddr>,
+        relayed: Relayed,
         quotas: SharedQuotas,
         certificate: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
         registry: Registry,
@@ -36,11 +43,11 @@ impl Wires {
             registry.add_turn(socket, Source::Udp(index as u8))?;
         }
         let streams = Streams::new(listeners.streams, quotas, certificate, registry.clone())?;
-        Ok(Self { udp: listeners.udp, streams, binds, relayed: HashMap::new(), registry, send_failed: 0 })
+        Ok(Self { udp: listeners.udp, streams, relayed, sockets: HashMap::new(), registry, send_failed: 0 })
     }
 
     pub(super) fn relayed_sockets(&self) -> usize {
-        self.relayed.len()
+        self.sockets.len()
     }
 
     pub(super) fn receive(&self, listener: u8, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
@@ -52,11 +59,12 @@ impl Wires {
         port: RelayedPort,
         buffer: &mut [u8],
     ) -> Option<(usize, SocketAddr)> {
-        self.relayed.get(&port)?.recv_from(buffer).ok()
+        let (length, source) = self.sockets.get(&port)?.recv_from(buffer).ok()?;
+        Some((length, self.relayed.siblings.advertised(source)))
     }
 
     fn bind(&mut self, port: RelayedPort) -> io::Result<UdpSocket> {
-        let ip = self.binds[usize::from(port.relayed)];
+        let ip = self.relayed.binds[usize::from(port.relayed)];
         let socket = sockets::bind(SocketAddr::new(ip, port.port))?;
         self.registry.add_turn(&socket, Source::Relayed(port))?;
         Ok(socket)
@@ -72,7 +80,7 @@ impl Wires {
 impl Io for Wires {
     fn open(&mut self, port: RelayedPort) -> bool {
         match self.bind(port) {
-            Ok(socket) => self.relayed.insert(port, socket).is_none(),
+            Ok(socket) => self.sockets.insert(port, socket).is_none(),
             Err(error) => {
                 tracing::warn!(port = port.port, %error, "a relayed port cannot be bound");
                 false
@@ -82,7 +90,7 @@ impl Io for Wires {
 
     fn close(&mut self, port: RelayedPort) {
         // A closed socket leaves the poll by itself.
-        self.relayed.remove(&port);
+        self.sockets.remove(&port);
     }
 
     fn send_to_client(&mut self, client: &Client, message: &[u8]) {
@@ -97,7 +105,8 @@ impl Io for Wires {
     }
 
     fn send_to_peer(&mut self, port: RelayedPort, peer: SocketAddr, payload: &[u8]) {
-        let sent = self.relayed.get(&port).map(|socket| socket.send_to(payload, peer));
+        let peer = self.relayed.siblings.bound(peer);
+        let sent = self.sockets.get(&port).map(|socket| socket.send_to(payload, peer));
         self.count(sent);
     }
 }

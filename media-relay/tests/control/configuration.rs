@@ -61,6 +61,29 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn turn_needs_a_secret_a_certificate_for_tls_and_ports_of_its_own() {
+    let mistakes = |text: &str| mistakes(&format!("[turn]\n{text}"));
+    let tls = "tls = [\"0.0.0.0:443\"]\nsecrets_file = \"s\"\n";
+    assert_eq!(mistakes("udp = [\"127.0.0.1:3479\"]\n"), ["turn.secrets_file"]);
+    assert_eq!(mistakes(tls), ["turn.tls"]);
+    let tls = format!("{tls}certificate_file = \"c\"\nkey_file = \"k\"\n");
+    assert_eq!(mistakes(&format!("{tls}relayed_ports = [49998, 50001]\n")), ["turn.relayed_ports"]);
+    assert_eq!(mistakes(&format!("{tls}allocations = 0\n")), ["turn.allocations"]);
+    for peers in ["192.0.2.0/28", "192.0.2.0/28:0", "192.0.2.0/28:9-8", "relay:3478", "192.0.2.0/28:1-99999"]
+    {
+        assert_eq!(mistakes(&format!("{tls}peers = [\"{peers}\"]\n")), ["turn.peers"], "{peers}");
+    }
+    let good = format!("[turn]\n{tls}peers = [\"192.0.2.0/28:3478-3485\", \"2001:db8::7/128:3478\"]\n");
+    let settings: Settings = config::parse(&good, Path::new("/etc")).unwrap();
+    assert_eq!(settings.turn.secrets_file.as_deref(), Some(Path::new("/etc/s")));
+    let config = settings.turn.config(Vec::new(), None).unwrap();
+    assert_eq!(
+        (config.peers[0].ports.clone(), config.peers[1].ports.clone()),
+        (3_478..=3_485, 3_478..=3_478)
+    );
+}
+
+#[test]
 fn the_reference_in_docs_is_the_one_the_program_prints() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration-relay.md");
     let text = std::fs::read_to_string(file).unwrap();

@@ -8,3 +8,4 @@ mod events;
 mod lab;
 mod program;
 mod sessions;
+mod turn;

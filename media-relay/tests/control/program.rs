@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -14,21 +14,28 @@ use crate::lab::echo;
 const OLD: &str = "old-token-old-token-old-token-old";
 const NEW: &str = "new-token-new-token-new-token-new";
 
-struct Program {
+/// A running relay; ends with the value.
+pub struct Program {
     child: Child,
     folder: TempDir,
     at: SocketAddr,
     admin: SocketAddr,
+    output: BufReader<ChildStdout>,
 }
 
 impl Program {
     fn start(ports: [u16; 2]) -> Self {
+        Self::start_with(ports, "")
+    }
+
+    /// With more sections.
+    pub fn start_with(ports: [u16; 2], sections: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let admin = free_port();
         fs::write(folder.path().join("tokens"), OLD).unwrap();
         let text = format!(
             "[control]\nlisten = \"127.0.0.1:0\"\ntoken_file = \"tokens\"\n[admin]\nlisten = \"{admin}\"\n\
-             [media]\nbrowser_port = 0\nrtp_ports = [{}, {}]\nworkers = 1\n",
+             [media]\nbrowser_port = 0\nrtp_ports = [{}, {}]\nworkers = 1\n{sections}",
             ports[0], ports[1]
         );
         let config = folder.path().join("relay.toml");
@@ -36,9 +43,21 @@ impl Program {
         let mut child =
             program(&["run"], &config).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
         let at = line.trim_start_matches("Control:  http://").trim_end_matches("/v1\n").parse();
-        Self { child, folder, at: at.unwrap_or_else(|_| panic!("no address in {line:?}")), admin }
+        Self { child, folder, at: at.unwrap_or_else(|_| panic!("no address in {line:?}")), admin, output }
+    }
+
+    /// The address behind a name of the announcement; names in their order.
+    pub fn announced(&mut self, name: &str) -> SocketAddr {
+        loop {
+            let mut line = String::new();
+            assert!(self.output.read_line(&mut line).unwrap() > 0, "{name} is not announced");
+            if let Some(address) = line.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")) {
+                return address.trim_end().parse().unwrap();
+            }
+        }
     }
 
     async fn ask(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
@@ -51,17 +70,17 @@ impl Program {
         self.ask(OLD, "PUT", &format!("/v1/sessions/{id}"), &body).await
     }
 
-    async fn operator(&self, path: &str) -> Answer {
+    pub async fn operator(&self, path: &str) -> Answer {
         exchange(self.admin, &request("GET", path, "", "")).await
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
     /// Reads the log until a line has this.
-    fn log_until(&mut self, part: &str) {
+    pub fn log_until(&mut self, part: &str) {
         let log = self.child.stderr.as_mut().unwrap();
         let mut seen = Vec::new();
         let mut byte = [0];

@@ -100,9 +100,20 @@ async fn a_browser_behind_turn_by_tls_hears_and_is_heard() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_another_worker_is_reached_through_the_relayed_socket() {
-    let (mut config, _) = turn_config(24_260..=24_279, 24_280..=24_299);
-    config.workers = 2;
-    let (relay, _events) = Relay::start(config).unwrap();
+    let (config, _) = turn_config(24_260..=24_279, 24_280..=24_299);
+    meets_another_worker(config).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_another_worker_is_reached_without_its_advertised_address() {
+    let (mut config, _) = turn_config(24_900..=24_919, 24_920..=24_939);
+    // RFC 5737: nobody is there, as where a NAT does not lead back in.
+    config.browser[0].advertised = vec!["203.0.113.7".parse().unwrap()];
+    meets_another_worker(config).await;
+}
+
+async fn meets_another_worker(config: Config) {
+    let (relay, _events) = Relay::start(Config { workers: 2, ..config }).unwrap();
     let turn = relay.turn_addresses().udp[0];
     // Which worker a client finds is the system's to choose, as is which one a session: some pairs differ.
     let mut through_sockets = 0;

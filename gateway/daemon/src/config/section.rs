@@ -45,9 +45,17 @@ macro_rules! section {
                 root: &mut $crate::config::Table,
             ) -> Self {
                 let mut table = reader.section(root, $path);
-                let section = Self { $($field: reader.take(&mut table, $path, stringify!($field), $default)),+ };
+                let section = Self::take_keys(reader, &mut table);
                 reader.refuse_unknown($path, &table);
                 section
+            }
+
+            /// Takes its keys out of the section's table, which may have others.
+            pub fn take_keys(
+                reader: &mut $crate::config::Reader,
+                table: &mut $crate::config::Table,
+            ) -> Self {
+                Self { $($field: reader.take(table, $path, stringify!($field), $default)),+ }
             }
 
             /// Its part of the reference.

@@ -1,0 +1,90 @@
+//! TURN in the program: what its operator sees of it, and what can be changed while it runs.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use daemon::certificate::Certificate;
+use daemon::tls;
+use relay_api::turn::Secret;
+use rustls::pki_types::ServerName;
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::program::Program;
+
+const OLD: &str = "north-north-north";
+const NEW: &str = "south-south-south";
+
+#[tokio::test]
+async fn secrets_and_certificate_are_changed_without_a_restart_and_a_bad_file_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let change = |secrets: &str| {
+        let made = TempDir::new().unwrap();
+        Certificate::self_signed(made.path(), &[]).unwrap();
+        for name in ["self-signed.pem", "self-signed.key"] {
+            fs::copy(made.path().join(name), path(name)).unwrap();
+        }
+        fs::write(path("secrets"), secrets).unwrap();
+        tls::authorities(&path("self-signed.pem")).unwrap()
+    };
+    let old = change(OLD);
+    let turn = format!(
+        "[turn]\ntcp = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\nsecrets_file = {:?}\n\
+         certificate_file = {:?}\nkey_file = {:?}\nrelayed_ports = [25420, 25459]\n",
+        path("secrets"),
+        path("self-signed.pem"),
+        path("self-signed.key"),
+    );
+    let mut relay = Program::start_with([25_400, 25_419], &turn);
+    let (tcp, tls) = (relay.announced("TURN/TCP"), relay.announced("TURN/TLS"));
+    assert!(trusts(&old, tls).await);
+    assert!(lets_in(tcp, OLD) && !lets_in(tcp, NEW));
+
+    let new = change(NEW);
+    assert!(trusts(&old, tls).await, "nobody said that it is to be read");
+    relay.signal("-HUP");
+    relay.log_until("read again");
+    assert!(trusts(&new, tls).await && !trusts(&old, tls).await);
+    assert!(lets_in(tcp, NEW) && !lets_in(tcp, OLD));
+
+    fs::write(path("secrets"), "short").unwrap();
+    relay.signal("-HUP");
+    relay.log_until("refused");
+    assert!(lets_in(tcp, NEW));
+
+    let metrics = relay.operator("/metrics").await.body;
+    for line in [
+        "media_relay_turn_allocations_max 4000",
+        "media_relay_turn_answers_total{answer=\"over_quota\"} 0",
+        "media_relay_turn_dropped_total{reason=\"bandwidth\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    assert!(!metrics.contains("media_relay_turn_answers_total{answer=\"granted\"} 0"));
+}
+
+/// Whether a client that trusts these would go on after the handshake.
+async fn trusts(roots: &rustls::RootCertStore, at: SocketAddr) -> bool {
+    let client = tls::client(roots.clone()).unwrap();
+    let socket = TcpStream::connect(at).await.unwrap();
+    TlsConnector::from(client).connect(ServerName::from(at.ip()), socket).await.is_ok()
+}
+
+/// Whether Debian's TURN client gets an allocation with this secret.
+fn lets_in(at: SocketAddr, secret: &str) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let credentials = Secret::new(secret).unwrap().issue("alice", now + 600);
+    let port = at.port().to_string();
+    let output = Command::new("turnutils_uclient")
+        .args(["-t", "-X", "-n", "0", "-m", "1", "-e", "127.0.0.1", "-p", &port])
+        .args(["-u", &credentials.username, "-w", &credentials.password, "127.0.0.1"])
+        .output()
+        .expect("package coturn");
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    !said.contains("401") && !said.contains("Unauthorized") && !said.contains("Cannot complete Allocation")
+}
