@@ -11,11 +11,9 @@ from aiortc.rtcrtpsender import RTCRtpSender
 from av import AudioFrame
 
 from relay import Relay, answer, rtp_leg, webrtc_leg
-from sound import FRAME, RATE, decode, encode, is_tone, tone
+from sound import FRAME, RATE, is_tone, tone
+from trunk import BROWSER, TRUNK, WANTED, Trunk
 
-BROWSER = 440
-TRUNK = 1000
-WANTED = 50  # frames of the right tone at each end
 PATIENCE = 60  # seconds, until a call that does not work is given up
 
 
@@ -33,32 +31,6 @@ class Microphone(AudioStreamTrack):
         return frame
 
 
-class Trunk(asyncio.DatagramProtocol):
-    """A plain RTP peer: counts what it hears, and speaks when it is told to."""
-
-    def __init__(self):
-        self.heard = asyncio.Semaphore(0)
-        self.frame = 0
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def datagram_received(self, data, _):
-        if data[1] & 0x7F == 0 and is_tone(decode(data[12:]), BROWSER):
-            self.heard.release()
-
-    async def speak(self, to):
-        while True:
-            header = struct.pack("!BBHII", 0x80, 0, self.frame & 0xFFFF, self.frame * FRAME, 7)
-            self.transport.sendto(header + encode(tone(TRUNK, self.frame)), to)
-            self.frame += 1
-            await asyncio.sleep(0.02)
-
-    async def hears(self):
-        for _ in range(WANTED):
-            await self.heard.acquire()
-
-
 async def browser_hears(track):
     wanted = WANTED
     while wanted:
@@ -71,8 +43,7 @@ async def browser_hears(track):
 async def call(relay, profile, relay_role):
     """One call with this SRTP profile alone."""
     rtcdtlstransport.SRTP_PROFILES[:] = [profile]
-    loop = asyncio.get_running_loop()
-    transport, trunk = await loop.create_datagram_endpoint(Trunk, local_addr=("127.0.0.1", 0))
+    trunk = await Trunk.open()
     browser = RTCPeerConnection()
     tracks = asyncio.Queue()
     browser.on("track", tracks.put_nowait)
@@ -83,11 +54,10 @@ async def call(relay, profile, relay_role):
     offer = browser.localDescription.sdp
 
     name = f"aiortc-{relay_role}"
-    legs = {"a": webrtc_leg(offer, relay_role), "b": rtp_leg(transport.get_extra_info("sockname"))}
+    legs = {"a": webrtc_leg(offer, relay_role), "b": rtp_leg(trunk.address)}
     session = {"id": name, "revision": 1, **legs}
     description = await asyncio.to_thread(relay.put, session)
-    host, port = description["b"]["rtp"].rsplit(":", 1)
-    speaking = asyncio.create_task(trunk.speak((host, int(port))))
+    speaking = asyncio.create_task(trunk.speak(description["b"]["rtp"]))
     sdp = answer(offer, description["a"], relay_role)
     await browser.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
     await asyncio.gather(trunk.hears(), browser_hears(await tracks.get()))
@@ -97,7 +67,7 @@ async def call(relay, profile, relay_role):
     assert statistics["a"]["unauthentic"] == 0 and statistics["b"]["wrong_source"] == 0, statistics
     await asyncio.to_thread(relay.delete, name)
     await browser.close()
-    transport.close()
+    trunk.transport.close()
 
 
 async def main():
