@@ -39,6 +39,17 @@ npm_packages() {
   fi
 }
 
+# Python packages of a folder's requirements.txt, in its .venv, unless they are there already.
+python_packages() {
+  need python3 python3
+  python3 -c 'import ensurepip' 2>/dev/null || install python3-venv
+  if [ ! "$1/.venv/requirements.txt" -nt "$1/requirements.txt" ]; then
+    python3 -m venv "$1/.venv"
+    "$1/.venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$1/requirements.txt"
+    cp "$1/requirements.txt" "$1/.venv/requirements.txt"
+  fi
+}
+
 build_page() {
   npm_packages gateway/web
   npm --prefix gateway/web run --silent build

@@ -1,4 +1,4 @@
-//! Any octets as a datagram of STUN, DTLS, RTP or RTCP.
+//! Any octets as a datagram of STUN, DTLS, RTP or RTCP, or as a message to the TURN server.
 #![no_main]
 
 #[path = "../../media-relay/relay-core/tests/datagram/input.rs"]

@@ -24,7 +24,7 @@ use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCPeerConnectionState,
+    RTCPeerConnectionState, SettingEngine, SettingEngineBuilder, SrtpProtectionProfile,
 };
 
 pub struct Browser {
@@ -79,7 +79,13 @@ impl PeerConnectionEventHandler for Handler {
 impl Browser {
     /// A browser with a microphone that has made its offer.
     pub async fn new() -> Self {
-        Self::with(RTCConfigurationBuilder::new().build()).await
+        Self::with(RTCConfigurationBuilder::new().build(), SettingEngine::default()).await
+    }
+
+    /// The same for one that knows a single SRTP profile.
+    pub async fn of_profile(profile: SrtpProtectionProfile) -> Self {
+        let settings = SettingEngineBuilder::new().with_srtp_protection_profiles(vec![profile]).build();
+        Self::with(RTCConfigurationBuilder::new().build(), settings).await
     }
 
     /// The same for one that has no way but a TURN server, reached by UDP.
@@ -93,13 +99,13 @@ impl Browser {
             .with_ice_servers(vec![server])
             .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
             .build();
-        let browser = Self::with(configuration).await;
+        let browser = Self::with(configuration, SettingEngine::default()).await;
         let mut candidates = browser.offer.lines().filter(|line| line.starts_with("a=candidate:")).peekable();
         assert!(candidates.peek().is_some() && candidates.all(|line| line.contains("typ relay")));
         browser
     }
 
-    async fn with(configuration: RTCConfiguration) -> Self {
+    async fn with(configuration: RTCConfiguration, settings: SettingEngine) -> Self {
         let codec = |mime: &str, clock_rate| RTCRtpCodec {
             mime_type: mime.to_owned(),
             clock_rate,
@@ -119,6 +125,7 @@ impl Browser {
         let handler = Handler { gathered, connected: connected_sender, heard: heard_sender };
         let connection = PeerConnectionBuilder::new()
             .with_configuration(configuration)
+            .with_setting_engine(settings)
             .with_media_engine(engine)
             .with_handler(Arc::new(handler))
             .with_udp_addrs(vec!["127.0.0.1:0"])

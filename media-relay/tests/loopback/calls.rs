@@ -10,23 +10,37 @@ use relay_api::{
     DtlsRole, EventKind, LegDescription, LegName, LegSpec, RelayError, Service, SessionDescription,
 };
 use tokio::time::{MissedTickBehavior, interval};
+use webrtc::peer_connection::SrtpProtectionProfile;
 
 const BROWSER: f64 = 440.0;
 const TRUNK: f64 = 1_000.0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_hear_each_other_with_the_browser_as_dtls_client() {
-    both_hear_each_other("client", DtlsRole::Passive, 24_000).await;
+    both_hear_each_other("client", Browser::new().await, DtlsRole::Passive, 24_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_hear_each_other_with_the_browser_as_dtls_server() {
-    both_hear_each_other("server", DtlsRole::Active, 24_020).await;
+    both_hear_each_other("server", Browser::new().await, DtlsRole::Active, 24_020).await;
 }
 
-async fn both_hear_each_other(id: &str, dtls: DtlsRole, port: u16) {
+#[tokio::test(flavor = "multi_thread")] // RFC 5764 §4.1.2, RFC 7714 §14.2
+async fn every_srtp_profile_carries_sound_in_both_dtls_roles() {
+    for profile in [
+        SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+        SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+        SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    ] {
+        for dtls in [DtlsRole::Passive, DtlsRole::Active] {
+            both_hear_each_other("profile", Browser::of_profile(profile).await, dtls, 24_080).await;
+        }
+    }
+}
+
+async fn both_hear_each_other(id: &str, mut browser: Browser, dtls: DtlsRole, port: u16) {
     let (relay, mut events) = relay(port..=port + 9);
-    let (mut browser, mut peer) = (Browser::new().await, Peer::new().await);
+    let mut peer = Peer::new().await;
     let wanted = spec(id, 1, browser.leg(dtls), rtp_leg(Some(peer.remote())));
     let description = relay.put(wanted.clone()).await.unwrap();
     browser.accept(&description.a, dtls).await;

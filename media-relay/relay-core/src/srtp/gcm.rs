@@ -171,19 +171,24 @@ mod tests {
         }
     }
 
-    #[test] // RFC 7714 §17.1
-    fn the_published_srtcp_packet_comes_out() {
+    #[test] // RFC 7714 §17.1 and §17.3
+    fn the_published_srtcp_packets_come_out() {
         let clear = hex("81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61
                          deadbeef deadbeef deadbeef deadbeef deadbeef");
-        let protected = hex("81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d
-                             c676a5f1 730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872
-                             45d9eade 800005d4");
-        let gcm = gcm(16);
-        let mut buffer = clear.clone();
-        buffer.resize(clear.len() + TAG + 4, 0);
-        let length = gcm.seal_rtcp(&mut buffer, clear.len(), 0x5d4).unwrap();
-        assert_eq!(buffer[..length], protected);
-        assert_eq!(gcm.open_rtcp(&mut buffer, |_| true), Some((clear.len(), 0x5d4)));
-        assert_eq!(buffer[..clear.len()], clear);
+        let protected_128 = hex("81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d
+                                 c676a5f1 730d6fda 4ce09b46 86303ded 0bb9275b c84aa458 96cf4d2f c5abf872
+                                 45d9eade 800005d4");
+        let protected_256 = hex("81c8000d 4d617273 d50ae4d1 f5ce5d30 4ba297e4 7d470c28 2c3ece5d bffe0a50
+                                 a2eaa5c1 110555be 8415f658 c61de047 6f1b6fad 1d1eb30c 4446839f 57ff6f6c
+                                 b26ac3be 800005d4");
+        for (key_length, protected) in [(16, protected_128), (32, protected_256)] {
+            let gcm = gcm(key_length);
+            let mut buffer = clear.clone();
+            buffer.resize(clear.len() + TAG + 4, 0);
+            let length = gcm.seal_rtcp(&mut buffer, clear.len(), 0x5d4).unwrap();
+            assert_eq!(buffer[..length], protected);
+            assert_eq!(gcm.open_rtcp(&mut buffer, |_| true), Some((clear.len(), 0x5d4)));
+            assert_eq!(buffer[..clear.len()], clear);
+        }
     }
 }

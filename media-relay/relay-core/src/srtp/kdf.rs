@@ -57,14 +57,15 @@ mod tests {
             session_salt,
             [0x30, 0xCB, 0xBC, 0x08, 0x86, 0x3D, 0x8C, 0x85, 0xD4, 0x9D, 0xB3, 0x4A, 0x9A, 0xE1]
         );
-        let mut authentication = [0; 20];
+        let mut authentication = [0; 94];
         derive(&key, &salt, Label::RtpAuthentication, &mut authentication);
-        assert_eq!(
-            authentication,
-            [
-                0xCE, 0xBE, 0x32, 0x1F, 0x6F, 0xF7, 0x71, 0x6B, 0x6F, 0xD4, 0xAB, 0x49, 0xAF, 0x25, 0x6A,
-                0x15, 0x6D, 0x38, 0xBA, 0xA4
-            ]
-        );
+        let block =
+            |at: usize| u128::from_be_bytes(authentication[at * 16..][..16].try_into().expect("16 bytes"));
+        assert_eq!(block(0), 0xCEBE_321F_6FF7_716B_6FD4_AB49_AF25_6A15);
+        assert_eq!(block(1), 0x6D38_BAA4_8F0A_0ACF_3C34_E235_9E6C_DBCE);
+        assert_eq!(block(2), 0xE049_646C_43D9_327A_D175_578E_F722_7098);
+        assert_eq!(block(3), 0x6371_C10C_9A36_9AC2_F94A_8C5F_BCDD_DC25);
+        assert_eq!(block(4), 0x6D6E_919A_48B6_10EF_17C2_041E_4740_3576);
+        assert_eq!(authentication[80..], *b"\x6b\x68\x64\x2c\x59\xbb\xfc\x2f\x34\xdb\x60\xdb\xdf\xb2");
     }
 }

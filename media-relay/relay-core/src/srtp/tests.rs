@@ -1,5 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod differential;
+mod vectors;
+
 use super::*;
 
 const PROFILES: [Profile; 3] = [Profile::AeadAes256Gcm, Profile::AeadAes128Gcm, Profile::Aes128CmSha1];
@@ -88,6 +91,14 @@ fn only_so_many_sources_are_heard() {
     }
 }
 
+fn sealed_report(sender: &mut Sender, clear: &[u8]) -> Vec<u8> {
+    let mut buffer = clear.to_vec();
+    buffer.resize(clear.len() + OVERHEAD, 0);
+    let length = sender.protect_rtcp(&mut buffer, clear.len()).unwrap();
+    buffer.truncate(length);
+    buffer
+}
+
 fn receiver_report() -> Vec<u8> {
     let mut packet = vec![0x80, 201, 0, 1, 0, 0, 0, 7];
     packet.extend_from_slice(&[0x81, 202, 0, 2, 0, 0, 0, 7, 1, 2, b'x', b'y', 0, 0, 0, 0]);
@@ -100,14 +111,11 @@ fn srtcp_opens_once() {
         let (mut sender, mut receiver) = (Sender::new(&master(profile)), Receiver::new(&master(profile)));
         for _ in 0..3 {
             let clear = receiver_report();
-            let mut buffer = clear.clone();
-            buffer.resize(clear.len() + OVERHEAD, 0);
-            let length = sender.protect_rtcp(&mut buffer, clear.len()).unwrap();
-            buffer.truncate(length);
-            let repeat = buffer.clone();
-            let opened = receiver.unprotect_rtcp(&mut buffer).unwrap();
-            assert_eq!(buffer[..opened], clear, "{profile:?}");
-            assert_eq!(receiver.unprotect_rtcp(&mut repeat.clone()), None);
+            let mut packet = sealed_report(&mut sender, &clear);
+            let mut repeat = packet.clone();
+            let opened = receiver.unprotect_rtcp(&mut packet).unwrap();
+            assert_eq!(packet[..opened], clear, "{profile:?}");
+            assert_eq!(receiver.unprotect_rtcp(&mut repeat), None);
         }
     }
 }
@@ -127,12 +135,8 @@ fn forged_srtcp_is_refused_with_and_without_the_encryption_flag() {
                 assert_eq!(receiver.unprotect_rtcp(&mut forged), None, "{profile:?}");
             }
         }
-        let clear = receiver_report();
-        let mut packet = clear.clone();
-        packet.resize(clear.len() + OVERHEAD, 0);
-        let length = Sender::new(&master(profile)).protect_rtcp(&mut packet, clear.len()).unwrap();
-        packet.truncate(length);
-        for at in 0..length {
+        let packet = sealed_report(&mut Sender::new(&master(profile)), &receiver_report());
+        for at in 0..packet.len() {
             let mut changed = packet.clone();
             changed[at] ^= 0x80;
             assert_eq!(receiver.unprotect_rtcp(&mut changed), None, "{profile:?} byte {at}");

@@ -1,5 +1,8 @@
 //! The entry of the fuzz target: the first octet says where the rest arrives and from whom.
 
+#[path = "turn.rs"] // the fuzz target is in another folder
+mod turn;
+
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,6 +20,9 @@ use relay_core::{Engine, EngineConfig, Interface, Io, PortPair, SocketId, demux,
 pub fn run(octets: &[u8]) {
     let Some((way, datagram)) = octets.split_first() else { return };
     parts(datagram);
+    if way & TURN != 0 {
+        return turn::run(*way, datagram);
+    }
     RELAY.with_borrow_mut(|relay| relay.receives(*way, datagram));
 }
 
@@ -157,3 +163,6 @@ fn peer() -> SocketAddr {
 fn stranger() -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 66], 6_000))
 }
+
+/// Of the first octet: at a TURN listener.
+const TURN: u8 = 8;

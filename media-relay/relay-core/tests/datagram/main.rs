@@ -41,6 +41,8 @@ proptest! {
             Just(&b"\x01\x90\x00"[..]),
             Just(&b"\x01\xbf\x65"[..]),
             Just(&b"\x02\x81\xc8\x00\x0c"[..]),
+            Just(&b"\x08\x00\x03\x00\x40\x21\x12\xa4\x42"[..]),
+            Just(&b"\x09\x40\x00\x00\x20"[..]),
         ],
         tail in proptest::collection::vec(any::<u8>(), 0..256),
     ) {
