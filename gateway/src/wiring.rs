@@ -1,6 +1,7 @@
 //! From the configuration to a running gateway: the only place that names concrete types.
 
 mod relay;
+mod turn;
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +34,7 @@ use crate::adapters::{
     DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web,
 };
 use crate::app::metrics::Metrics;
-use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, UDP_LISTENER};
+use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
 use crate::config::{DigestAlgorithm, Listen, Settings, StoreKind, TrunkTransport};
 use crate::http::page::Page;
 use crate::ports::resolver::Resolver;
@@ -73,11 +74,12 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let registry = Registry::new();
     let state = StateFolder::open(&settings.state.folder)?;
     let (users, new_users) = users(settings, &state, &runtime)?;
-    let (relay, mut relay_events) = relay::start(settings, &runtime, &registry)?;
+    let turn = turn::Turn::of(settings, &state, &runtime)?;
+    let (relay, mut relay_events) = relay::start(settings, turn.server, &runtime, &registry)?;
     let transports = Transports::new();
     let node = Node::new(
         runtime,
-        app_settings(settings)?,
+        app_settings(settings, turn.told)?,
         identity(&state, &runtime)?,
         Ports {
             store: store(settings),
@@ -158,7 +160,7 @@ fn identity(state: &StateFolder, runtime: &Tokio) -> anyhow::Result<Identity> {
     })
 }
 
-fn app_settings(settings: &Settings) -> anyhow::Result<AppSettings> {
+fn app_settings(settings: &Settings, turn: Option<TurnServers>) -> anyhow::Result<AppSettings> {
     let limits = &settings.limits;
     Ok(AppSettings {
         domain: settings.browser.domain.clone(),
@@ -186,6 +188,7 @@ fn app_settings(settings: &Settings) -> anyhow::Result<AppSettings> {
             trunk: settings.dialplan.trunk.clone(),
         },
         trunks: settings.trunks.iter().map(|t| trunk(settings, t)).collect::<anyhow::Result<_>>()?,
+        turn,
         limits: message_limits(settings),
         timing: Timing::default(),
         transactions: limits.transactions as usize,

@@ -73,6 +73,35 @@ fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
 }
 
 #[test]
+fn turn_is_told_to_browsers_by_those_who_have_it() {
+    let mistakes = |turn: &str, rest: &str| mistakes(&format!("[turn]\n{turn}\n{rest}"));
+    let (tcp, urls) = ("tcp = [\"127.0.0.1:3478\"]", "urls = [\"turn:127.0.0.1?transport=tcp\"]");
+    assert_eq!(mistakes(tcp, ""), ["turn.urls"]);
+    assert_eq!(mistakes(urls, ""), ["turn.urls"], "nobody listens");
+    assert_eq!(
+        mistakes(&format!("{tcp}\nurls = [\"stun:127.0.0.1\", \"turn:\"]"), ""),
+        ["turn.urls", "turn.urls"]
+    );
+    let both = format!("{tcp}\n{urls}");
+    assert_eq!(mistakes(&format!("{both}\nrelayed_ports = [40000, 40999]"), ""), ["turn.relayed_ports"]);
+    assert_eq!(mistakes(&format!("{both}\nlifetime = \"11m\""), ""), ["turn.lifetime"]);
+    assert_eq!(
+        mistakes(&format!("{both}\nlifetime = \"5m\""), ""),
+        ["turn.lifetime"],
+        "shorter than registrations"
+    );
+    assert_eq!(mistakes(&format!("{both}\ncolour = 1"), ""), ["turn.colour"]);
+    let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"";
+    assert_eq!(mistakes(urls, pool), ["turn.secrets_file"]);
+    assert_eq!(mistakes(&both, pool), ["turn"]);
+    for (turn, rest) in [(both, ""), (format!("{urls}\nsecrets_file = \"s\""), pool)] {
+        let text = format!("[turn]\n{turn}\n{rest}");
+        let settings = config::parse::<Settings>(&text, Path::new("/etc")).unwrap();
+        assert_eq!(settings.turn_clients.urls.len(), 1);
+    }
+}
+
+#[test]
 fn a_listener_can_be_switched_off() {
     let settings = config::parse::<Settings>("[listen]\nsip_tcp = \"off\"", Path::new("")).unwrap();
     assert_eq!(settings.listen.sip_tcp, None);

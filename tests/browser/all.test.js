@@ -4,3 +4,4 @@ import './page.test.js';
 import './clients.test.js';
 import './gateway.test.js';
 import './demo.test.js';
+import './firewall.test.js';

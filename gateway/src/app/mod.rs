@@ -19,6 +19,7 @@ mod reject;
 mod settings;
 mod transactions;
 mod trunks;
+mod turn;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -42,6 +43,7 @@ use trunks::Trunks;
 
 pub use link::UDP_LISTENER;
 pub use settings::{AppSettings, Dialplan, Trunk};
+pub use turn::TurnServers;
 
 /// What a node stands on.
 pub struct Ports {

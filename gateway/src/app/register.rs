@@ -6,6 +6,7 @@ use sip_core::registrar::{self, Aor, Bindings, RegisterError, Registered};
 use sip_core::time::UnixMillis;
 
 use super::ingress::Request;
+use super::turn::ICE_SERVER;
 use super::{Node, Runtime};
 use crate::ports::store::StoreError;
 use crate::ports::transport::{ConnectionId, Edge};
@@ -26,7 +27,7 @@ impl<R: Runtime> Node<R> {
                 self.0.flows.authenticated(connection, &user);
                 self.0.ports.transport.authenticated(connection);
                 self.0.metrics.registrations.inc();
-                self.accept(&request, &registered);
+                self.accept(&request, &user, &registered);
                 for flow in registered.replaced_flows {
                     self.browser_returned(ConnectionId(flow.connection), connection).await;
                 }
@@ -81,7 +82,7 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    fn accept(&self, request: &Request, registered: &Registered) {
+    fn accept(&self, request: &Request, user: &str, registered: &Registered) {
         let response = self
             .answer(&request.message, Status::OK)
             .headers(Name::Contact, registered.contacts.iter())
@@ -90,6 +91,11 @@ impl<R: Runtime> Node<R> {
             // RFC 5626 §6: the flow is kept.
             true => response.header(Name::Require, "outbound"),
             false => response,
+        };
+        let turn = self.0.settings.turn.as_ref().filter(|_| !registered.contacts.is_empty());
+        let response = match turn {
+            Some(turn) => response.header(ICE_SERVER, turn.ice_server(user, self.0.runtime.unix_now())),
+            None => response,
         };
         self.reply_with(request, response);
     }

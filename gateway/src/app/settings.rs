@@ -12,6 +12,8 @@ use sip_core::routing::Transport;
 use sip_core::sdp::CodecName;
 use sip_core::transaction::Timing;
 
+use super::turn::TurnServers;
+
 /// Everything that decides how messages are treated.
 #[derive(Clone, Debug)]
 pub struct AppSettings {
@@ -35,6 +37,8 @@ pub struct AppSettings {
     pub dialplan: Dialplan,
     /// SIP peers.
     pub trunks: Vec<Trunk>,
+    /// What registered browsers are told about TURN.
+    pub turn: Option<TurnServers>,
     /// Bounds of a message.
     pub limits: Limits,
     /// Transaction timers.

@@ -2,9 +2,11 @@
 
 mod relay_pool;
 mod settings;
+mod turn;
 
 pub use relay_pool::PoolRelay;
 pub use settings::{
     Admin, Browser, CODECS, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings,
     State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
 };
+pub use turn::TurnClients;

@@ -8,7 +8,10 @@ use daemon::config::{
 };
 use daemon::{section, words};
 
+use media_relay::TurnSettings;
+
 use super::relay_pool::{self, PoolRelay};
+use super::turn::{self, TurnClients};
 
 section! {
     /// Where the gateway listens. A listener that is `"off"` is not opened.
@@ -248,6 +251,8 @@ pub struct Settings {
     pub dialplan: Dialplan,
     pub calls: Calls,
     pub relay: Relay,
+    pub turn: TurnSettings,
+    pub turn_clients: TurnClients,
     pub store: Store,
     pub limits: Limits,
     pub log: Log,
@@ -266,6 +271,7 @@ impl Configuration for Settings {
     fn take(reader: &mut Reader, root: &mut Table) -> Self {
         // A part of the section [relay], so it is taken first.
         let relay_pool = relay_pool::take(reader, root);
+        let (turn, turn_clients) = turn::take(reader, root);
         Self {
             listen: Listen::take(reader, root),
             admin: Admin::take(reader, root),
@@ -275,6 +281,8 @@ impl Configuration for Settings {
             dialplan: Dialplan::take(reader, root),
             calls: Calls::take(reader, root),
             relay: Relay::take(reader, root),
+            turn,
+            turn_clients,
             store: Store::take(reader, root),
             limits: Limits::take(reader, root),
             log: Log::take(reader, root),
@@ -293,7 +301,7 @@ impl Configuration for Settings {
         ];
         let of_relays =
             self.relay_pool.iter_mut().flat_map(|relay| [&mut relay.token_file, &mut relay.ca_file]);
-        for path in optional.into_iter().chain(of_relays).flatten() {
+        for path in optional.into_iter().chain(of_relays).chain(self.turn.paths()).flatten() {
             *path = base.join(&*path);
         }
         for path in [&mut self.browser.page, &mut self.state.folder] {
@@ -305,6 +313,7 @@ impl Configuration for Settings {
         self.check_listeners(reader);
         self.check_trunks(reader);
         relay_pool::check(self.relay.kind, &self.relay_pool, reader);
+        turn::check((&self.turn, &self.turn_clients), &self.relay, &self.browser, reader);
         if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
             reader.mistake("tls", "certificate_file and key_file go together: set both or neither");
         }
@@ -335,6 +344,7 @@ impl Configuration for Settings {
             Calls::section(),
             Relay::section(),
             relay_pool::section(),
+            turn::section(),
             Store::section(),
             Limits::section(),
             Log::section(),

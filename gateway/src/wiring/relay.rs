@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use daemon::tls;
-use media_relay::{BrowserListener, Relay, RtpInterface};
+use media_relay::{BrowserListener, Relay, RtpInterface, TurnConfig, register_turn_metrics};
 use prometheus::{IntGaugeVec, Opts, Registry};
 use relay_api::RelayName;
 use tokio::sync::mpsc;
@@ -57,12 +57,17 @@ impl MediaEvents {
 
 pub(super) fn start(
     settings: &Settings,
+    turn: Option<TurnConfig>,
     runtime: &Tokio,
     registry: &Registry,
 ) -> anyhow::Result<(Media, MediaEvents)> {
     match settings.relay.kind {
         RelayKind::Embedded => {
-            let (relay, events) = Relay::start(relay_config(settings)).context("relay")?;
+            let has_turn = turn.is_some();
+            let (relay, events) = Relay::start(relay_config(settings, turn)).context("relay")?;
+            if has_turn {
+                register_turn_metrics(registry, relay.clone(), settings.turn.allocations)?;
+            }
             Ok((Media::Embedded(relay), MediaEvents::Embedded(events)))
         }
         RelayKind::Pool => {
@@ -89,7 +94,7 @@ fn pool_relay(relay: &PoolRelay) -> anyhow::Result<(RelayName, Endpoint)> {
     Ok((RelayName(relay.name.clone()), Endpoint { url, tls, token_file: relay.token_file.clone() }))
 }
 
-fn relay_config(settings: &Settings) -> media_relay::Config {
+fn relay_config(settings: &Settings, turn: Option<TurnConfig>) -> media_relay::Config {
     let relay = &settings.relay;
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     let port = u16::try_from(relay.browser_port).unwrap_or_default();
@@ -107,6 +112,7 @@ fn relay_config(settings: &Settings) -> media_relay::Config {
         media_timeout: relay.media_timeout.0,
         max_sessions: settings.limits.calls as usize,
         workers: if relay.workers == 0 { cores } else { relay.workers as usize },
+        turn,
         ..media_relay::Config::new(browser)
     }
 }

@@ -9,6 +9,7 @@ mod pool;
 mod program;
 mod secrets;
 mod stop;
+mod turn;
 
 use std::ops::RangeInclusive;
 use std::process::Stdio;

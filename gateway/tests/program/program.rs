@@ -36,7 +36,12 @@ impl Gateway {
 
     /// As above, with these sections about the relay.
     pub fn with_relay(transport: &str, relay: &str) -> Self {
-        Self::launch(transport, "", relay, "filter = \"warn\"")
+        Self::with_relay_and_log(transport, relay, "filter = \"warn\"")
+    }
+
+    /// The same with the lines of `[log]`.
+    pub fn with_relay_and_log(transport: &str, relay: &str, log: &str) -> Self {
+        Self::launch(transport, "", relay, log)
     }
 
     fn launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Self {

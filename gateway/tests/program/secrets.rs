@@ -3,7 +3,7 @@
 use sip_core::message::Status;
 
 use super::phone::Phone;
-use super::program::Gateway;
+use super::program::{Gateway, free_port};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_as_text_keeps_secrets() {
@@ -20,7 +20,13 @@ async fn the_log_as_json_keeps_secrets() {
 }
 
 async fn keeps_secrets(log: &str, first_port: u16) -> String {
-    let mut gateway = Gateway::start_with("udp", first_port..=first_port + 99, "", log);
+    let turn = free_port();
+    let relay = format!(
+        "[relay]\nbrowser_port = 0\nrtp_ports = [{first_port}, {}]\n\
+         [turn]\ntcp = [\"{turn}\"]\nurls = [\"turn:{turn}?transport=tcp\"]\n",
+        first_port + 99
+    );
+    let mut gateway = Gateway::with_relay_and_log("udp", &relay, log);
     let mut guest = Phone::connect(gateway.ws, "alice").await;
     assert_eq!(guest.log_in("wrong-passphrase").await, Status::UNAUTHORIZED);
     let mut known = Phone::register(gateway.ws, "bob").await;
@@ -32,6 +38,7 @@ async fn keeps_secrets(log: &str, first_port: u16) -> String {
     }
     let mut phone = Phone::register(gateway.ws, "alice").await;
     phone.call("echo").await;
+    assert!(phone.heard.contains("\"credential\":\""), "TURN is told");
     gateway.terminate();
     assert_eq!(gateway.ended().code(), Some(0));
 
@@ -53,14 +60,14 @@ async fn keeps_secrets(log: &str, first_port: u16) -> String {
     log
 }
 
-/// What must not be known of what went over the wire: proofs, nonces, keys of the media.
+/// What must not be known of what went over the wire: proofs, nonces, keys of the media, passwords of TURN.
 fn secrets_in(said: &str) -> Vec<String> {
     let mut secrets = Vec::new();
     for line in said.lines() {
         for start in ["Authorization: ", "a=ice-pwd:", "a=fingerprint:", "a=crypto:"] {
             secrets.extend(line.strip_prefix(start).map(str::to_owned));
         }
-        for parameter in ["nonce=\"", "response=\""] {
+        for parameter in ["nonce=\"", "response=\"", "\"credential\":\""] {
             let value = line.split(parameter).nth(1).and_then(|rest| rest.split('"').next());
             secrets.extend(value.filter(|value| value.len() > 8).map(str::to_owned));
         }

@@ -220,6 +220,7 @@ fn settings() -> AppSettings {
             learn: relay_api::Learn::Never,
             first_reply: Duration::from_millis(2_400),
         }],
+        turn: None,
         limits: Default::default(),
         timing: Default::default(),
         transactions: 10_000,

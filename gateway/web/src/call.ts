@@ -1,6 +1,7 @@
 // One call as the page sees it: a JsSIP session with a state that can be shown.
 import type { RTCSession } from 'jssip/lib/RTCSession';
 import { callFailure, microphoneFailure } from './reasons';
+import { transportPolicy } from './turn';
 
 export type CallState = 'calling' | 'ringing' | 'incoming' | 'connecting' | 'active' | 'held' | 'held-by-peer' | 'ended';
 
@@ -144,7 +145,11 @@ export function callOptions(media: Media) {
       audio: { echoCancellation: clean, noiseSuppression: clean, autoGainControl: clean },
       video: false,
     },
-    pcConfig: { iceServers: media.iceServers, bundlePolicy: 'max-bundle' as const },
+    pcConfig: {
+      iceServers: media.iceServers,
+      iceTransportPolicy: transportPolicy(),
+      bundlePolicy: 'max-bundle' as const,
+    },
   };
 }
 

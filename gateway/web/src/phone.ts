@@ -4,6 +4,7 @@ import type { RTCSession } from 'jssip/lib/RTCSession';
 import type { RTCSessionEvent } from 'jssip/lib/UA';
 import { Call, callOptions, type Media } from './call';
 import { registrationFailure } from './reasons';
+import { toldServers } from './turn';
 
 export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'refused';
 
@@ -29,14 +30,16 @@ export class Phone {
   call: Call | null = null;
 
   private agent: UA | null = null;
-  private media: Media | null = null;
+  private own: Media | null = null;
+  private told: RTCIceServer[] = [];
   private retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly listener: Listener) {}
 
   signIn(account: Account): void {
     this.leave();
-    this.media = account.media;
+    this.own = account.media;
+    this.told = [];
     const [name = '', domain = account.domain] = account.user.split('@');
     this.agent = new UA({
       sockets: [new WebSocketInterface(account.server)],
@@ -76,6 +79,10 @@ export class Phone {
     this.listener.changed();
   }
 
+  private get media(): Media | null {
+    return this.own && { ...this.own, iceServers: [...this.own.iceServers, ...this.told] };
+  }
+
   private get busy(): boolean {
     return this.call !== null && !this.call.ended;
   }
@@ -86,7 +93,11 @@ export class Phone {
       if (agent !== this.agent || this.registration === 'refused') return;
       this.become('reconnecting', 'The gateway is out of reach. The page keeps trying; check the network if it lasts.');
     });
-    agent.on('registered', () => this.become('registered'));
+    agent.on('registered', ({ response }) => {
+      // New credentials come with each registration; a call that begins takes the latest.
+      this.told = toldServers(response);
+      this.become('registered');
+    });
     agent.on('registrationFailed', (event) => agent === this.agent && this.refused(agent, registrationFailure(event)));
     agent.on('newRTCSession', (event: RTCSessionEvent) => this.adopt(event.session));
   }

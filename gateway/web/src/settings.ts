@@ -5,7 +5,7 @@ export interface Settings {
   user: string;
   /** WebSocket address of the gateway; empty for the one this page came from. */
   server: string;
-  /** An extra STUN or TURN URL; the gateway itself needs none. */
+  /** An extra STUN or TURN URL; the gateway tells its own. */
   ice: string;
   keysAs: KeysAs;
   /** Echo cancellation, noise suppression and automatic gain. */

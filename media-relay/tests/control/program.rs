@@ -79,6 +79,16 @@ impl Program {
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
 
+    /// Leaves it so many descriptors beside those it has.
+    pub fn limit_descriptors(&self, more: usize) {
+        let pid = self.child.id();
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+        let limit = format!("--nofile={0}:{0}", open + more);
+        assert!(
+            Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap().success()
+        );
+    }
+
     /// Reads the log until a line has this.
     pub fn log_until(&mut self, part: &str) {
         let log = self.child.stderr.as_mut().unwrap();

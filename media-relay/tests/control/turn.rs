@@ -10,6 +10,7 @@ use daemon::tls;
 use relay_api::turn::Secret;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -65,6 +66,34 @@ async fn secrets_and_certificate_are_changed_without_a_restart_and_a_bad_file_is
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     assert!(!metrics.contains("media_relay_turn_answers_total{answer=\"granted\"} 0"));
+}
+
+#[tokio::test]
+async fn without_descriptors_connections_wait_until_there_are_some() {
+    let folder = TempDir::new().unwrap();
+    let secrets = folder.path().join("secrets");
+    fs::write(&secrets, OLD).unwrap();
+    let turn = format!("[turn]\ntcp = [\"127.0.0.1:0\"]\nsecrets_file = {secrets:?}\n");
+    let mut relay = Program::start_with([25_460, 25_479], &turn);
+    let tcp = relay.announced("TURN/TCP");
+    relay.limit_descriptors(2);
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(TcpStream::connect(tcp).await.unwrap());
+    }
+    relay.log_until("cannot be accepted for a while");
+    is_answered(&mut clients[0]).await;
+    let mut last = clients.pop().unwrap();
+    drop(clients);
+    is_answered(&mut last).await;
+}
+
+/// RFC 8489 §6: a Binding request and its response.
+async fn is_answered(client: &mut TcpStream) {
+    client.write_all(b"\x00\x01\x00\x00\x21\x12\xA4\x42transaction!").await.unwrap();
+    let mut response = [0; 32];
+    client.read_exact(&mut response).await.unwrap();
+    assert_eq!(response[..2], [0x01, 0x01]);
 }
 
 /// Whether a client that trusts these would go on after the handshake.

@@ -26,7 +26,11 @@ globalThis.client = {
       password,
       register_expires: 120,
     });
-    agent.on('registered', () => (seen.registration = 'registered'));
+    agent.on('registered', ({ response }) => {
+      const told = response.getHeader('X-ICE-Server');
+      if (told) media.pcConfig.iceServers = [...iceServers, JSON.parse(told)];
+      seen.registration = 'registered';
+    });
     agent.on('unregistered', () => (seen.registration = 'unregistered'));
     agent.on('registrationFailed', ({ response }) => {
       seen = { ...seen, registration: 'failed', status: response?.status_code ?? 0 };
@@ -66,6 +70,7 @@ function follow(fresh) {
 }
 
 function listen(connection) {
+  connection.addEventListener('iceconnectionstatechange', () => (seen.ice = connection.iceConnectionState));
   connection.addEventListener('track', ({ track }) => {
     ears.listenTo(new MediaStream([track]));
     // A remote track is muted until its first packet comes.

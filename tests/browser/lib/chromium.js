@@ -7,13 +7,13 @@ import { writeWav } from './sound.js';
 import { DEADLINE } from './watch.js';
 
 /** A browser of its own, since the tone belongs to the process. */
-export async function startChromium(toneHertz) {
+export async function startChromium(toneHertz, { executablePath = CHROMIUM, arguments: more = [] } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'browser-test-'));
   const wav = join(folder, 'tone.wav');
   await writeWav(wav, toneHertz);
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...ARGUMENTS, `--use-file-for-fake-audio-capture=${wav}`],
+    executablePath,
+    args: [...ARGUMENTS, ...more, `--use-file-for-fake-audio-capture=${wav}`],
   });
   return {
     /** A page with a profile of its own. */
@@ -28,6 +28,8 @@ export async function startChromium(toneHertz) {
     },
   };
 }
+
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 const ARGUMENTS = [
   '--no-sandbox',

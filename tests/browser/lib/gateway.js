@@ -1,5 +1,6 @@
 // Starts the gateway for the tests, with a folder, ports and users of its own.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -7,28 +8,34 @@ import dgram from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { Relay } from './relay.js';
 import { Watch } from './watch.js';
 
 export const USERS = { alice: 'wonderland-1', bob: 'builder-2' };
 export const GRACE_SECONDS = 2;
+const LOOPBACK = '127.0.0.1';
 
 export class Gateway {
   log = '';
   #process;
   #folder;
   #relay;
+  #host;
   #watch = new Watch();
 
   /**
    * `trunk`: a Trunk that takes every number which is no user; `settings`: more lines of configuration by section.
+   * `host`: where browsers reach it; `turn`: the section of that name.
    * With RELAY=pool in the environment the media relay is a program of its own.
    */
-  static async start({ trunk, settings = {} } = {}) {
+  static async start({ trunk, settings = {}, host = LOOPBACK, turn, pool = process.env.RELAY === 'pool' } = {}) {
     const gateway = new Gateway();
     gateway.#folder = await mkdtemp(join(tmpdir(), 'gateway-test-'));
-    if (process.env.RELAY === 'pool') gateway.#relay = await Relay.start(gateway.#folder);
-    await gateway.#configure(trunk, settings);
+    gateway.#host = host;
+    const server = turn && { relayed_address: host, ...turn };
+    const told = pool ? await gateway.#startRelay(server) : server;
+    await gateway.#configure(trunk, told ? { turn: told, ...settings } : settings);
     gateway.#process = spawn(BINARY, ['run', '--config', join(gateway.#folder, 'gateway.toml')], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -46,7 +53,11 @@ export class Gateway {
   }
 
   get origin() {
-    return `https://localhost:${this.wssPort}`;
+    return `https://${this.#domain}:${this.wssPort}`;
+  }
+
+  get #domain() {
+    return this.#host === LOOPBACK ? 'localhost' : this.#host;
   }
 
   /** Waits until every call that began has ended and the store, which is counted from time to time, holds none. */
@@ -88,17 +99,34 @@ export class Gateway {
     return lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]);
   }
 
+  /** Resolves with what the gateway needs to know of the relay's TURN. */
+  async #startRelay(turn) {
+    const sections = { media: { browser_address: this.#host, browser_port: 0 } };
+    if (turn) {
+      const { urls, ...server } = turn;
+      const file = (name) => join(this.#folder, name);
+      await writeFile(file('turn-secrets'), randomBytes(32).toString('hex'), { mode: 0o600 });
+      if (server.tls) await makeCertificate(file('turn.pem'), file('turn.key'), this.#host);
+      const certificate = server.tls ? { certificate_file: 'turn.pem', key_file: 'turn.key' } : {};
+      sections.turn = { ...server, ...certificate, secrets_file: 'turn-secrets' };
+      turn = { urls, secrets_file: 'turn-secrets' };
+    }
+    this.#relay = await Relay.start(this.#folder, sectionsOf(sections));
+    return turn;
+  }
+
   async #configure(trunk, settings) {
-    [this.wssPort, this.adminPort, this.sipPort] = [await freePort(), await freePort(), await freeUdpPort()];
+    [this.wssPort, this.adminPort, this.sipPort] = [await freePort(this.#host), await freePort(), await freeUdpPort()];
     const users = join(this.#folder, 'users');
     await writeFile(users, Object.entries(USERS).map((user) => `${user.join(':')}\n`).join(''), { mode: 0o600 });
     const sections = {
-      listen: { wss: `127.0.0.1:${this.wssPort}`, sip_udp: `127.0.0.1:${this.sipPort}`, sip_tcp: `127.0.0.1:${this.sipPort}` },
+      listen: { wss: `${this.#host}:${this.wssPort}`, sip_udp: `127.0.0.1:${this.sipPort}`, sip_tcp: `127.0.0.1:${this.sipPort}` },
       admin: { listen: `127.0.0.1:${this.adminPort}` },
-      browser: { grace: `${GRACE_SECONDS}s`, page: new URL('../../../gateway/web/dist', import.meta.url).pathname },
+      browser: { domain: this.#domain, grace: `${GRACE_SECONDS}s`, page: new URL('../../../gateway/web/dist', import.meta.url).pathname },
       users: { file: users },
       dialplan: trunk ? { trunk: 'pbx' } : {},
-      relay: this.#relay ? { kind: 'pool' } : { browser_port: 0 },
+      relay: this.#relay ? { kind: 'pool' } : { browser_port: 0, browser_address: this.#host },
+      tls: { names: [this.#host] },
       state: { folder: join(this.#folder, 'state') },
       log: { filter: process.env.GATEWAY_LOG ?? 'info' },
     };
@@ -133,13 +161,23 @@ export class Gateway {
 /** The binary under test. */
 const BINARY = process.env.GATEWAY_BIN ?? new URL('../../../target/debug/gateway', import.meta.url).pathname;
 
+/** Tables by their titles. */
+function sectionsOf(tables) {
+  return Object.entries(tables).map(([name, keys]) => `[${name}]\n${toml(keys)}`).join('');
+}
+
 function toml(keys) {
   return Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`).join('');
 }
 
+async function makeCertificate(chain, key, address) {
+  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=turn'];
+  await promisify(execFile)('openssl', [...make, '-addext', `subjectAltName=IP:${address}`, '-keyout', key, '-out', chain]);
+}
+
 /** The system's choice; nobody else takes it in the moment before the gateway does. */
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
+export async function freePort(host = LOOPBACK) {
+  const server = createServer().listen(0, host);
   await once(server, 'listening');
   const { port } = server.address();
   server.close();

@@ -8,11 +8,11 @@ import { createInterface } from 'node:readline';
 export class Relay {
   #process;
 
-  /** `folder`: where its configuration is written. */
-  static async start(folder) {
+  /** `folder`: where its configuration is written; `sections`: more of it. */
+  static async start(folder, sections) {
     const relay = new Relay();
     const config = join(folder, 'relay.toml');
-    await writeFile(config, '[control]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "off"\n[media]\nbrowser_port = 0\n');
+    await writeFile(config, '[control]\nlisten = "127.0.0.1:0"\n[admin]\nlisten = "off"\n' + sections);
     relay.#process = spawn(BINARY, ['run', '--config', config], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [line] = await once(createInterface({ input: relay.#process.stdout }), 'line');
     relay.url = line.match(/^Control: +(http:.*)\/v1$/)[1];

@@ -1,0 +1,62 @@
+//! TURN credentials: who gets them, and what they are good for.
+
+use std::process::Command;
+
+use serde_json::Value;
+use sip_core::message::Status;
+
+use super::phone::Phone;
+use super::program::{Gateway, free_port};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registered_browser_gets_credentials_of_its_own_that_the_relay_takes() {
+    let turn = free_port();
+    let gateway = Gateway::with_relay(
+        "udp",
+        &format!(
+            "[relay]\nbrowser_port = 0\nrtp_ports = [32500, 32519]\n[turn]\ntcp = [\"{turn}\"]\n\
+             urls = [\"turn:{turn}?transport=tcp\"]\nallocations_per_user = 1\n"
+        ),
+    );
+    let mut stranger = Phone::connect(gateway.ws, "bob").await;
+    assert_eq!(stranger.log_in("wrong").await, Status::UNAUTHORIZED);
+    assert!(!stranger.heard.contains(HEADER), "nothing for who can't log in");
+
+    let told = told(&Phone::register(gateway.ws, "alice").await);
+    assert_eq!(told["urls"][0], format!("turn:{turn}?transport=tcp"));
+    assert_eq!(told["lifetime"], 600);
+    let (username, password) = (told["username"].as_str().unwrap(), told["credential"].as_str().unwrap());
+    assert!(username.ends_with(":alice"), "{username}");
+
+    let port = turn.port().to_string();
+    let allocate = |username: &str| {
+        let status = Command::new("turnutils_uclient")
+            .args(["-t", "-X", "-n", "0", "-m", "1", "-c", "-e", "127.0.0.1", "-p", &port])
+            .args(["-u", username, "-w", password, "127.0.0.1"])
+            .output();
+        status.expect("package coturn");
+    };
+    allocate(username);
+    assert_eq!(gateway.metric(&answers("granted")), 1.0);
+    assert_eq!(gateway.metric(&answers("unauthorized")), 0.0);
+    allocate(&username.replace("alice", "bob"));
+    assert_eq!(gateway.metric(&answers("granted")), 1.0, "the password is of that name alone");
+    assert!(gateway.metric(&answers("unauthorized")) > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_turn_nobody_is_told_of_it() {
+    let gateway = Gateway::start("udp", 32_520..=32_539);
+    assert!(!Phone::register(gateway.ws, "alice").await.heard.contains(HEADER));
+}
+
+fn told(phone: &Phone) -> Value {
+    let line = phone.heard.lines().find_map(|line| line.strip_prefix(HEADER)?.strip_prefix(": "));
+    serde_json::from_str(line.unwrap()).unwrap()
+}
+
+fn answers(kind: &str) -> String {
+    format!("media_relay_turn_answers_total{{answer=\"{kind}\"}}")
+}
+
+const HEADER: &str = "X-ICE-Server";
