@@ -78,7 +78,10 @@ type TurnParts = Option<(Listeners, Arc<Common>)>;
 
 fn turn_listeners(config: &Config, muxes: &[Mux]) -> Result<Vec<TurnParts>, StartError> {
     let Some(turn) = &config.turn else { return Ok(muxes.iter().map(|_| None).collect()) };
-    let media = muxes.iter().flat_map(|mux| mux.media.iter().copied()).collect();
+    let media: Vec<MediaAddress> = muxes.iter().flat_map(|mux| mux.media.iter().copied()).collect();
+    if media.iter().any(|media| turn.relays_at(media.advertised)) {
+        return Err(StartError::Turn { what: "an address for browsers is one of its relayed ports" });
+    }
     let common = Arc::new(Common::new(turn, media)?);
     let listeners = Listeners::bind_all(turn, config.workers)?;
     Ok(listeners.into_iter().map(|listeners| Some((listeners, Arc::clone(&common)))).collect())

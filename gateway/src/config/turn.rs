@@ -35,7 +35,7 @@ pub(super) fn check(
     reader: &mut Reader,
 ) {
     server.check(reader);
-    server.check_against(relay.rtp_ports, "relay.rtp_ports", reader);
+    server.check_against(relay.rtp_ports, relay.browser_port, "relay", reader);
     let tells = !clients.urls.is_empty();
     match (relay.kind, server.is_on()) {
         (RelayKind::Embedded, false) if tells => {

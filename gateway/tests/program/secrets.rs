@@ -23,8 +23,10 @@ async fn keeps_secrets(log: &str, first_port: u16) -> String {
     let turn = free_port();
     let relay = format!(
         "[relay]\nbrowser_port = 0\nrtp_ports = [{first_port}, {}]\n\
-         [turn]\ntcp = [\"{turn}\"]\nurls = [\"turn:{turn}?transport=tcp\"]\n",
-        first_port + 99
+         [turn]\ntcp = [\"{turn}\"]\nurls = [\"turn:{turn}?transport=tcp\"]\nrelayed_ports = [{}, {}]\n",
+        first_port + 99,
+        first_port - 200,
+        first_port - 101,
     );
     let mut gateway = Gateway::with_relay_and_log("udp", &relay, log);
     let mut guest = Phone::connect(gateway.ws, "alice").await;

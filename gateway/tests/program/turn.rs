@@ -15,7 +15,7 @@ async fn a_registered_browser_gets_credentials_of_its_own_that_the_relay_takes()
         "udp",
         &format!(
             "[relay]\nbrowser_port = 0\nrtp_ports = [32500, 32519]\n[turn]\ntcp = [\"{turn}\"]\n\
-             urls = [\"turn:{turn}?transport=tcp\"]\nallocations_per_user = 1\n"
+             urls = [\"turn:{turn}?transport=tcp\"]\nallocations_per_user = 1\nrelayed_ports = [32540, 32559]\n"
         ),
     );
     let mut stranger = Phone::connect(gateway.ws, "bob").await;

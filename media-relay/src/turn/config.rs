@@ -112,6 +112,11 @@ impl TurnConfig {
         Ok(())
     }
 
+    /// Whether an allocation could have this address: it would never be a peer.
+    pub(crate) fn relays_at(&self, address: SocketAddr) -> bool {
+        self.relayed.iter().any(|one| one.advertised == address.ip() && one.ports.contains(&address.port()))
+    }
+
     /// The n-th worker's share of the relayed ports.
     pub(super) fn relayed_of(&self, number: usize, workers: usize) -> Result<Vec<Relayed>, StartError> {
         let too_few =

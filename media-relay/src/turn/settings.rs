@@ -91,11 +91,14 @@ impl Turn {
         }
     }
 
-    /// Relayed ports must not be those for trunks as well.
-    pub fn check_against(&self, rtp_ports: PortRange, key: &str, reader: &mut Reader) {
+    /// Relayed ports must not be those for trunks or browsers as well; `section` has them.
+    pub fn check_against(&self, rtp_ports: PortRange, browser_port: u32, section: &str, reader: &mut Reader) {
         let ports = self.relayed_ports;
-        if self.is_on() && ports.first <= rtp_ports.last && rtp_ports.first <= ports.last {
-            reader.mistake("turn.relayed_ports", format!("expected none of {key}"));
+        let is_rtp = ports.first <= rtp_ports.last && rtp_ports.first <= ports.last;
+        let is_browsers = (u32::from(ports.first)..=u32::from(ports.last)).contains(&browser_port);
+        if self.is_on() && (is_rtp || is_browsers) {
+            let what = format!("expected none of {section}.rtp_ports and {section}.browser_port");
+            reader.mistake("turn.relayed_ports", what);
         }
     }
 

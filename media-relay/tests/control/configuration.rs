@@ -68,6 +68,11 @@ fn turn_needs_a_secret_a_certificate_for_tls_and_ports_of_its_own() {
     assert_eq!(mistakes(tls), ["turn.tls"]);
     let tls = format!("{tls}certificate_file = \"c\"\nkey_file = \"k\"\n");
     assert_eq!(mistakes(&format!("{tls}relayed_ports = [49998, 50001]\n")), ["turn.relayed_ports"]);
+    assert_eq!(
+        mistakes(&format!("{tls}relayed_ports = [3400, 3499]\n")),
+        ["turn.relayed_ports"],
+        "of browsers"
+    );
     assert_eq!(mistakes(&format!("{tls}allocations = 0\n")), ["turn.allocations"]);
     for peers in ["192.0.2.0/28", "192.0.2.0/28:0", "192.0.2.0/28:9-8", "relay:3478", "192.0.2.0/28:1-99999"]
     {

@@ -73,7 +73,9 @@ async fn without_descriptors_connections_wait_until_there_are_some() {
     let folder = TempDir::new().unwrap();
     let secrets = folder.path().join("secrets");
     fs::write(&secrets, OLD).unwrap();
-    let turn = format!("[turn]\ntcp = [\"127.0.0.1:0\"]\nsecrets_file = {secrets:?}\n");
+    let turn = format!(
+        "[turn]\ntcp = [\"127.0.0.1:0\"]\nsecrets_file = {secrets:?}\nrelayed_ports = [25480, 25499]\n"
+    );
     let mut relay = Program::start_with([25_460, 25_479], &turn);
     let tcp = relay.announced("TURN/TCP");
     relay.limit_descriptors(2);

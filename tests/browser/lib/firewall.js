@@ -23,6 +23,8 @@ export class Firewall {
     run('ip addr add', `${firewall.host}/30`, 'dev', ours);
     run('ip link set', ours, 'up');
     firewall.inside('ip addr add 198.18.77.2/30 dev', theirs);
+    // An IPv6 address that comes a second later is a changed network to Chromium, which drops its connections then.
+    firewall.inside('ip link set', theirs, 'addrgenmode none');
     firewall.inside('ip link set', theirs, 'up');
     firewall.inside('ip link set lo up');
     firewall.inside('iptables -A OUTPUT -p udp -j DROP');

@@ -33,7 +33,8 @@ export class Gateway {
     const gateway = new Gateway();
     gateway.#folder = await mkdtemp(join(tmpdir(), 'gateway-test-'));
     gateway.#host = host;
-    const server = turn && { relayed_address: host, ...turn };
+    // Below the ports that the system gives away.
+    const server = turn && { relayed_address: host, relayed_ports: [20_000, 20_999], ...turn };
     const told = pool ? await gateway.#startRelay(server) : server;
     await gateway.#configure(trunk, told ? { turn: told, ...settings } : settings);
     gateway.#process = spawn(BINARY, ['run', '--config', join(gateway.#folder, 'gateway.toml')], {
