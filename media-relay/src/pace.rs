@@ -1,7 +1,7 @@
 //! When a busy worker waits before it looks for packets again (docs/adr/0005-data-plane.md).
 //!
-//! Waking up costs more than a packet does. While packets come fast, a worker looks for them once in a [`Pace::PAUSE`] and finds several; while
-//! they come slowly it waits in the poll, and each is carried at once.
+//! Waking up costs more than a packet does. While packets come fast, a worker looks for them once in a [`Pace::PAUSE`]
+//! and finds several; while they come slowly it waits in the poll, and each is carried at once.
 
 use std::time::{Duration, Instant};
 

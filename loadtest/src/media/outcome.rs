@@ -87,13 +87,17 @@ impl fmt::Display for Outcome {
             writeln!(f, "interrupted: the figures are of what was done until then")?;
         }
         for step in &self.steps {
-            writeln!(f, "{} (min / median of {} rounds; ratio of medians)", step.name, self.rounds)?;
+            writeln!(f, "{} (min / median of the rounds; ratio of medians)", step.name)?;
             for (figure, servers) in &step.figures {
                 write!(f, "  {:<22}", figure.title())?;
                 let own = servers.get(OWN).and_then(|values| median(values));
                 for (server, values) in servers.iter().rev() {
                     let (least, middle) = (minimum(values).unwrap_or(0.0), median(values).unwrap_or(0.0));
                     write!(f, " {server} {least:.2} / {middle:.2}")?;
+                    // An interrupted run has fewer rounds than were asked for.
+                    if values.len() != self.rounds as usize {
+                        write!(f, " [{} of {} rounds]", values.len(), self.rounds)?;
+                    }
                     if let Some(own) = own.filter(|_| *server != OWN && figure.is_cost() && middle > 0.0) {
                         write!(f, " ({:.2})", own / middle)?;
                     }
