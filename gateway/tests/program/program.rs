@@ -44,7 +44,18 @@ impl Gateway {
         Self::launch(transport, "", relay, log)
     }
 
+    /// Ports that were free a moment ago may be another process's by now: then with others.
     fn launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Self {
+        let mut tries = (0..LAUNCHES).map(|_| Self::try_launch(transport, trunk_lines, relay, log));
+        let mut outcome = tries.next().unwrap();
+        while let Err(log) = &outcome {
+            outcome = tries.next().unwrap_or_else(|| panic!("the gateway does not start: {log}"));
+        }
+        outcome.unwrap()
+    }
+
+    /// The gateway once it is ready, or its log.
+    fn try_launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Result<Self, String> {
         let folder = TempDir::new().unwrap();
         let [ws, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
@@ -89,8 +100,8 @@ impl Gateway {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.starts_with("Test calls"), "the gateway says when it is ready: {line:?}");
-        Self { child, ws, sip, trunk, admin, folder }
+        let gateway = Self { child, ws, sip, trunk, admin, folder };
+        if line.starts_with("Test calls") { Ok(gateway) } else { Err(gateway.log()) }
     }
 
     /// One of the gateway's metrics, by its line.
@@ -159,5 +170,7 @@ pub fn free_port() -> SocketAddr {
     }
 }
 
+/// A port is lost once in many runs.
+const LAUNCHES: usize = 3;
 const CONFIG: &str = "gateway.toml";
 const LOG: &str = "log";
