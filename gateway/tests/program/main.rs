@@ -24,7 +24,7 @@ const CALLS: u32 = 1_000;
 /// Calls before memory is looked at: tables and pools have found their size.
 const WARM_UP: u32 = 200;
 /// KiB that may be added in a thousand calls: these take less than the 32 s that finished transactions stay (RFC 3261 §17,
-/// timers D, H and J), and the allocator keeps some for itself. It is half of what 24 KiB a call would be.
+/// timers D, H and J), and the allocator keeps some for itself.
 const SLACK: u64 = 12 * 1_024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
