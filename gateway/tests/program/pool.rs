@@ -12,6 +12,7 @@ use daemon::tls;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Stream};
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
 use crate::phone::Phone;
 use crate::program::Gateway;
@@ -36,14 +37,8 @@ async fn when_a_relay_dies_its_calls_end_on_both_legs_and_the_others_go_on() {
     const CALLS: usize = 10;
     let [mut first, second] = [Relay::start(36_000..=36_499), Relay::start(36_500..=36_999)];
     let gateway = gateway_of(&[&first, &second]);
-    let mut phone = Phone::register(gateway.ws, "alice").await;
-    let mut acknowledged = phone.acknowledged();
-    let answering = tokio::spawn(async move {
-        let lost = phone.answer(CALLS).await;
-        (phone, lost)
-    });
-    let mut caller = long_calls(&gateway, CALLS);
-    acknowledged.wait_for(|calls| *calls == CALLS).await.unwrap();
+    let phone = Phone::register(gateway.ws, "alice").await;
+    let (answering, mut caller) = under_way(&gateway, phone, CALLS).await;
     let on_first = first.sessions() as usize;
     assert!(0 < on_first && on_first < CALLS, "{on_first} of {CALLS} are on the first relay");
     first.kill();
@@ -64,14 +59,8 @@ async fn a_relay_that_was_restarted_unnoticed_has_lost_its_calls() {
     const CALLS: usize = 5;
     let mut relay = Relay::start(37_100..=37_199);
     let gateway = gateway_of(&[&relay]);
-    let mut phone = Phone::register(gateway.ws, "alice").await;
-    let mut acknowledged = phone.acknowledged();
-    let answering = tokio::spawn(async move {
-        let lost = phone.answer(CALLS).await;
-        (phone, lost)
-    });
-    let mut caller = long_calls(&gateway, CALLS);
-    acknowledged.wait_for(|calls| *calls == CALLS).await.unwrap();
+    let phone = Phone::register(gateway.ws, "alice").await;
+    let (answering, mut caller) = under_way(&gateway, phone, CALLS).await;
     relay.restart();
     let (mut phone, lost) = answering.await.unwrap();
     assert_eq!(lost, CALLS);
@@ -98,6 +87,22 @@ async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
     while gateway.metric("gateway_store_values{kind=\"call\"}") > 0.0 {
         tokio::task::yield_now().await;
     }
+}
+
+/// SIPp's calls, all of them answered by the phone; it goes on answering until they are hung up, of how many the media were lost.
+async fn under_way(
+    gateway: &Gateway,
+    mut phone: Phone,
+    calls: usize,
+) -> (JoinHandle<(Phone, usize)>, tokio::process::Child) {
+    let mut acknowledged = phone.acknowledged();
+    let answering = tokio::spawn(async move {
+        let lost = phone.answer(calls).await;
+        (phone, lost)
+    });
+    let caller = long_calls(gateway, calls);
+    acknowledged.wait_for(|answered| *answered == calls).await.unwrap();
+    (answering, caller)
 }
 
 /// SIPp makes calls of eight seconds. One that is hung up before counts as failed there.
