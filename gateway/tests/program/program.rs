@@ -123,7 +123,7 @@ impl Gateway {
     /// Asks it to stop.
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", "kill -TERM $0", &pid]).status().unwrap().success());
     }
 
     /// Waits for its end.

@@ -76,7 +76,7 @@ impl Program {
 
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", "kill $0 $1", name, &pid]).status().unwrap().success());
     }
 
     /// Leaves it so many descriptors beside those it has.

@@ -11,11 +11,13 @@ export class Firewall {
   static async open() {
     const firewall = new Firewall();
     firewall.name = `udp-${process.pid}`;
+    // Unlike `ip netns exec` it mounts nothing, which a chroot would not allow.
+    firewall.enter = `nsenter --net=/run/netns/${firewall.name}`;
     firewall.folder = await mkdtemp(join(tmpdir(), 'firewall-'));
     /** Starts Chromium behind the firewall. */
     firewall.chromium = join(firewall.folder, 'chromium');
     const program = process.env.CHROMIUM ?? '/usr/bin/chromium';
-    await writeFile(firewall.chromium, `#!/bin/sh\nexec ip netns exec ${firewall.name} ${program} "$@"\n`);
+    await writeFile(firewall.chromium, `#!/bin/sh\nexec ${firewall.enter} ${program} "$@"\n`);
     await chmod(firewall.chromium, 0o755);
     const [ours, theirs] = [`o${process.pid}`, `t${process.pid}`];
     run('ip netns add', firewall.name);
@@ -38,7 +40,7 @@ export class Firewall {
   }
 
   inside(...words) {
-    return run('ip netns exec', this.name, ...words);
+    return run(this.enter, ...words);
   }
 
   /** The interfaces go with the namespace. */
