@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export class Firewall {
-  /** Our side, where the browser reaches the gateway (RFC 2544 keeps the network for tests). */
-  host = '198.18.77.1';
+  /** Our side, where the browser reaches the gateway. */
+  host = address(1);
   /** Needs the right to make network namespaces. */
   static async open() {
     const firewall = new Firewall();
@@ -19,19 +19,28 @@ export class Firewall {
     const program = process.env.CHROMIUM ?? '/usr/bin/chromium';
     await writeFile(firewall.chromium, `#!/bin/sh\nexec ${firewall.enter} ${program} "$@"\n`);
     await chmod(firewall.chromium, 0o755);
-    const [ours, theirs] = [`o${process.pid}`, `t${process.pid}`];
     run('ip netns add', firewall.name);
-    run('ip link add', ours, 'type veth peer name', theirs, 'netns', firewall.name);
-    run('ip addr add', `${firewall.host}/30`, 'dev', ours);
-    run('ip link set', ours, 'up');
-    firewall.inside('ip addr add 198.18.77.2/30 dev', theirs);
-    // An IPv6 address that comes a second later is a changed network to Chromium, which drops its connections then.
-    firewall.inside('ip link set', theirs, 'addrgenmode none');
-    firewall.inside('ip link set', theirs, 'up');
-    firewall.inside('ip link set lo up');
-    firewall.inside('iptables -A OUTPUT -p udp -j DROP');
-    firewall.inside('iptables -A INPUT -p udp -j DROP');
+    try {
+      firewall.join();
+    } catch (error) {
+      await firewall.close();
+      throw error;
+    }
     return firewall;
+  }
+
+  join() {
+    const [ours, theirs] = [`o${process.pid}`, `t${process.pid}`];
+    run('ip link add', ours, 'type veth peer name', theirs, 'netns', this.name);
+    run('ip addr add', `${this.host}/30`, 'dev', ours);
+    run('ip link set', ours, 'up');
+    this.inside('ip addr add', `${address(2)}/30`, 'dev', theirs);
+    // An IPv6 address that comes a second later is a changed network to Chromium, which drops its connections then.
+    this.inside('ip link set', theirs, 'addrgenmode none');
+    this.inside('ip link set', theirs, 'up');
+    this.inside('ip link set lo up');
+    this.inside('iptables -A OUTPUT -p udp -j DROP');
+    this.inside('iptables -A INPUT -p udp -j DROP');
   }
 
   /** UDP packets that it dropped. */
@@ -48,6 +57,12 @@ export class Firewall {
     run('ip netns del', this.name);
     await rm(this.folder, { recursive: true });
   }
+}
+
+/** In a network of this process alone: four addresses of 198.18.0.0/15, which RFC 2544 keeps for tests. */
+function address(last) {
+  const network = (process.pid % 0x8000) * 4;
+  return `198.${18 + (network >> 16)}.${(network >> 8) & 255}.${(network & 255) + last}`;
 }
 
 function run(...words) {
