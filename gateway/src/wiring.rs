@@ -103,10 +103,14 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         }
     });
     resolve_trunks(settings, &node, &runtime)?;
-    readiness.set(true);
-    announce(settings, &new_users);
-
-    stop_signal.next().await;
+    tokio::select! {
+        () = relay.until_ready() => {
+            readiness.set(true);
+            announce(settings, &new_users);
+            stop_signal.next().await;
+        }
+        _ = stop_signal.next() => {}
+    }
     tracing::info!("stopping");
     readiness.set(false);
     stop(&node, &transports, &relay).await;

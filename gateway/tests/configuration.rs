@@ -67,6 +67,11 @@ fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
     }
     let unknown = format!("{local}\ncolour = \"blue\"");
     assert_eq!(mistakes(&pool(&relay("a", &unknown))), ["relay.pool[0].colour"]);
+    let (chain, key) = ("certificate_file = \"c\"", "key_file = \"k\"");
+    for lines in [format!("{local}\n{chain}"), format!("{local}\n{key}"), format!("{local}\n{chain}\n{key}")]
+    {
+        assert_eq!(mistakes(&pool(&relay("a", &lines))), ["relay.pool[0]"], "{lines}");
+    }
     let text = pool(&relay("a", "url = \"https://relay.example.com:8180\"\nca_file = \"ca.pem\""));
     let settings: Settings = config::parse(&text, Path::new("/etc")).unwrap();
     assert_eq!(settings.relay_pool[0].ca_file.as_deref(), Some(Path::new("/etc/ca.pem")));

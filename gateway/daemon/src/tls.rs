@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rustls::client::{ResolvesClientCert, WantsClientCert};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 
 /// TLS of a listener that speaks HTTP/1.1; as [`server`] otherwise.
 ///
@@ -40,11 +41,18 @@ pub fn server(
 /// # Errors
 /// None that a configuration can cause.
 pub fn client(roots: RootCertStore) -> Result<Arc<ClientConfig>, TlsError> {
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    Ok(Arc::new(verifying(roots)?.with_no_client_auth()))
+}
+
+/// The same, with a certificate to show to peers that ask for one.
+///
+/// # Errors
+/// As [`client`].
+pub fn client_with(
+    roots: RootCertStore,
+    certificate: Arc<dyn ResolvesClientCert>,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    Ok(Arc::new(verifying(roots)?.with_client_cert_resolver(certificate)))
 }
 
 /// The authorities in a PEM file.
@@ -79,6 +87,11 @@ pub enum TlsError {
         /// What is wrong.
         why: String,
     },
+}
+
+fn verifying(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    Ok(builder.with_root_certificates(roots))
 }
 
 fn config(

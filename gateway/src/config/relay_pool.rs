@@ -19,6 +19,10 @@ pub struct PoolRelay {
     pub token_file: Option<PathBuf>,
     /// PEM file with the authorities that its certificate must come from.
     pub ca_file: Option<PathBuf>,
+    /// PEM file with the certificate chain to show.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key_file: Option<PathBuf>,
     /// Reach it over the network without TLS.
     pub unprotected: bool,
 }
@@ -33,6 +37,21 @@ impl PoolRelay {
         let url: Uri = self.url.parse().map_err(|_| expected())?;
         let is_http = matches!(url.scheme_str(), Some("http" | "https"));
         if is_http && url.host().is_some() && url.path() == "/" { Ok(url) } else { Err(expected()) }
+    }
+
+    /// The files whose paths the configuration gives.
+    pub(super) fn paths(&mut self) -> [&mut Option<PathBuf>; 4] {
+        [&mut self.token_file, &mut self.ca_file, &mut self.certificate_file, &mut self.key_file]
+    }
+
+    fn check_certificate(&self) -> Result<(), &'static str> {
+        if self.certificate_file.is_some() != self.key_file.is_some() {
+            return Err("certificate_file and key_file go together: set both or neither");
+        }
+        if self.certificate_file.is_some() && self.ca_file.is_none() {
+            return Err("certificate_file is shown by TLS alone: set ca_file and use https");
+        }
+        Ok(())
     }
 
     fn check_url(&self) -> Result<(), String> {
@@ -59,9 +78,12 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<PoolRelay> {
         let url = reader.require(&mut table, &section, "url");
         let token_file = reader.take(&mut table, &section, "token_file", None);
         let ca_file = reader.take(&mut table, &section, "ca_file", None);
+        let certificate_file = reader.take(&mut table, &section, "certificate_file", None);
+        let key_file = reader.take(&mut table, &section, "key_file", None);
         let unprotected = reader.take(&mut table, &section, "unprotected", false);
         reader.refuse_unknown(&section, &table);
-        Some(PoolRelay { name: name?, url: url?, token_file, ca_file, unprotected })
+        let (name, url) = (name?, url?);
+        Some(PoolRelay { name, url, token_file, ca_file, certificate_file, key_file, unprotected })
     });
     relays.collect()
 }
@@ -81,6 +103,9 @@ pub(super) fn check(kind: RelayKind, relays: &[PoolRelay], reader: &mut Reader) 
         }
         if let Err(what) = relay.check_url() {
             reader.mistake(format!("relay.pool[{i}].url"), what);
+        }
+        if let Err(what) = relay.check_certificate() {
+            reader.mistake(format!("relay.pool[{i}]"), what);
         }
     }
 }
@@ -119,6 +144,13 @@ pub(super) fn section() -> Section {
                 none(),
                 "PEM file with the authorities that its certificate must come from; needed for `https`.",
             ),
+            field(
+                "certificate_file",
+                file,
+                none(),
+                "PEM file with the certificate chain to show to a relay that asks for one; read at the start.",
+            ),
+            field("key_file", file, none(), "PEM file with its private key."),
             field(
                 "unprotected",
                 bool::KIND,

@@ -115,7 +115,7 @@ section! {
     /// The media relay. What follows `kind` is for the embedded one; a relay that is a program of its own has its own
     /// configuration.
     Relay at "relay" {
-        /// `embedded` runs it inside this process, `pool` asks those of `[[relay.pool]]`.
+        /// `embedded` runs it inside this process, `pool` asks those of `[[relay.pool]]`; the gateway is ready when the first of them is.
         kind: RelayKind = RelayKind::Embedded,
         /// Where browsers reach it.
         browser_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
@@ -299,8 +299,7 @@ impl Configuration for Settings {
             &mut self.tls.trunk_ca_file,
             &mut self.users.file,
         ];
-        let of_relays =
-            self.relay_pool.iter_mut().flat_map(|relay| [&mut relay.token_file, &mut relay.ca_file]);
+        let of_relays = self.relay_pool.iter_mut().flat_map(PoolRelay::paths);
         for path in optional.into_iter().chain(of_relays).chain(self.turn.paths()).flatten() {
             *path = base.join(&*path);
         }

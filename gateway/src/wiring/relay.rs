@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use daemon::certificate::Certificate;
 use daemon::tls;
 use media_relay::{BrowserListener, Relay, RtpInterface, TurnConfig, register_turn_metrics};
 use prometheus::{IntGaugeVec, Opts, Registry};
@@ -28,6 +29,14 @@ impl Media {
         match self {
             Self::Embedded(relay) => Arc::new(EmbeddedRelay(relay.clone())),
             Self::Pool(pool) => pool.clone(),
+        }
+    }
+
+    /// Until calls can have sound.
+    pub(super) async fn until_ready(&self) {
+        match self {
+            Self::Embedded(_) => {}
+            Self::Pool(pool) => pool.until_ready().await,
         }
     }
 
@@ -90,7 +99,13 @@ pub(super) fn start(
 fn pool_relay(relay: &PoolRelay) -> anyhow::Result<(RelayName, Endpoint)> {
     let url = relay.parse_url().map_err(|what| anyhow!("relay {:?}: {what}", relay.name))?;
     let roots = relay.ca_file.as_deref().map(tls::authorities).transpose()?;
-    let tls = roots.map(tls::client).transpose()?;
+    let shown = relay.certificate_file.as_deref().zip(relay.key_file.as_deref());
+    let shown = shown.map(|(chain, key)| Certificate::load(chain, key)).transpose()?;
+    let tls = match (roots, shown) {
+        (Some(roots), Some(certificate)) => Some(tls::client_with(roots, certificate)?),
+        (Some(roots), None) => Some(tls::client(roots)?),
+        (None, _) => None,
+    };
     Ok((RelayName(relay.name.clone()), Endpoint { url, tls, token_file: relay.token_file.clone() }))
 }
 

@@ -9,6 +9,11 @@ use std::process::{Child, Command, Stdio};
 
 use daemon::certificate::Certificate;
 use daemon::tls;
+use futures_util::FutureExt;
+use gateway::adapters::relay_pool::{Endpoint, RelayPool};
+use prometheus::{IntGaugeVec, Opts};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use relay_api::RelayName;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Stream};
 use tempfile::TempDir;
@@ -19,6 +24,9 @@ use crate::program::Gateway;
 use crate::{run_uac, sipp};
 
 const TOKEN: &str = "a-token-of-more-than-32-characters";
+const CLIENT_AUTHORITY: &str = "clients.pem";
+const CLIENT_CHAIN: &str = "client.pem";
+const CLIENT_KEY: &str = "client.key";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_over_a_pool_of_relays_leave_nothing_there() {
@@ -89,6 +97,33 @@ async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_asks_who_we_are_is_shown_a_certificate() {
+    let relay = Relay::start_asking(37_200..=37_299);
+    let gateway = gateway_of(&[&relay]);
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let answering = tokio::spawn(async move { phone.answer(5).await });
+    run_uac(&gateway, "u1", 5).await;
+    assert_eq!(answering.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_pool_is_ready_when_its_first_relay_is() {
+    let mut relay = Relay::start(37_300..=37_399);
+    relay.kill();
+    let roots = tls::authorities(&relay.folder.path().join("self-signed.pem")).unwrap();
+    let endpoint = Endpoint {
+        url: format!("https://{}", relay.control).parse().unwrap(),
+        tls: Some(tls::client(roots).unwrap()),
+        token_file: Some(relay.folder.path().join("tokens")),
+    };
+    let gauge = IntGaugeVec::new(Opts::new("ready", "ready"), &["relay"]).unwrap();
+    let (pool, _events) = RelayPool::start(vec![(RelayName("one".into()), endpoint)], || 0, gauge).unwrap();
+    assert!(pool.until_ready().now_or_never().is_none());
+    relay.restart();
+    pool.until_ready().await;
+}
+
 /// SIPp's calls, all of them answered by the phone; it goes on answering until they are hung up, of how many the media were lost.
 async fn under_way(
     gateway: &Gateway,
@@ -127,9 +162,35 @@ impl Relay {
     fn start(rtp_ports: RangeInclusive<u16>) -> Self {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("tokens"), TOKEN).unwrap();
+        Self::start_in(folder, rtp_ports)
+    }
+
+    /// It has no tokens, and clients must have a certificate of an authority.
+    fn start_asking(rtp_ports: RangeInclusive<u16>) -> Self {
+        let folder = TempDir::new().unwrap();
+        write_client_certificate(folder.path());
+        Self::start_in(folder, rtp_ports)
+    }
+
+    fn start_in(folder: TempDir, rtp_ports: RangeInclusive<u16>) -> Self {
         Certificate::self_signed(folder.path(), &[]).unwrap();
         let (child, control) = run(folder.path(), "127.0.0.1:0".parse().unwrap(), &rtp_ports);
         Self { child, control, folder, rtp_ports }
+    }
+
+    /// What the gateway's configuration says of it.
+    fn section(&self, name: &str) -> String {
+        let file = |name: &str| self.folder.path().join(name);
+        let shown = match file("tokens").exists() {
+            true => format!("token_file = {:?}\n", file("tokens")),
+            false => {
+                format!("certificate_file = {:?}\nkey_file = {:?}\n", file(CLIENT_CHAIN), file(CLIENT_KEY))
+            }
+        };
+        let (url, authorities) = (self.control, file("self-signed.pem"));
+        format!(
+            "[[relay.pool]]\nname = \"{name}\"\nurl = \"https://{url}\"\nca_file = {authorities:?}\n{shown}"
+        )
     }
 
     /// Dies, and is back at the same address before anybody misses it.
@@ -175,11 +236,15 @@ impl Drop for Relay {
 fn run(folder: &Path, listen: SocketAddr, rtp_ports: &RangeInclusive<u16>) -> (Child, SocketAddr) {
     let config = folder.join("relay.toml");
     let (first, last) = (rtp_ports.start(), rtp_ports.end());
+    let asks = match folder.join("tokens").exists() {
+        true => "token_file = \"tokens\"".to_owned(),
+        false => format!("client_ca_file = {CLIENT_AUTHORITY:?}"),
+    };
     let text = format!(
         r#"
         [control]
         listen = "{listen}"
-        token_file = "tokens"
+        {asks}
         certificate_file = "self-signed.pem"
         key_file = "self-signed.key"
         [admin]
@@ -209,12 +274,7 @@ fn gateway(relays: &[Relay]) -> Gateway {
 fn gateway_of(relays: &[&Relay]) -> Gateway {
     let mut text = String::from("[relay]\nkind = \"pool\"\n");
     for (number, relay) in relays.iter().enumerate() {
-        let (url, folder) = (relay.control, relay.folder.path());
-        let (tokens, authorities) = (folder.join("tokens"), folder.join("self-signed.pem"));
-        text += &format!(
-            "[[relay.pool]]\nname = \"relay-{number}\"\nurl = \"https://{url}\"\ntoken_file = {tokens:?}\n\
-             ca_file = {authorities:?}\n"
-        );
+        text += &relay.section(&format!("relay-{number}"));
     }
     let gateway = Gateway::with_relay("udp", &text);
     for number in 0..relays.len() {
@@ -223,6 +283,20 @@ fn gateway_of(relays: &[&Relay]) -> Gateway {
         }
     }
     gateway
+}
+
+/// An authority's certificate, and one that it gave to a client.
+fn write_client_certificate(folder: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    fs::write(folder.join(CLIENT_AUTHORITY), params.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let mut params = CertificateParams::new(vec!["gateway".to_owned()]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let key = KeyPair::generate().unwrap();
+    fs::write(folder.join(CLIENT_CHAIN), params.signed_by(&key, &issuer).unwrap().pem()).unwrap();
+    fs::write(folder.join(CLIENT_KEY), key.serialize_pem()).unwrap();
 }
 
 /// Waits until what calls left is gone.

@@ -4,7 +4,7 @@ mod choice;
 mod client;
 mod lines;
 mod member;
-mod watch;
+mod watching;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use relay_api::{
     Event, EventKind, LegName, Place, RelayError, RelayName, SessionDescription, SessionId, SessionSpec,
     SessionStatistics,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::ports::BoxFuture;
@@ -39,6 +39,8 @@ struct Pool {
     chance: Box<dyn Fn() -> u64 + Send + Sync>,
     /// 1 for each relay that takes new sessions, by its name.
     ready: IntGaugeVec,
+    /// Has any relay ever been ready?
+    found: watch::Sender<bool>,
 }
 
 impl RelayPool {
@@ -55,14 +57,25 @@ impl RelayPool {
         let members = members.collect::<Result<Vec<_>, EndpointError>>()?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let sessions = Mutex::default();
-        let pool = Arc::new(Pool { members, sessions, events, chance: Box::new(chance), ready });
+        let (found, _) = watch::channel(false);
+        let pool = Arc::new(Pool { members, sessions, events, chance: Box::new(chance), ready, found });
         let mut watchers = JoinSet::new();
         for index in 0..pool.members.len() {
-            watchers.spawn(watch::ask_status(Arc::clone(&pool), index));
-            watchers.spawn(watch::hear_events(Arc::clone(&pool), index));
-            watchers.spawn(watch::confirm_sessions(Arc::clone(&pool), index));
+            watchers.spawn(watching::ask_status(Arc::clone(&pool), index));
+            watchers.spawn(watching::hear_events(Arc::clone(&pool), index));
+            watchers.spawn(watching::confirm_sessions(Arc::clone(&pool), index));
         }
         Ok((Self { pool, _watchers: watchers }, receiver))
+    }
+
+    /// Waits for the first relay that takes sessions.
+    pub async fn until_ready(&self) {
+        let mut found = self.pool.found.subscribe();
+        if !*found.borrow_and_update() {
+            tracing::info!("waiting for a media relay");
+        }
+        // The sender is ours.
+        let _ = found.wait_for(|is_found| *is_found).await;
     }
 }
 
@@ -144,6 +157,7 @@ impl Pool {
         let member = &self.members[index];
         let is_ready = member.candidate(index).is_some();
         self.ready.with_label_values(&[&member.name.0]).set(i64::from(is_ready));
+        self.found.send_if_modified(|found| is_ready && !std::mem::replace(found, true));
     }
 
     /// Asks one relay after the other.
