@@ -1,6 +1,5 @@
 //! The handle through which sessions are declared, asked about and ended.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, Sessi
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{Config, StartError};
+use crate::placement::Placement;
 use crate::totals::Totals;
 use crate::turn::Bound as TurnAddresses;
 use crate::worker::{self, Command, Worker};
@@ -17,6 +17,7 @@ use crate::worker::{self, Command, Worker};
 #[derive(Clone)]
 pub struct Relay {
     workers: Arc<[Worker]>,
+    placement: Placement,
 }
 
 impl Relay {
@@ -25,28 +26,34 @@ impl Relay {
         config.check()?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let workers = worker::start_all(&config, &events)?;
-        Ok((Self { workers: workers.into() }, Events(receiver)))
+        let placement = Placement::new(config.workers, worker::capacity(&config));
+        Ok((Self { workers: workers.into(), placement }, Events(receiver)))
     }
 
     /// Creates or changes a session. Repeating a specification changes nothing and gives the same description.
     pub async fn put(&self, spec: SessionSpec) -> Result<SessionDescription, RelayError> {
-        let worker = self.worker(&spec.id);
-        worker.ask(|reply| Command::Put { spec: Box::new(spec), reply }).await
+        let placed = self.placement.place(&spec.id);
+        let worker = &self.workers[placed.worker()];
+        worker.ask(|reply| Command::Put { spec: Box::new(spec), placed, reply }).await
     }
 
     /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error.
     pub async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
-        self.worker(id).ask(|reply| Command::Delete { id: id.clone(), reply: Some(reply) }).await
+        let Some(placed) = self.placement.find(id) else { return Ok(()) };
+        let worker = &self.workers[placed.worker()];
+        worker.ask(|reply| Command::Delete { id: id.clone(), placed, reply: Some(reply) }).await
     }
 
     /// The same without waiting for the deed. Whatever is asked of the session afterwards comes after it.
     pub async fn drop_session(&self, id: &SessionId) -> Result<(), RelayError> {
-        self.worker(id).tell(Command::Delete { id: id.clone(), reply: None }).await
+        let Some(placed) = self.placement.find(id) else { return Ok(()) };
+        let worker = &self.workers[placed.worker()];
+        worker.tell(Command::Delete { id: id.clone(), placed, reply: None }).await
     }
 
     /// The counters of both legs.
     pub async fn statistics(&self, id: &SessionId) -> Result<SessionStatistics, RelayError> {
-        self.worker(id).ask(|reply| Command::Statistics { id: id.clone(), reply }).await
+        self.worker(id)?.ask(|reply| Command::Statistics { id: id.clone(), reply }).await
     }
 
     /// Sends a digit (`0`–`9`, `*`, `#`, `A`–`D`) to the peer of `leg` as RFC 4733, queued behind digits before it.
@@ -57,7 +64,7 @@ impl Relay {
         digit: char,
         duration_ms: u32,
     ) -> Result<(), RelayError> {
-        self.worker(id).ask(|reply| Command::Dtmf { id: id.clone(), leg, digit, duration_ms, reply }).await
+        self.worker(id)?.ask(|reply| Command::Dtmf { id: id.clone(), leg, digit, duration_ms, reply }).await
     }
 
     /// What the relay as a whole holds and has done, for metrics.
@@ -91,12 +98,9 @@ impl Relay {
         }
     }
 
-    /// A session stays with one worker, so that its packets need no lock.
-    fn worker(&self, id: &SessionId) -> &Worker {
-        let mut hasher = DefaultHasher::new();
-        id.hash(&mut hasher);
-        let index = hasher.finish() % self.workers.len() as u64;
-        &self.workers[index as usize]
+    fn worker(&self, id: &SessionId) -> Result<&Worker, RelayError> {
+        let placed = self.placement.find(id).ok_or(RelayError::Unknown)?;
+        Ok(&self.workers[placed.worker()])
     }
 }
 

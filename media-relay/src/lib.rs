@@ -2,14 +2,15 @@
 //!
 //! [`Relay::start`] binds the browser-facing sockets, starts the workers and hands back a cheap, cloneable handle plus
 //! the stream of [`Events`]. The gateway uses the handle in its own process; the relay [`program`] wraps the same handle
-//! in its [`control`] API. With [`TurnConfig`] every worker is a TURN server too. A session lives on one worker, chosen
-//! by its id, so that a packet never takes a lock.
+//! in its [`control`] API. With [`TurnConfig`] every worker is a TURN server too. A session lives on one worker, so
+//! that a packet never takes a lock.
 
 mod config;
 pub mod control;
 mod handle;
 mod metrics;
 mod pace;
+mod placement;
 pub mod program;
 mod settings;
 mod sockets;

@@ -30,6 +30,11 @@ impl Pace {
         }
     }
 
+    /// Are there likely to be several packets in a round?
+    pub(crate) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
     /// How long the round that began at `began` is to be followed by nothing; `None` if packets come slowly, or if it took long anyway.
     pub(crate) fn pause(&self, began: Instant, now: Instant) -> Option<Duration> {
         let left = Self::PAUSE.checked_sub(now.saturating_duration_since(began))?;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::{Config, StartError};
 use crate::handle::Reply;
 use crate::pace::Pace;
+use crate::placement::Placed;
 use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
 use crate::turn::{self, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
@@ -36,11 +37,13 @@ pub(crate) struct Worker {
 pub(crate) enum Command {
     Put {
         spec: Box<SessionSpec>,
+        placed: Placed,
         reply: Reply<SessionDescription>,
     },
     /// Nobody may want to know when it is done.
     Delete {
         id: SessionId,
+        placed: Placed,
         reply: Option<Reply<()>>,
     },
     Statistics {
@@ -125,6 +128,7 @@ fn start(
         events,
         shared: Arc::clone(&shared),
         buffer: vec![0; BUFFER].into(),
+        pace: Pace::new(Instant::now()),
         received: 0,
         handled: 0,
     };
@@ -201,6 +205,7 @@ struct Driver {
     events: mpsc::Sender<Event>,
     shared: Arc<Shared>,
     buffer: Box<[u8]>,
+    pace: Pace,
     received: u64,
     /// Datagrams of this round, TURN's included.
     handled: u32,
@@ -210,7 +215,6 @@ impl Driver {
     fn run(mut self) {
         let mut ready = Vec::new();
         let mut has_more = false;
-        let mut pace = Pace::new(Instant::now());
         loop {
             self.sockets.wait(self.timeout(has_more), &mut ready);
             let now = Instant::now();
@@ -236,8 +240,8 @@ impl Driver {
             }
             self.tell_events();
             self.publish();
-            pace.count(self.handled, now);
-            if let Some(pause) = pace.pause(now, Instant::now()).filter(|_| !has_more) {
+            self.pace.count(self.handled, now);
+            if let Some(pause) = self.pace.pause(now, Instant::now()).filter(|_| !has_more) {
                 std::thread::sleep(pause);
             }
         }
@@ -263,9 +267,9 @@ impl Driver {
     /// Reads some: what is left is told again, after the other sockets had their turn.
     fn receive(&mut self, socket: SocketId, now: Instant) {
         let most = match socket {
-            SocketId::Mux(_) => MUX_BATCH,
-            // A peer sends one packet in 20 ms; asking for another would nearly always be in vain.
-            SocketId::Rtp(_) | SocketId::Rtcp(_) => 1,
+            SocketId::Mux(_) if self.pace.is_busy() => MUX_BATCH,
+            // The next packet is most likely not there yet; asking for it would cost a system call in vain.
+            SocketId::Mux(_) | SocketId::Rtp(_) | SocketId::Rtcp(_) => 1,
         };
         for _ in 0..most {
             let Some((length, source)) = self.sockets.receive(socket, &mut self.buffer[..LARGEST]) else {
@@ -314,14 +318,17 @@ impl Driver {
     /// Who asked may have gone meanwhile; the deed stands.
     fn answer(&mut self, command: Command, now: Instant) {
         match command {
-            Command::Put { spec, reply } => {
+            Command::Put { spec, placed, reply } => {
+                let id = spec.id.clone();
                 let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
                 let description = self.engine.put(*spec, now, &mut outlet);
+                placed.done(self.engine.holds(&id));
                 self.publish();
                 _ = reply.send(description);
             }
-            Command::Delete { id, reply } => {
+            Command::Delete { id, placed, reply } => {
                 self.engine.delete(&id, now, &mut Outlet::new(&mut self.sockets, &mut self.turn, now));
+                placed.done(false);
                 self.publish();
                 if let Some(reply) = reply {
                     _ = reply.send(Ok(()));
@@ -464,6 +471,16 @@ fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
         mux.sockets.push(socket);
     }
     Ok(mux)
+}
+
+/// Sessions that one worker has room for, each with one plain leg at least.
+pub(crate) fn capacity(config: &Config) -> usize {
+    let pairs = config.rtp.iter().map(|interface| {
+        let first = usize::from(*interface.ports.start()).next_multiple_of(2);
+        (usize::from(*interface.ports.end()) + 1).saturating_sub(first) / 2
+    });
+    let most = if config.rtp.is_empty() { config.max_sessions } else { config.max_sessions.min(pairs.sum()) };
+    most / config.workers
 }
 
 /// This worker's share of each interface's ports.

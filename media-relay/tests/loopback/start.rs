@@ -94,8 +94,11 @@ async fn the_last_handle_takes_the_relay_and_its_sockets_with_it() {
 #[tokio::test]
 async fn a_stopped_relay_says_so() {
     let (relay, mut events) = Relay::start(config()).unwrap();
+    let service = || LegSpec::Service(Service::Echo);
+    relay.put(spec("call", 1, service(), service())).await.unwrap();
     relay.stop().await;
     relay.stop().await;
     assert_eq!(events.next().await, None);
     assert_eq!(relay.statistics(&SessionId("call".to_owned())).await, Err(RelayError::Unavailable));
+    assert_eq!(relay.put(spec("next", 1, service(), service())).await, Err(RelayError::Unavailable));
 }

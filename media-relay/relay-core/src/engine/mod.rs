@@ -164,6 +164,11 @@ impl Engine {
         }
     }
 
+    /// Is there such a session?
+    pub fn holds(&self, id: &SessionId) -> bool {
+        self.by_id.contains_key(id)
+    }
+
     /// The counters of both legs.
     pub fn statistics(&self, id: &SessionId) -> Result<SessionStatistics, RelayError> {
         let session = &self.sessions[*self.by_id.get(id).ok_or(RelayError::Unknown)?];
@@ -203,16 +208,20 @@ impl Engine {
             return;
         }
         let path = Path { socket, remote: source };
+        let kind = demux::kind(&buffer[..length]);
+        let is_media = matches!(kind, Kind::Rtp | Kind::Rtcp);
         let slot = match socket {
-            SocketId::Mux(_) => match demux::kind(&buffer[..length]) {
+            SocketId::Mux(_) => match kind {
                 Kind::Stun => self.check(path, &buffer[..length], now, io),
                 Kind::Dtls => self.records(path, &buffer[..length], now, io),
-                kind @ (Kind::Rtp | Kind::Rtcp) => self.protected(path, kind, buffer, length, now, io),
+                Kind::Rtp | Kind::Rtcp => self.protected(path, kind, buffer, length, now, io),
                 Kind::Unknown => None,
             },
             SocketId::Rtp(pair) | SocketId::Rtcp(pair) => self.plain(pair, path, buffer, length, now, io),
         };
         match slot {
+            // Media only moves deadlines away.
+            Some(slot) if is_media && self.schedule.is_far(slot, now) => {}
             Some(slot) => self.reschedule(slot, now),
             None => self.strangers += 1,
         }
@@ -398,7 +407,7 @@ impl Engine {
         if let Some(at) =
             self.sessions.get(slot).and_then(|session| session.deadline(self.config.media_timeout))
         {
-            self.schedule.wake(slot, at.max(now + GRID / 5));
+            self.schedule.wake(slot, at.max(now + GRID / 5), now);
         }
     }
 }

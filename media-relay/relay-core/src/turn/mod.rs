@@ -240,7 +240,7 @@ impl Server {
         for _ in 0..MOST_DUE {
             let Some(slot) = self.schedule.pop(now) else { return };
             let expires = self.allocations[slot].expires;
-            if expires <= now { self.free(slot, now, io) } else { self.schedule.wake(slot, expires) }
+            if expires <= now { self.free(slot, now, io) } else { self.schedule.wake(slot, expires, now) }
         }
     }
 

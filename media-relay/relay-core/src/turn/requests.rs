@@ -154,7 +154,7 @@ impl Server {
         let granted = Granted { transaction: message.transaction, lifetime, token };
         let address = SocketAddr::new(self.relayed[usize::from(port.relayed)], port.port);
         let allocation = Allocation::new(*client, owner, (port, address), granted, self.rate, now);
-        self.schedule.wake(slot, allocation.expires);
+        self.schedule.wake(slot, allocation.expires, now);
         self.allocations.insert(allocation);
         self.by_client.insert(*client, slot);
         self.totals.granted += 1;
@@ -222,7 +222,7 @@ impl Server {
         }
         let lifetime = lifetime(message.lifetime);
         self.allocations[slot].expires = now + lifetime;
-        self.schedule.wake(slot, now + lifetime);
+        self.schedule.wake(slot, now + lifetime, now);
         Ok(Success::Refreshed { lifetime })
     }
 
