@@ -2,11 +2,11 @@
 
 use anyhow::Context;
 use clap::Parser;
-use loadtest::cli::{Cli, Command, CompareArgs, IdleArgs, MediaArgs, SwarmArgs};
+use loadtest::cli::{Cli, Command, CompareArgs, IdleArgs, MediaArgs, SoakArgs, SwarmArgs};
 use loadtest::compare;
 use loadtest::idle;
 use loadtest::measure::{Growth, Meter};
-use loadtest::media::{self, forward};
+use loadtest::media::{self, forward, soak};
 use loadtest::report::{Connections, Report, json};
 use loadtest::swarm::{Plan, Rates, Stop, Swarm};
 use loadtest::sys;
@@ -50,6 +50,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Media(args) => {
                 fits(args.sockets(), descriptors)?;
                 media(&args, stop).await
+            }
+            Command::Soak(args) => {
+                fits(args.sockets(), descriptors)?;
+                soak(&args, stop).await
             }
             Command::Forward { .. } => Ok(ExitCode::SUCCESS),
         }
@@ -114,6 +118,13 @@ async fn media(args: &MediaArgs, stop: Stop) -> anyhow::Result<ExitCode> {
     let outcome = media::run(&args.contest(directory.path()), &stop).await?;
     print(&outcome, args.json)?;
     Ok(exit_code(outcome.interrupted, 0))
+}
+
+async fn soak(args: &SoakArgs, stop: Stop) -> anyhow::Result<ExitCode> {
+    let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+    let endurance = soak::run(&args.plan(directory.path()), &stop).await?;
+    print(&endurance, args.json)?;
+    Ok(exit_code(endurance.interrupted, endurance.failures()))
 }
 
 fn meter(pid: Option<u32>) -> anyhow::Result<Meter> {

@@ -1,8 +1,8 @@
 //! The options of `media`.
 
 use super::seconds;
-use crate::media::Contest;
 use crate::media::servers::Programs;
+use crate::media::{Contest, soak};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -67,9 +67,47 @@ impl MediaArgs {
     }
 }
 
+/// `loadtest soak`.
+#[derive(Debug, Args)]
+pub struct SoakArgs {
+    /// Our relay's program.
+    #[arg(long, default_value = "target/release/media-relay")]
+    relay: PathBuf,
+    /// Calls at a time.
+    #[arg(long, default_value = "1000", value_parser = calls)]
+    calls: usize,
+    /// Seconds that they last.
+    #[arg(long, default_value = "600", value_parser = seconds)]
+    duration: Duration,
+    /// Threads of our relay; 0 takes one a core.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=64))]
+    workers: u32,
+    /// Write the result as JSON to standard output.
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl SoakArgs {
+    /// The most sockets open at a time.
+    pub fn sockets(&self) -> usize {
+        self.calls * 2
+    }
+
+    /// What is held; configurations and logs go to `directory`.
+    pub fn plan(&self, directory: &Path) -> soak::Plan {
+        soak::Plan {
+            relay: self.relay.clone(),
+            directory: directory.to_owned(),
+            calls: self.calls,
+            duration: self.duration,
+            workers: self.workers,
+        }
+    }
+}
+
 fn calls(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(calls @ 1..=1_500) => Ok(calls),
-        _ => Err("expected a number of calls between 1 and 1500".to_owned()),
+        Ok(calls @ 1..=2_000) => Ok(calls),
+        _ => Err("expected a number of calls between 1 and 2000".to_owned()),
     }
 }

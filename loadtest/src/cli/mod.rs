@@ -11,7 +11,7 @@ use crate::ua::Script;
 use crate::users::{self, UsersError};
 use clap::{Args, Parser, Subcommand};
 pub use compare::CompareArgs;
-pub use media::MediaArgs;
+pub use media::{MediaArgs, SoakArgs};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub enum Command {
     Compare(Box<CompareArgs>),
     /// The relay beside rtpengine, coturn and a bare forwarder: CPU time of a packet and of a call, memory, delay.
     Media(MediaArgs),
+    /// Many calls through the relay for a long time, and what is left of them afterwards.
+    Soak(SoakArgs),
     /// The bare forwarder that `media` starts.
     #[command(hide = true)]
     Forward {

@@ -68,6 +68,14 @@ impl Relay {
         Ok(Self { through: Some((running.turn, secret)), ..Self::new(running)? })
     }
 
+    /// How many sessions it has.
+    ///
+    /// # Errors
+    /// When the relay does not answer.
+    pub fn sessions(&mut self) -> io::Result<u64> {
+        self.control.sessions()
+    }
+
     fn link(&self, number: usize, remote: &Remote) -> io::Result<Link> {
         let Some((server, secret)) = self.through else {
             let link = Link::new()?;

@@ -57,7 +57,7 @@ impl Control {
             "b": {"kind": "rtp", "interface": null, "remote": trunk, "codecs": codecs, "direction": "send_recv",
                 "learn": "never"},
         });
-        let answer: Value = serde_json::from_slice(&self.ask("PUT", call, &body.to_string())?)?;
+        let answer: Value = serde_json::from_slice(&self.ask("PUT", &session(call), &body.to_string())?)?;
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let (a, b) = (&answer["a"], &answer["b"]);
         let address = a["candidates"][0].as_str().and_then(|text| text.parse::<SocketAddrV4>().ok());
@@ -74,14 +74,21 @@ impl Control {
     /// # Errors
     /// When the relay refuses or does not answer.
     pub fn delete(&mut self, call: &str) -> io::Result<()> {
-        self.ask("DELETE", call, "").map(drop)
+        self.ask("DELETE", &session(call), "").map(drop)
     }
 
-    fn ask(&mut self, method: &str, call: &str, body: &str) -> io::Result<Vec<u8>> {
+    /// How many sessions it has.
+    ///
+    /// # Errors
+    /// When the relay does not answer.
+    pub fn sessions(&mut self) -> io::Result<u64> {
+        let status: Value = serde_json::from_slice(&self.ask("GET", "/v1/status", "")?)?;
+        status["sessions"].as_u64().ok_or_else(|| io::Error::other(format!("the relay's status: {status}")))
+    }
+
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
         let length = body.len();
-        let head = format!(
-            "{method} /v1/sessions/{call} HTTP/1.1\r\nHost: relay\r\nContent-Length: {length}\r\n\r\n"
-        );
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: relay\r\nContent-Length: {length}\r\n\r\n");
         self.stream.get_mut().write_all((head + body).as_bytes())?;
         let (mut status, mut size) = (String::new(), 0);
         self.stream.read_line(&mut status)?;
@@ -103,6 +110,10 @@ impl Control {
         }
         Ok(answer)
     }
+}
+
+fn session(call: &str) -> String {
+    format!("/v1/sessions/{call}")
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -11,6 +11,7 @@ pub mod link;
 pub mod ng;
 mod outcome;
 pub mod servers;
+pub mod soak;
 pub mod stun;
 pub mod traffic;
 pub mod turn;

@@ -46,6 +46,14 @@ impl Running {
     pub fn processes(&self) -> ProcessTree {
         ProcessTree::new(self.server.pid())
     }
+
+    /// Descriptors that it has open.
+    ///
+    /// # Errors
+    /// When the process is not there (any more).
+    pub fn descriptors(&self) -> io::Result<u64> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.server.pid()))?.count() as u64)
+    }
 }
 
 impl Programs {
@@ -176,6 +184,6 @@ fn free_port() -> io::Result<SocketAddr> {
 /// Of all TURN servers here.
 pub const SECRET: &str = "secret-of-the-load-test";
 /// Below the ports that the system gives out by itself.
-const RELAY_PORTS: [u16; 2] = [20_000, 23_999];
+const RELAY_PORTS: [u16; 2] = [12_000, 23_999];
 const RTPENGINE_PORTS: [u16; 2] = [24_000, 27_999];
 const RELAYED_PORTS: [u16; 2] = [28_000, 31_999];

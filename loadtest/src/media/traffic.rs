@@ -165,10 +165,9 @@ pub fn carry(
     stage.run(endpoints, measured, stop)?;
     let (after, took) = (server.read()?, began.elapsed());
     let packets = (received(endpoints) - heard) as f64;
-    let delay = std::mem::take(&mut stage.delay);
-    std::thread::sleep(LAST);
-    stage.listen(endpoints)?;
-    let sent: u64 = endpoints.iter().map(|endpoint| endpoint.sent).sum();
+    let delay = stage.take_delays();
+    stage.settle(endpoints)?;
+    let sent = sent(endpoints);
     let listened: u64 = endpoints.iter().filter(|one| !one.is_echo()).map(|one| one.received).sum();
     Ok(Carried {
         cpu_us_per_packet: after.cpu_since(&before).as_secs_f64() * 1e6 / packets.max(1.0),
@@ -178,11 +177,18 @@ pub fn carry(
     })
 }
 
-fn received(endpoints: &[Endpoint]) -> u64 {
+/// What all have heard.
+pub fn received(endpoints: &[Endpoint]) -> u64 {
     endpoints.iter().map(|endpoint| endpoint.received).sum()
 }
 
-struct Stage {
+/// What all have said.
+pub fn sent(endpoints: &[Endpoint]) -> u64 {
+    endpoints.iter().map(|endpoint| endpoint.sent).sum()
+}
+
+/// Where endpoints speak and are listened to.
+pub struct Stage {
     epoll: OwnedFd,
     speakers: Vec<usize>,
     delay: Histogram,
@@ -190,7 +196,11 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(endpoints: &[Endpoint]) -> io::Result<Self> {
+    /// For these endpoints, and no others later.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn new(endpoints: &[Endpoint]) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, endpoint) in endpoints.iter().enumerate() {
             let data = epoll::EventData::new_u64(index as u64);
@@ -201,8 +211,11 @@ impl Stage {
         Ok(Self { epoll, speakers, delay: Histogram::new(), buffer: vec![empty; EVENTS] })
     }
 
-    /// The packets of all are spread evenly over the 20 ms.
-    fn run(&mut self, endpoints: &mut [Endpoint], during: Duration, stop: &Stop) -> io::Result<()> {
+    /// Lets all speak. Their packets are spread evenly over the 20 ms.
+    ///
+    /// # Errors
+    /// What the operating system says; [`io::ErrorKind::Interrupted`] if it is to stop.
+    pub fn run(&mut self, endpoints: &mut [Endpoint], during: Duration, stop: &Stop) -> io::Result<()> {
         let gap = FRAME / self.speakers.len() as u32;
         let (began, mut listened) = (Instant::now(), Instant::now());
         let (mut next, mut due) = (0, Duration::ZERO);
@@ -225,6 +238,20 @@ impl Stage {
             }
             std::thread::sleep(due.saturating_sub(began.elapsed()).max(TICK).min(LOOK));
         }
+    }
+
+    /// The delays since the last time.
+    pub fn take_delays(&mut self) -> Histogram {
+        std::mem::take(&mut self.delay)
+    }
+
+    /// Waits for what is still under way.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn settle(&mut self, endpoints: &mut [Endpoint]) -> io::Result<()> {
+        std::thread::sleep(LAST);
+        self.listen(endpoints)
     }
 
     /// Takes all that is there.
