@@ -1,0 +1,30 @@
+//! Calls through the relay's program, from the generator's side.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+#[test]
+fn calls_are_heard_and_leave_no_session_and_no_port() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadtest"));
+    command.args(["soak", "--calls", "3", "--duration", "1", "--json", "--relay"]).arg(relay());
+    let output = command.output().unwrap();
+    let result: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    let left = &result["left"];
+    assert_eq!((left["sessions"].as_u64(), left["descriptors"].as_i64()), (Some(0), Some(0)), "{result}");
+    let (sent, lost) = (result["sent"].as_u64().unwrap(), result["lost"].as_u64().unwrap());
+    assert!(sent > 0 && lost < sent, "{result}");
+}
+
+/// The relay's program, which lies beside ours; built if it was not.
+fn relay() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_loadtest")).with_file_name("media-relay");
+    if !program.exists() {
+        let build = ["build", "--quiet", "--locked", "--package", "media-relay"];
+        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
+    }
+    program
+}
