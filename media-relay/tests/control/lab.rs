@@ -98,6 +98,6 @@ pub fn sound(sequence: u16) -> Vec<u8> {
     packet.extend(sequence.to_be_bytes());
     packet.extend((u32::from(sequence) * 160).to_be_bytes());
     packet.extend(7_u32.to_be_bytes());
-    packet.extend([0xFF; 160]);
+    packet.extend([0x55; 160]);
     packet
 }

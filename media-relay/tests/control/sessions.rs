@@ -1,10 +1,10 @@
 //! Sessions as a gateway declares them.
 
 use std::net::UdpSocket;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use relay_api::control::{Confirmed, MAX_BODY, MAX_IDS, Session, SessionList, Statistics, Status};
-use relay_api::{RelayError, SessionDescription, SessionId};
+use relay_api::{LegDescription, RelayError, SessionDescription, SessionId};
 use serde_json::json;
 
 use crate::client::{exchange, request};
@@ -36,6 +36,28 @@ async fn a_repeated_put_changes_nothing_and_a_stale_one_is_refused() {
     assert_eq!(lab.ask("GET", "/v1/sessions/call", "").await.status, 404);
     let status: Status = read(&lab.ask("GET", "/v1/status", "").await);
     assert_eq!((status.sessions, status.rtp_sockets), (0, 0));
+}
+
+#[tokio::test]
+async fn a_session_goes_on_at_another_relay_where_it_is_declared_again() {
+    let (old, new) = (Lab::start(25_410..=25_419, 10).await, Lab::start(25_420..=25_429, 10).await);
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let remote = peer.local_addr().ok();
+    let hears_itself_at = |description: &SessionDescription, sequence| {
+        let LegDescription::Rtp { rtp, .. } = description.a else { panic!("a plain leg") };
+        peer.send_to(&sound(sequence), rtp).unwrap();
+        // Silence comes too, until the first sound is there.
+        let mut packet = [0; 1_500];
+        while peer.recv_from(&mut packet).unwrap() != (172, rtp) || packet[12..172] != [0x55; 160] {}
+    };
+    let first: SessionDescription = read(&old.put(&echo("call", 7, remote)).await);
+    hears_itself_at(&first, 1);
+    let second: SessionDescription = read(&new.put(&echo("call", 8, remote)).await);
+    assert_ne!(first.a, second.a);
+    hears_itself_at(&second, 2);
+    assert_eq!(old.ask("DELETE", "/v1/sessions/call", "").await.status, 204);
+    assert_eq!((old.control.status().sessions, new.control.status().sessions), (0, 1));
 }
 
 #[tokio::test]
