@@ -15,6 +15,7 @@ use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::state_folder::StateFolder;
 use daemon::{logging, signals, tls};
+use media_relay::Relay;
 use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
@@ -90,7 +91,7 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         Metrics::new(&registry),
     );
     let readiness = Readiness::default();
-    open_listeners(settings, &state, &transports, &node)?;
+    open_listeners(settings, &state, relay.turn_on_wss(settings), &transports, &node)?;
     admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
 
     let timers = node.clone();
@@ -239,6 +240,7 @@ fn codecs(names: &[&str]) -> Vec<CodecName> {
 fn open_listeners(
     settings: &Settings,
     state: &StateFolder,
+    turn: Option<Relay>,
     transports: &Transports,
     node: &Node<Tokio>,
 ) -> anyhow::Result<()> {
@@ -264,11 +266,10 @@ fn open_listeners(
     let certificate = || certificate.clone().context("TLS has no certificate");
     let mut listeners = Vec::new();
     if let Some(bind) = listen.wss {
-        listeners.push(browser(
-            "wss",
-            bind,
-            Kind::Wss(web(settings), tls::http_server(certificate()?, None)?),
-        ));
+        // Best first: coturn's clients name both.
+        let protocols: &[&str] = if turn.is_some() { &[tls::TURN, tls::HTTP] } else { &[tls::HTTP] };
+        let tls = tls::server(certificate()?, None, protocols)?;
+        listeners.push(browser("wss", bind, Kind::Wss { web: web(settings), tls, turn }));
     }
     if let Some(bind) = listen.ws {
         listeners.push(browser("ws", bind, Kind::Ws(web(settings))));
@@ -281,7 +282,7 @@ fn open_listeners(
     }
     if let Some(bind) = listen.sip_tls {
         let clients = settings.tls.trunk_ca_file.as_deref().map(tls::authorities).transpose()?;
-        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls::server(certificate()?, clients)?)));
+        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls::server(certificate()?, clients, &[])?)));
     }
     for listener in listeners {
         let (name, bind) = (Arc::clone(&listener.name), listener.bind);

@@ -96,10 +96,15 @@ fn turn_is_told_to_browsers_by_those_who_have_it() {
         "shorter than registrations"
     );
     assert_eq!(mistakes(&format!("{both}\ncolour = 1"), ""), ["turn.colour"]);
+    assert_eq!(mistakes("on_wss = true", ""), ["turn.urls"]);
+    let on_wss = format!("on_wss = true\n{urls}");
+    assert_eq!(mistakes(&on_wss, "[listen]\nwss = \"off\""), ["turn.on_wss"]);
+    assert_eq!(mistakes(&format!("{on_wss}\nrelayed_ports = [40000, 40999]"), ""), ["turn.relayed_ports"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"";
     assert_eq!(mistakes(urls, pool), ["turn.secrets_file"]);
     assert_eq!(mistakes(&both, pool), ["turn"]);
-    for (turn, rest) in [(both, ""), (format!("{urls}\nsecrets_file = \"s\""), pool)] {
+    assert_eq!(mistakes(&on_wss, pool), ["turn"]);
+    for (turn, rest) in [(both, ""), (on_wss, ""), (format!("{urls}\nsecrets_file = \"s\""), pool)] {
         let text = format!("[turn]\n{turn}\n{rest}");
         let settings = config::parse::<Settings>(&text, Path::new("/etc")).unwrap();
         assert_eq!(settings.turn_clients.urls.len(), 1);

@@ -1,5 +1,6 @@
 //! The handle through which sessions are declared, asked about and ended.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::config::{Config, StartError};
 use crate::placement::Placement;
 use crate::totals::Totals;
-use crate::turn::Bound as TurnAddresses;
+use crate::turn::{AcceptedStream, Bound as TurnAddresses};
 use crate::worker::{self, Command, Worker};
 
 /// A running relay. Clones share it; it stops at [`Relay::stop`] or when the last clone is dropped.
@@ -91,6 +92,13 @@ impl Relay {
         Ok(())
     }
 
+    /// Serves a TURN client whose connection somebody else accepted: with the limits of all others, by the worker that new
+    /// sessions go to: most clients' packets then need no way to another one.
+    pub async fn serve_turn(&self, stream: AcceptedStream) -> Result<(), RelayError> {
+        let worker = &self.workers[self.placement.next()];
+        worker.tell(Command::TurnStream(Box::new(stream))).await
+    }
+
     /// Ends every session and waits until the workers are gone. Later calls get [`RelayError::Unavailable`].
     pub async fn stop(&self) {
         for worker in self.workers.iter() {
@@ -101,6 +109,12 @@ impl Relay {
     fn worker(&self, id: &SessionId) -> Result<&Worker, RelayError> {
         let placed = self.placement.find(id).ok_or(RelayError::Unknown)?;
         Ok(&self.workers[placed.worker()])
+    }
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("workers", &self.workers.len()).finish_non_exhaustive()
     }
 }
 

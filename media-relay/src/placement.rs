@@ -60,6 +60,11 @@ impl Placement {
         Placed { placement: self.clone(), id: id.clone(), worker }
     }
 
+    /// The worker that a new session would get.
+    pub(crate) fn next(&self) -> usize {
+        self.lock().choose()
+    }
+
     /// The way to the worker of a session that there may be.
     pub(crate) fn find(&self, id: &SessionId) -> Option<Placed> {
         let mut state = self.lock();

@@ -56,7 +56,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let protection = Arc::new(ArcSwap::from_pointee(protection));
     let TurnAccess { secrets, tls } = TurnAccess::read(&settings.turn).context("turn")?;
     let certificate = tls.map(|tls| Arc::new(ArcSwap::new(tls)));
-    let turn = settings.turn.config(secrets, certificate.clone());
+    let turn = settings.turn.is_on().then(|| settings.turn.config(secrets, certificate.clone()));
     let (relay, events) = Relay::start(settings.media.relay_config(turn))?;
     let control = Control::new(
         relay.clone(),

@@ -147,7 +147,9 @@ impl Settings {
     fn check_turn(&self, reader: &mut Reader) {
         let turn = &self.turn;
         turn.check(reader);
-        turn.check_against(self.media.rtp_ports, self.media.browser_port, "media", reader);
+        if turn.is_on() {
+            turn.check_ports(self.media.rtp_ports, self.media.browser_port, "media", reader);
+        }
         if turn.is_on() && turn.secrets_file.is_none() {
             reader.mistake("turn.secrets_file", "is missing: clients show credentials made with a secret");
         }

@@ -20,7 +20,7 @@ use crate::pace::Pace;
 use crate::placement::Placed;
 use crate::sockets::{self, Ready, Sockets, Waker};
 use crate::totals::Totals;
-use crate::turn::{self, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
+use crate::turn::{self, AcceptedStream, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
 
 /// What the handle keeps of one worker.
 pub(crate) struct Worker {
@@ -61,6 +61,8 @@ pub(crate) enum Command {
         secrets: Vec<Secret>,
         reply: Reply<()>,
     },
+    /// Closed at once if there are too many, or no TURN.
+    TurnStream(Box<AcceptedStream>),
 }
 
 /// Starts every worker, or none.
@@ -344,6 +346,12 @@ impl Driver {
                     turn.set_secrets(secrets);
                 }
                 _ = reply.send(Ok(()));
+            }
+            Command::TurnStream(stream) => {
+                let source = self.turn.as_mut().and_then(|turn| turn.take_over(*stream, now));
+                if let Some(source) = source {
+                    self.receive_turn(source, now);
+                }
             }
         }
     }

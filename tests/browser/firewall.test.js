@@ -65,15 +65,7 @@ describe('behind a firewall without UDP', { timeout: 240_000 }, () => {
 
     it(`two softphone pages hear each other by TURN over ${way.way}`, async () => {
       await start(way);
-      const [alice, bob] = [await signedIn('alice'), await signedIn('bob')];
-      await alice.dial('bob');
-      await bob.shows('call', 'incoming');
-      await bob.press('Answer');
-      await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
-      await Promise.all([alice.hears(HERTZ), bob.hears(HERTZ)]);
-      await alice.press('Hang up');
-      await bob.shows('call', 'ended');
-      await Promise.all([alice.page.close(), bob.page.close()]);
+      await twoPagesHearEachOther();
     });
   }
 
@@ -85,6 +77,28 @@ describe('behind a firewall without UDP', { timeout: 240_000 }, () => {
     await alice.hears(HERTZ);
     await alice.close();
   });
+
+  it('two softphone pages hear each other when nothing but TCP to the port of HTTPS is let out', async () => {
+    gateway = await Gateway.start({ host: firewall.host, pool: false, turn: { on_wss: true } });
+    firewall.letOutOnly(gateway.wssPort);
+    try {
+      await twoPagesHearEachOther();
+    } finally {
+      firewall.letOutTcp();
+    }
+  });
+
+  async function twoPagesHearEachOther() {
+    const [alice, bob] = [await signedIn('alice'), await signedIn('bob')];
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await bob.press('Answer');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    await Promise.all([alice.hears(HERTZ), bob.hears(HERTZ)]);
+    await alice.press('Hang up');
+    await bob.shows('call', 'ended');
+    await Promise.all([alice.page.close(), bob.page.close()]);
+  }
 
   async function signedIn(user) {
     const phone = await Softphone.open(browser, gateway.origin);

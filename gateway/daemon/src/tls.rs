@@ -10,30 +10,28 @@ use rustls::pki_types::pem::PemObject;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 
-/// TLS of a listener that speaks HTTP/1.1; as [`server`] otherwise.
-///
-/// # Errors
-/// As [`server`].
-pub fn http_server(
-    certificates: Arc<dyn ResolvesServerCert>,
-    clients: Option<RootCertStore>,
-) -> Result<Arc<ServerConfig>, TlsError> {
-    let mut config = config(certificates, clients)?;
-    // HTTP/2 has no place for the WebSocket handshake of RFC 6455.
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    with_tickets(config)
-}
+/// ALPN's name for HTTP/1.1 (RFC 7301 §6). HTTP/2 has no place for the WebSocket handshake of RFC 6455.
+pub const HTTP: &str = "http/1.1";
+/// ALPN's name for TURN (RFC 7443 §3).
+pub const TURN: &str = "stun.turn";
 
 /// TLS of a listener. Certificates are asked for at each handshake, so that they can be renewed. With `clients`, a peer
-/// has to show a certificate that one of these signed.
+/// has to show a certificate that one of these signed. A peer that names protocols (ALPN, RFC 7301) has to name one of
+/// `protocols`, if there are any; the first of these that it names is spoken.
 ///
 /// # Errors
 /// `clients` is empty, or the system gives no random numbers.
 pub fn server(
     certificates: Arc<dyn ResolvesServerCert>,
     clients: Option<RootCertStore>,
+    protocols: &[&str],
 ) -> Result<Arc<ServerConfig>, TlsError> {
-    with_tickets(config(certificates, clients)?)
+    let mut config = config(certificates, clients)?;
+    config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+    // Session tickets let a peer come back with half the work; their keys change every six hours.
+    config.ticketer = ring::Ticketer::new()?;
+    config.send_tls13_tickets = 1;
+    Ok(Arc::new(config))
 }
 
 /// TLS of connections to peers whose certificates have to be signed by one of `roots`.
@@ -108,13 +106,6 @@ fn config(
         }
     };
     Ok(builder.with_cert_resolver(certificates))
-}
-
-/// Session tickets let a peer come back with half the work; their keys change every six hours.
-fn with_tickets(mut config: ServerConfig) -> Result<Arc<ServerConfig>, TlsError> {
-    config.ticketer = ring::Ticketer::new()?;
-    config.send_tls13_tickets = 1;
-    Ok(Arc::new(config))
 }
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {

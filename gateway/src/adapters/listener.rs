@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media_relay::Relay;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +18,7 @@ use super::limits::{Admission, Gate, Limits};
 use super::outbox::Outbox;
 use super::session::{self, Line, Wire};
 use super::tcp::StreamWire;
+use super::turn;
 use super::ws::{self, Web};
 use crate::ports::transport::{Edge, Ingress, Protocol, Reply, Source};
 
@@ -47,7 +49,14 @@ pub enum Kind {
     /// HTTP with SIP over WebSocket.
     Ws(Web),
     /// HTTPS with SIP over secure WebSocket.
-    Wss(Web, Arc<ServerConfig>),
+    Wss {
+        /// What HTTP serves.
+        web: Web,
+        /// Offers [`daemon::tls::HTTP`], and with `turn` [`daemon::tls::TURN`].
+        tls: Arc<ServerConfig>,
+        /// The relay that gets connections of TURN clients.
+        turn: Option<Relay>,
+    },
 }
 
 /// How far the process is on its way out.
@@ -83,7 +92,7 @@ pub(crate) enum DoorKind {
     Tcp,
     Tls(TlsAcceptor),
     Ws(Web),
-    Wss(Web, TlsAcceptor),
+    Wss { web: Web, tls: TlsAcceptor, turn: Option<Relay> },
 }
 
 /// Where an accepted connection comes from.
@@ -162,9 +171,13 @@ impl<I: Ingress> Door<I> {
                 }
             }
             DoorKind::Ws(web) => ws::serve(&self, web, Protocol::Ws, stream, visitor).await,
-            DoorKind::Wss(web, acceptor) => {
-                if let Some(stream) = self.accept_tls(acceptor, stream, &visitor).await {
-                    ws::serve(&self, web, Protocol::Wss, stream, visitor).await;
+            DoorKind::Wss { web, tls, turn } => {
+                let Some(mut stream) = self.accept_tls(tls, stream, &visitor).await else { return };
+                match turn {
+                    Some(relay) if turn::is_spoken(&mut stream, visitor.deadline).await => {
+                        turn::hand_over(relay, stream, visitor).await;
+                    }
+                    _ => ws::serve(&self, web, Protocol::Wss, stream, visitor).await,
                 }
             }
         }

@@ -14,6 +14,7 @@ pub mod resolver;
 mod session;
 mod tcp;
 mod transports;
+mod turn;
 mod udp;
 pub mod users_file;
 mod ws;

@@ -63,7 +63,7 @@ impl Transports {
             Kind::Tcp => DoorKind::Tcp,
             Kind::Tls(tls) => DoorKind::Tls(TlsAcceptor::from(tls)),
             Kind::Ws(web) => DoorKind::Ws(web),
-            Kind::Wss(web, tls) => DoorKind::Wss(web, TlsAcceptor::from(tls)),
+            Kind::Wss { web, tls, turn } => DoorKind::Wss { web, tls: TlsAcceptor::from(tls), turn },
         };
         let socket = listener::bind(bind, edge)?;
         let local = socket.local_addr()?;

@@ -10,3 +10,4 @@ pub use settings::{
     State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
 };
 pub use turn::TurnClients;
+pub(crate) use turn::is_on as has_turn;

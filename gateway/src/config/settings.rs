@@ -312,7 +312,7 @@ impl Configuration for Settings {
         self.check_listeners(reader);
         self.check_trunks(reader);
         relay_pool::check(self.relay.kind, &self.relay_pool, reader);
-        turn::check((&self.turn, &self.turn_clients), &self.relay, &self.browser, reader);
+        turn::check((&self.turn, &self.turn_clients), &self.listen, &self.relay, &self.browser, reader);
         if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
             reader.mistake("tls", "certificate_file and key_file go together: set both or neither");
         }

@@ -6,16 +6,23 @@ use daemon::config::{Duration, Reader, Section, Table};
 use daemon::section;
 use media_relay::TurnSettings;
 
-use super::settings::{Browser, Relay, RelayKind};
+use super::settings::{Browser, Listen, Relay, RelayKind};
 
 section! {
     /// The part for browsers.
     TurnClients at "turn" {
         /// What a registered browser is told, such as `"turns:relay.example.com:443"` or `"turn:192.0.2.7:3478?transport=tcp"`. Empty tells nobody.
         urls: Vec<String> = Vec::new(),
+        /// Does `listen.wss` take TURN over TLS too? For networks that let out nothing but HTTPS: with `listen.wss` on port 443 a URL is `"turns:gateway.example.com:443"`. The embedded relay's alone.
+        on_wss: bool = false,
         /// How long its credentials are good for new allocations, at most 10 minutes; each REGISTER brings new ones.
         lifetime: Duration = Duration::seconds(600),
     }
+}
+
+/// Is the embedded relay to be a TURN server?
+pub(crate) fn is_on(server: &TurnSettings, clients: &TurnClients) -> bool {
+    server.is_on() || clients.on_wss
 }
 
 /// Takes both parts of the section.
@@ -30,16 +37,23 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> (TurnSettings, Turn
 /// What no single key can know.
 pub(super) fn check(
     (server, clients): (&TurnSettings, &TurnClients),
+    listen: &Listen,
     relay: &Relay,
     browser: &Browser,
     reader: &mut Reader,
 ) {
     server.check(reader);
-    server.check_against(relay.rtp_ports, relay.browser_port, "relay", reader);
+    let is_on = is_on(server, clients);
+    if is_on {
+        server.check_ports(relay.rtp_ports, relay.browser_port, "relay", reader);
+    }
+    if clients.on_wss && listen.wss.is_none() {
+        reader.mistake("turn.on_wss", "listen.wss is \"off\"");
+    }
     let tells = !clients.urls.is_empty();
-    match (relay.kind, server.is_on()) {
+    match (relay.kind, is_on) {
         (RelayKind::Embedded, false) if tells => {
-            reader.mistake("turn.urls", "needs a listener: udp, tcp or tls");
+            reader.mistake("turn.urls", "needs a listener: udp, tcp, tls or on_wss");
         }
         (RelayKind::Embedded, true) if !tells => {
             reader.mistake("turn.urls", "is missing: browsers have to be told where the listeners are");

@@ -40,6 +40,14 @@ impl Media {
         }
     }
 
+    /// The relay whose TURN shares the port of `listen.wss`.
+    pub(super) fn turn_on_wss(&self, settings: &Settings) -> Option<Relay> {
+        match self {
+            Self::Embedded(relay) => settings.turn_clients.on_wss.then(|| relay.clone()),
+            Self::Pool(_) => None,
+        }
+    }
+
     pub(super) async fn stop(&self) {
         match self {
             Self::Embedded(relay) => relay.stop().await,

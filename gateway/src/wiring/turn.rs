@@ -12,7 +12,7 @@ use rustls::ServerConfig;
 use zeroize::Zeroizing;
 
 use crate::app::TurnServers;
-use crate::config::Settings;
+use crate::config::{Settings, has_turn};
 use crate::ports::runtime::Runtime;
 use crate::runtime::tokio::Tokio;
 
@@ -35,7 +35,11 @@ impl Turn {
             secret,
             lifetime: clients.lifetime.0,
         });
-        Ok(Self { server: settings.turn.config(secrets, certificate(settings, state)?), told })
+        let server = match has_turn(&settings.turn, clients) {
+            true => Some(settings.turn.config(secrets, certificate(settings, state)?)),
+            false => None,
+        };
+        Ok(Self { server, told })
     }
 }
 
@@ -60,5 +64,5 @@ fn certificate(
         Some((chain, key)) => daemon::certificate::Certificate::load(chain, key)?,
         None => super::certificate(settings, state)?,
     };
-    Ok(Some(Arc::new(ArcSwap::new(tls::server(certificate, None)?))))
+    Ok(Some(Arc::new(ArcSwap::new(tls::server(certificate, None, &[])?))))
 }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 pub struct Gateway {
     child: Child,
     pub ws: SocketAddr,
+    pub wss: SocketAddr,
     pub sip: SocketAddr,
     pub trunk: SocketAddr,
     admin: SocketAddr,
@@ -57,7 +58,7 @@ impl Gateway {
     /// The gateway once it is ready, or its log.
     fn try_launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Result<Self, String> {
         let folder = TempDir::new().unwrap();
-        let [ws, sip, trunk, admin] = std::array::from_fn(|_| free_port());
+        let [ws, wss, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
         let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&users).unwrap();
         file.write_all(b"alice:secret\nbob:secret\n").unwrap();
@@ -65,7 +66,7 @@ impl Gateway {
         let text = format!(
             r#"
             [listen]
-            wss = "off"
+            wss = "{wss}"
             ws = "{ws}"
             sip_udp = "{sip}"
             sip_tcp = "{sip}"
@@ -100,8 +101,8 @@ impl Gateway {
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let gateway = Self { child, ws, sip, trunk, admin, folder };
-        if line.starts_with("Test calls") { Ok(gateway) } else { Err(gateway.log()) }
+        let gateway = Self { child, ws, wss, sip, trunk, admin, folder };
+        if line.starts_with("Softphone") { Ok(gateway) } else { Err(gateway.log()) }
     }
 
     /// One of the gateway's metrics, by its line.

@@ -1,6 +1,8 @@
 //! TURN credentials: who gets them, and what they are good for.
 
+use std::net::UdpSocket;
 use std::process::Command;
+use std::thread;
 
 use serde_json::Value;
 use sip_core::message::Status;
@@ -42,6 +44,37 @@ async fn a_registered_browser_gets_credentials_of_its_own_that_the_relay_takes()
     allocate(&username.replace("alice", "bob"));
     assert_eq!(gateway.metric(&answers("granted")), 1.0, "the password is of that name alone");
     assert!(gateway.metric(&answers("unauthorized")) > 0.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packets_go_by_tls_over_the_port_of_wss_and_back() {
+    // Each of two clients sends to a port of its own.
+    for port in [32_600, 32_601] {
+        let echo = UdpSocket::bind(("127.0.0.1", port)).unwrap();
+        thread::spawn(move || {
+            let mut buffer = [0; 2_048];
+            while let Ok((length, source)) = echo.recv_from(&mut buffer) {
+                echo.send_to(&buffer[..length], source).unwrap();
+            }
+        });
+    }
+    let gateway = Gateway::with_relay(
+        "udp",
+        "[relay]\nbrowser_port = 0\nrtp_ports = [32560, 32579]\n[turn]\non_wss = true\n\
+         urls = [\"turns:localhost:443\"]\npeers = [\"127.0.0.1/32:32600-32601\"]\nrelayed_ports = [32580, 32599]\n",
+    );
+    let told = told(&Phone::register(gateway.ws, "alice").await);
+    let (username, password) = (told["username"].as_str().unwrap(), told["credential"].as_str().unwrap());
+    let output = Command::new("turnutils_uclient")
+        .args(["-t", "-S", "-c", "-X", "-n", "20", "-m", "2", "-e", "127.0.0.1", "-r", "32600"])
+        .args(["-p", &gateway.wss.port().to_string(), "-u", username, "-w", password, "127.0.0.1"])
+        .output()
+        .expect("package coturn");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("Total lost packets 0 "), "{said}");
+    while gateway.metric("media_relay_turn_connections") > 0.0 {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod recorder;
 mod tcp;
 mod tls;
 mod trunks;
+mod turn;
 mod udp;
 mod ws;
 mod wss;

@@ -18,8 +18,9 @@ use crate::recorder::{Lab, soon, web};
 fn listeners(lab: &Lab) -> (TempDir, [SocketAddr; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::self_signed(folder.path(), &[]).unwrap();
-    let browsers = Kind::Wss(web(), tls::http_server(certificate.clone(), None).unwrap());
-    let trunks = Kind::Tls(tls::server(certificate, None).unwrap());
+    let tls = tls::server(certificate.clone(), None, &[tls::HTTP]).unwrap();
+    let browsers = Kind::Wss { web: web(), tls, turn: None };
+    let trunks = Kind::Tls(tls::server(certificate, None, &[]).unwrap());
     let at = [
         lab.listen(Edge::Browser, browsers, Limits::browser()),
         lab.listen(Edge::Trunk, trunks, Limits::trunk()),

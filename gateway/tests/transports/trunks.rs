@@ -130,7 +130,7 @@ async fn a_tls_trunk_is_checked_by_name() {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.leaf().unwrap()).unwrap();
     let mut lab = lab(Some(tls::client(roots).unwrap()));
-    let server = tls::server(certificate, None).unwrap();
+    let server = tls::server(certificate, None, &[]).unwrap();
     let remote = lab.listen(Edge::Trunk, Kind::Tls(server), Limits::trunk());
 
     let wrong =

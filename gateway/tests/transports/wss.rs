@@ -40,8 +40,8 @@ async fn a_phone_talks_over_tls_and_survives_a_new_certificate() {
     let next = Certificate::self_signed(two.path(), &[]).unwrap();
     let old_leaf = certificate.leaf().unwrap();
     let mut lab = Lab::new();
-    let tls = tls::http_server(certificate.clone(), None).unwrap();
-    let at = lab.listen(Edge::Browser, Kind::Wss(web(), tls), Limits::browser());
+    let tls = tls::server(certificate.clone(), None, &[tls::HTTP]).unwrap();
+    let at = lab.listen(Edge::Browser, Kind::Wss { web: web(), tls, turn: None }, Limits::browser());
 
     let mut request = format!("wss://localhost:{}/ws", at.port()).into_client_request().unwrap();
     request.headers_mut().insert("sec-websocket-protocol", "sip".parse().unwrap());
@@ -69,9 +69,9 @@ async fn a_peer_that_does_not_begin_tls_is_closed() {
     let folder = tempfile::tempdir().unwrap();
     let certificate = Certificate::self_signed(folder.path(), &[]).unwrap();
     let lab = Lab::new();
-    let tls = tls::http_server(certificate, None).unwrap();
+    let tls = tls::server(certificate, None, &[tls::HTTP]).unwrap();
     let limits = Limits { handshake: Duration::from_millis(100), ..Limits::browser() };
-    let at = lab.listen(Edge::Browser, Kind::Wss(web(), tls), limits);
+    let at = lab.listen(Edge::Browser, Kind::Wss { web: web(), tls, turn: None }, limits);
     let mut peer = TcpStream::connect(at).await.unwrap();
     assert_eq!(soon(peer.read(&mut [0; 16])).await.unwrap(), 0);
 }

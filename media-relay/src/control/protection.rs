@@ -124,7 +124,7 @@ fn read_tls(files: ProtectionFiles<'_>) -> Result<Option<Arc<ServerConfig>>, Pro
     let Some((chain, key)) = files.certificate else { return Ok(None) };
     let certificate = Certificate::load(chain, key)?;
     let clients = files.client_authorities.map(tls::authorities).transpose()?;
-    Ok(Some(tls::http_server(certificate, clients)?))
+    Ok(Some(tls::server(certificate, clients, &[tls::HTTP])?))
 }
 
 /// Hashes have one length and tell nothing about the token: they can be compared in constant time.

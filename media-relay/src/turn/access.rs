@@ -32,7 +32,7 @@ impl TurnAccess {
         }
         let secrets = turn.secrets_file.as_deref().map_or(Ok(Vec::new()), read_secrets)?;
         let certificate = turn.certificate_files().map(|(chain, key)| Certificate::load(chain, key));
-        let tls = certificate.transpose()?.map(|certificate| tls::server(certificate, None));
+        let tls = certificate.transpose()?.map(|certificate| tls::server(certificate, None, &[]));
         Ok(Self { secrets, tls: tls.transpose()? })
     }
 }

@@ -11,7 +11,8 @@ use relay_core::turn::{PeerRule, Relayed};
 use crate::config::StartError;
 use crate::worker::share;
 
-/// The TURN server. Every worker listens at every address; the operating system shares clients out among them.
+/// The TURN server. Every worker listens at every address; the operating system shares clients out among them. Others come
+/// by [`Relay::serve_turn`](crate::Relay::serve_turn).
 #[derive(Clone, Debug)]
 pub struct TurnConfig {
     /// RFC 8489 §14.9; short ones keep challenges small.
@@ -85,9 +86,6 @@ impl TurnConfig {
         let listeners = [&self.udp, &self.tcp, &self.tls];
         if self.secrets.is_empty() {
             return wrong("it needs a secret");
-        }
-        if listeners.iter().all(|addresses| addresses.is_empty()) {
-            return wrong("it needs a listener");
         }
         if listeners.iter().any(|addresses| addresses.len() > MOST_LISTENERS) {
             return wrong("it has too many listeners");

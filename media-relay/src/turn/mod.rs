@@ -25,6 +25,7 @@ pub use listeners::Bound;
 pub(crate) use listeners::Listeners;
 pub(crate) use siblings::MediaAddress;
 use siblings::Siblings;
+pub use stream::AcceptedStream;
 pub(crate) use totals::Shared;
 pub use totals::TurnTotals;
 use wires::{Relayed, Wires};
@@ -137,6 +138,11 @@ impl Turn {
     pub(crate) fn send_from_engine(&mut self, mux: u8, to: SocketAddr, payload: &[u8], now: Instant) {
         self.server.from_engine(mux, to, payload, now, &mut self.wires);
         self.bury(now);
+    }
+
+    /// Takes over a client's connection. What came with it is there to be read.
+    pub(crate) fn take_over(&mut self, stream: AcceptedStream, now: Instant) -> Option<Source> {
+        self.wires.streams.take_over(stream, now).map(Source::Stream)
     }
 
     /// Accepts connections, and moves octets between a stream's socket and its buffers.

@@ -56,7 +56,7 @@ section! {
 pub struct Peers(pub PeerRule);
 
 impl Turn {
-    /// Is there to be a TURN server?
+    /// Has it a listener of its own?
     pub fn is_on(&self) -> bool {
         !(self.udp.is_empty() && self.tcp.is_empty() && self.tls.is_empty())
     }
@@ -92,28 +92,28 @@ impl Turn {
     }
 
     /// Relayed ports must not be those for trunks or browsers as well; `section` has them.
-    pub fn check_against(&self, rtp_ports: PortRange, browser_port: u32, section: &str, reader: &mut Reader) {
+    pub fn check_ports(&self, rtp_ports: PortRange, browser_port: u32, section: &str, reader: &mut Reader) {
         let ports = self.relayed_ports;
         let is_rtp = ports.first <= rtp_ports.last && rtp_ports.first <= ports.last;
         let is_browsers = (u32::from(ports.first)..=u32::from(ports.last)).contains(&browser_port);
-        if self.is_on() && (is_rtp || is_browsers) {
+        if is_rtp || is_browsers {
             let what = format!("expected none of {section}.rtp_ports and {section}.browser_port");
             reader.mistake("turn.relayed_ports", what);
         }
     }
 
-    /// What the relay is started with; `None` without a listener.
+    /// What the relay is started with.
     pub fn config(
         &self,
         secrets: Vec<Secret>,
         certificate: Option<Arc<ArcSwap<ServerConfig>>>,
-    ) -> Option<TurnConfig> {
+    ) -> TurnConfig {
         let relayed = RelayedRange {
             bind: self.relayed_address.bind,
             advertised: self.relayed_address.advertised,
             ports: self.relayed_ports.first..=self.relayed_ports.last,
         };
-        self.is_on().then(|| TurnConfig {
+        TurnConfig {
             udp: self.udp.clone(),
             tcp: self.tcp.clone(),
             tls: self.tls.clone(),
@@ -126,7 +126,7 @@ impl Turn {
             streams_per_address: self.connections_per_address,
             streams: self.connections,
             ..TurnConfig::new(&self.realm, secrets, relayed)
-        })
+        }
     }
 
     /// Whether something differs that counts only after a restart.

@@ -7,6 +7,18 @@ use std::time::{Duration, Instant};
 use relay_core::turn::{LARGEST_FRAME, frame_length};
 use rustls::ServerConnection;
 
+/// A client's TLS connection that somebody else accepted, at a port that TURN shares with another protocol. What was read
+/// from the socket and not yet used is in `tls`.
+#[derive(Debug)]
+pub struct AcceptedStream {
+    /// Belongs to no poll.
+    pub socket: TcpStream,
+    /// The client's address.
+    pub address: SocketAddr,
+    /// After its handshake.
+    pub tls: ServerConnection,
+}
+
 pub(super) struct Stream {
     pub(super) socket: TcpStream,
     pub(super) address: SocketAddr,
@@ -29,9 +41,12 @@ impl Stream {
     pub(super) fn new(
         socket: TcpStream,
         address: SocketAddr,
-        tls: Option<Box<ServerConnection>>,
+        mut tls: Option<Box<ServerConnection>>,
         now: Instant,
     ) -> Self {
+        if let Some(tls) = &mut tls {
+            tls.set_buffer_limit(Some(MOST_OUTPUT));
+        }
         Self {
             socket,
             address,
@@ -124,9 +139,6 @@ impl Stream {
     }
 }
 
-/// For TLS the most that rustls keeps; the caller sets it.
-pub(super) const MOST_OUTPUT: usize = 256 * 1024;
-
 /// Reads once, as long as there is room for a frame.
 fn read_some(from: &mut impl Read, input: &mut Vec<u8>) -> Result<(), Gone> {
     let mut octets = [0; LARGEST_FRAME];
@@ -173,6 +185,8 @@ fn would_block(error: &io::Error) -> Result<(), Gone> {
     }
 }
 
+/// For TLS what rustls keeps.
+const MOST_OUTPUT: usize = 256 * 1024;
 /// For a handshake with the first message, for the rest of a frame, for the client to read.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Without an allocation.

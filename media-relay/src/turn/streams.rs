@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use relay_core::turn::{Client, Quota};
 use rustls::{ServerConfig, ServerConnection};
 
 use super::listeners::StreamListener;
-use super::stream::{Gone, MOST_OUTPUT, Stream};
+use super::stream::{AcceptedStream, Gone, Stream};
 use super::{SharedQuotas, Source};
 use crate::sockets::{Interest, Registry};
 
@@ -64,9 +64,8 @@ impl Streams {
         for _ in 0..ACCEPT_BATCH {
             match self.listeners[usize::from(index)].socket.accept() {
                 Ok((socket, address)) => {
-                    if self.adopt(index, socket, address, now).is_err() {
-                        self.refused += 1;
-                    }
+                    let tls = self.tls(index);
+                    self.adopt(socket, address, tls, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_of_one_connection(&error) => {}
@@ -79,16 +78,35 @@ impl Streams {
         }
     }
 
+    /// Takes over a stream; tells its number, unless there are too many.
+    pub(super) fn take_over(&mut self, stream: AcceptedStream, now: Instant) -> Option<u64> {
+        let AcceptedStream { socket, address, tls } = stream;
+        self.adopt(socket, address, Ok(Some(Box::new(tls))), now)
+    }
+
     fn adopt(
         &mut self,
-        index: u8,
-        socket: std::net::TcpStream,
+        socket: TcpStream,
         address: SocketAddr,
+        tls: io::Result<Option<Box<ServerConnection>>>,
         now: Instant,
-    ) -> io::Result<()> {
+    ) -> Option<u64> {
+        let id = tls.and_then(|tls| self.try_adopt(socket, address, tls, now));
+        if id.is_err() {
+            self.refused += 1;
+        }
+        id.ok()
+    }
+
+    fn try_adopt(
+        &mut self,
+        socket: TcpStream,
+        address: SocketAddr,
+        tls: Option<Box<ServerConnection>>,
+        now: Instant,
+    ) -> io::Result<u64> {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        let tls = self.tls(index)?;
         if !self.quotas.take(&octets(address.ip())) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
@@ -100,7 +118,7 @@ impl Streams {
         }
         self.all.insert(id, Stream::new(socket, address, tls, now));
         self.sweep = self.sweep.or(Some(now + SWEEP));
-        Ok(())
+        Ok(id)
     }
 
     fn tls(&self, index: u8) -> io::Result<Option<Box<ServerConnection>>> {
@@ -108,8 +126,7 @@ impl Streams {
         if !self.listeners[usize::from(index)].is_tls {
             return Ok(None);
         }
-        let mut tls = ServerConnection::new(certificate.load_full()).map_err(io::Error::other)?;
-        tls.set_buffer_limit(Some(MOST_OUTPUT));
+        let tls = ServerConnection::new(certificate.load_full()).map_err(io::Error::other)?;
         Ok(Some(Box::new(tls)))
     }
 

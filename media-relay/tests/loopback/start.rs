@@ -22,7 +22,7 @@ async fn a_configuration_that_peers_could_not_use_is_refused() {
     let start = |change: fn(&mut Config)| {
         let mut config = config();
         change(&mut config);
-        Relay::start(config).err().expect("refused")
+        Relay::start(config).expect_err("refused")
     };
     let unspecified = start(|config| config.browser[0].advertised = vec!["0.0.0.0".parse().unwrap()]);
     assert!(matches!(unspecified, StartError::Advertised { .. }));

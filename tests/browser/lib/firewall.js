@@ -48,6 +48,16 @@ export class Firewall {
     return Number(this.inside('iptables -L OUTPUT -v -n -x').match(/^ *(\d+) .*DROP/m)[1]);
   }
 
+  /** From now on it lets out TCP to this port alone. */
+  letOutOnly(port) {
+    this.inside('iptables -A OUTPUT ! -o lo -p tcp !', `--dport ${port}`, '-j DROP');
+  }
+
+  /** TCP to any port again. */
+  letOutTcp() {
+    this.inside('iptables -D OUTPUT 2');
+  }
+
   inside(...words) {
     return run(this.enter, ...words);
   }

@@ -26,7 +26,7 @@ export class Gateway {
 
   /**
    * `trunk`: a Trunk that takes every number which is no user; `settings`: more lines of configuration by section.
-   * `host`: where browsers reach it; `turn`: the section of that name.
+   * `host`: where browsers reach it; `turn`: the section of that name; with `on_wss` its `urls` are made.
    * With RELAY=pool in the environment the media relay is a program of its own.
    */
   static async start({ trunk, settings = {}, host = LOOPBACK, turn, pool = process.env.RELAY === 'pool' } = {}) {
@@ -118,6 +118,7 @@ export class Gateway {
 
   async #configure(trunk, settings) {
     [this.wssPort, this.adminPort, this.sipPort] = [await freePort(this.#host), await freePort(), await freeUdpPort()];
+    if (settings.turn?.on_wss) settings = { ...settings, turn: { ...settings.turn, urls: [`turns:${this.#host}:${this.wssPort}`] } };
     const users = join(this.#folder, 'users');
     await writeFile(users, Object.entries(USERS).map((user) => `${user.join(':')}\n`).join(''), { mode: 0o600 });
     const sections = {
