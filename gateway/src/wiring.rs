@@ -1,6 +1,8 @@
 //! From the configuration to a running gateway: the only place that names concrete types.
 
+mod access;
 mod relay;
+mod reloadable;
 mod turn;
 
 use std::io::Write;
@@ -27,10 +29,12 @@ use sip_core::sdp::CodecName;
 use sip_core::transaction::Timing;
 use sip_core::{message, registrar};
 
-use crate::adapters::demo_users::{DemoUser, demo_users};
+use access::Access;
+use reloadable::Reloadable;
+
+use crate::adapters::demo_users::DemoUser;
 use crate::adapters::memory::{Capacity, MemoryStore};
 use crate::adapters::resolver::{SystemResolver, keep_resolved};
-use crate::adapters::users_file::UsersFile;
 use crate::adapters::{
     DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web,
 };
@@ -55,13 +59,13 @@ impl Program for Gateway {
     const RUN: &'static str =
         "Serves until SIGINT or SIGTERM, then ends the calls and exits in under 5 seconds";
 
-    fn run(settings: Settings, _file: Option<&Path>) -> anyhow::Result<()> {
+    fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("no threads to run on")?
-            .block_on(serve(&settings))
+            .block_on(serve(&settings, file))
     }
 
     fn admin(settings: &Settings) -> Option<SocketAddr> {
@@ -69,13 +73,15 @@ impl Program for Gateway {
     }
 }
 
-async fn serve(settings: &Settings) -> anyhow::Result<()> {
+async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let mut stop_signal = signals::Stop::listen()?;
+    let mut reload_signal = signals::Reload::listen()?;
     let runtime = Tokio::start();
     let registry = Registry::new();
     let state = StateFolder::open(&settings.state.folder)?;
-    let (users, new_users) = users(settings, &state, &runtime)?;
-    let turn = turn::Turn::of(settings, &state, &runtime)?;
+    let access = Access::read(settings, &state, &runtime)?;
+    let turn = turn::Turn::of(settings, &access)?;
+    let turn_secret = turn.told.as_ref().map(|told| Arc::clone(&told.secret));
     let (relay, mut relay_events) = relay::start(settings, turn.server, &runtime, &registry)?;
     let transports = Transports::new();
     let node = Node::new(
@@ -85,13 +91,13 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         Ports {
             store: store(settings),
             relay: relay.port(),
-            users: Arc::new(users),
+            users: access.users.clone(),
             transport: Arc::new(transports.clone()),
         },
         Metrics::new(&registry),
     );
     let readiness = Readiness::default();
-    open_listeners(settings, &state, relay.turn_on_wss(settings), &transports, &node)?;
+    open_listeners(settings, access.certificate.as_ref(), relay.turn_on_wss(settings), &transports, &node)?;
     admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
 
     let timers = node.clone();
@@ -104,13 +110,23 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
         }
     });
     resolve_trunks(settings, &node, &runtime)?;
-    tokio::select! {
-        () = relay.until_ready() => {
-            readiness.set(true);
-            announce(settings, &new_users);
-            stop_signal.next().await;
+    let runtime = &runtime;
+    let (state, access) = (&state, &access);
+    let reloadable = Reloadable { settings, file, state, runtime, access, relay: &relay, turn_secret };
+    let becomes_ready = async {
+        relay.until_ready().await;
+        readiness.set(true);
+        announce(settings, &access.new_users);
+    };
+    let reloads = async {
+        loop {
+            reload_signal.next().await;
+            reloadable.reload().await;
         }
-        _ = stop_signal.next() => {}
+    };
+    tokio::select! {
+        () = stop_signal.next() => {}
+        ((), ()) = async { tokio::join!(becomes_ready, reloads) } => {}
     }
     tracing::info!("stopping");
     readiness.set(false);
@@ -130,18 +146,6 @@ async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &relay::Media)
     .await;
     transports.shutdown(CLOSE_CONNECTIONS_WITHIN).await;
     let _ = tokio::time::timeout(STOP_RELAY_WITHIN, relay.stop()).await;
-}
-
-fn users(
-    settings: &Settings,
-    state: &StateFolder,
-    runtime: &Tokio,
-) -> anyhow::Result<(UsersFile, Vec<DemoUser>)> {
-    let (path, made) = match &settings.users.file {
-        Some(path) => (path.clone(), Vec::new()),
-        None => demo_users(state, |bytes| runtime.random(bytes))?,
-    };
-    Ok((UsersFile::read(&path)?, made))
 }
 
 fn store(settings: &Settings) -> Arc<MemoryStore> {
@@ -239,16 +243,12 @@ fn codecs(names: &[&str]) -> Vec<CodecName> {
 
 fn open_listeners(
     settings: &Settings,
-    state: &StateFolder,
+    certificate: Option<&Arc<Certificate>>,
     turn: Option<Relay>,
     transports: &Transports,
     node: &Node<Tokio>,
 ) -> anyhow::Result<()> {
     let listen = &settings.listen;
-    let certificate = match listen.wss.or(listen.sip_tls) {
-        Some(_) => Some(certificate(settings, state)?),
-        None => None,
-    };
     let browser = |name: &str, bind, kind| Listener {
         name: name.into(),
         edge: Edge::Browser,
@@ -263,7 +263,7 @@ fn open_listeners(
         limits: trunk_limits(settings),
         kind,
     };
-    let certificate = || certificate.clone().context("TLS has no certificate");
+    let certificate = || certificate.cloned().context("TLS has no certificate");
     let mut listeners = Vec::new();
     if let Some(bind) = listen.wss {
         // Best first: coturn's clients name both.
@@ -314,13 +314,6 @@ fn web(settings: &Settings) -> Web {
         },
         pages: Page::read(&browser.page, &browser.domain).router(),
     }
-}
-
-fn certificate(settings: &Settings, state: &StateFolder) -> anyhow::Result<Arc<Certificate>> {
-    Ok(match (&settings.tls.certificate_file, &settings.tls.key_file) {
-        (Some(certificate), Some(key)) => Certificate::load(certificate, key)?,
-        _ => Certificate::self_signed(state.path(), &settings.tls.names)?,
-    })
 }
 
 fn client_tls(settings: &Settings) -> anyhow::Result<Option<Arc<ClientConfig>>> {
@@ -393,7 +386,7 @@ fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> a
 /// What a person needs to begin: on standard output, beside the log, and nobody has to read it.
 fn announce(settings: &Settings, new_users: &[DemoUser]) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
-    let mut text = zeroize::Zeroizing::new(String::new());
+    let mut text = String::new();
     if let Some(address) = settings.listen.wss {
         text.push_str(&format!("Softphone:  {}\n", url(address)));
     }
@@ -402,13 +395,18 @@ fn announce(settings: &Settings, new_users: &[DemoUser]) {
     if !numbers.is_empty() {
         text.push_str(&format!("Test calls: {}\n", numbers.join(", ")));
     }
-    for user in new_users {
-        let DemoUser { name, password } = user;
-        text.push_str(&format!("User:       {name}  password {}  (shown this once)\n", password.as_str()));
-    }
     if !settings.browser.page.join("index.html").exists() {
         let build = "npm --prefix gateway/web ci && npm --prefix gateway/web run build";
         text.push_str(&format!("The softphone page is not built: run `{build}`.\n"));
+    }
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    announce_users(new_users);
+}
+
+fn announce_users(new_users: &[DemoUser]) {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    for DemoUser { name, password } in new_users {
+        text.push_str(&format!("User:       {name}  password {}  (shown this once)\n", password.as_str()));
     }
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

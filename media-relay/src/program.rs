@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 use daemon::admin::{self, Readiness};
+use daemon::certificate::Certificate;
 use daemon::cli::Program;
-use daemon::config;
-use daemon::{logging, signals};
+use daemon::{logging, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
-use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -54,9 +53,9 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let mut signals = Signals { stop: signals::Stop::listen()?, reload: signals::Reload::listen()? };
     let protection = Protection::read(settings.control.protection_files()).map_err(all)?;
     let protection = Arc::new(ArcSwap::from_pointee(protection));
-    let TurnAccess { secrets, tls } = TurnAccess::read(&settings.turn).context("turn")?;
-    let certificate = tls.map(|tls| Arc::new(ArcSwap::new(tls)));
-    let turn = settings.turn.is_on().then(|| settings.turn.config(secrets, certificate.clone()));
+    let TurnAccess { secrets, certificate } = TurnAccess::read(&settings.turn).context("turn")?;
+    let tls = certificate.clone().map(|certificate| tls::server(certificate, None, &[])).transpose()?;
+    let turn = settings.turn.is_on().then(|| settings.turn.config(secrets, tls));
     let (relay, events) = Relay::start(settings.media.relay_config(turn))?;
     let control = Control::new(
         relay.clone(),
@@ -121,39 +120,28 @@ struct Reloadable<'a> {
     file: Option<&'a Path>,
     protection: Arc<ArcSwap<Protection>>,
     /// Of TURN.
-    certificate: Option<Arc<ArcSwap<ServerConfig>>>,
+    certificate: Option<Arc<Certificate>>,
     relay: &'a Relay,
 }
 
 impl Reloadable<'_> {
     /// Reads everything again. It is used if all of it is good; else nothing changes.
     async fn reload(&self) {
-        let new = match config::load::<Settings>(self.file) {
-            Ok(new) => new,
-            Err(mistakes) => return tracing::error!("the new configuration is refused:\n{mistakes}"),
-        };
-        let protection = match Protection::read(new.control.protection_files()) {
-            Ok(protection) => protection,
-            Err(errors) => return tracing::error!("the new configuration is refused: {:#}", all(errors)),
-        };
-        let turn = match TurnAccess::read(&new.turn) {
-            Ok(turn) => turn,
-            Err(error) => return tracing::error!("the new configuration is refused: turn: {error}"),
-        };
+        let read = reload::read(self.file, |new: &Settings| {
+            let protection = Protection::read(new.control.protection_files()).map_err(all)?;
+            Ok((protection, TurnAccess::read(&new.turn).context("turn")?))
+        });
+        let Some((new, (protection, turn))) = read else { return };
         self.protection.store(Arc::new(protection));
         if self.settings.turn.is_on() && new.turn.is_on() {
             self.renew_turn(turn).await;
         }
-        let fixed = self.settings.fixed_changes(&new);
-        if !fixed.is_empty() {
-            tracing::warn!(keys = fixed.join(", "), "changed, but counts only after a restart");
-        }
-        tracing::info!("certificates, tokens and secrets were read again");
+        reload::done(&self.settings.fixed_changes(&new));
     }
 
-    async fn renew_turn(&self, TurnAccess { secrets, tls }: TurnAccess) {
-        if let Some((certificate, tls)) = self.certificate.as_ref().zip(tls) {
-            certificate.store(tls);
+    async fn renew_turn(&self, TurnAccess { secrets, certificate }: TurnAccess) {
+        if let Some((shown, new)) = self.certificate.as_ref().zip(certificate) {
+            shown.replace(&new);
         }
         // A relay that has stopped needs none.
         _ = self.relay.set_turn_secrets(secrets).await;

@@ -118,6 +118,20 @@ for (const library of LIBRARIES) {
       await alice.sees('call', 'ended');
     });
 
+    it('sound goes on when the certificate is exchanged, and who comes then sees the new one', async () => {
+      const { alice, call } = await aliceCallsTrunk();
+      await alice.hears(TRUNK_HERTZ);
+      const shown = await gateway.certificate();
+      await gateway.renewCertificate();
+      assert.notEqual(await gateway.certificate(), shown);
+      await Promise.all([alice.hears(TRUNK_HERTZ), call.rtp.hears(ALICE_HERTZ)]);
+      const bob = await registered('bob');
+      await bob.call('echo');
+      await bob.sees('call', 'active');
+      await alice.hangUp();
+      await alice.sees('call', 'ended');
+    });
+
     it('echo plays back what it hears, tone plays a melody', async () => {
       const alice = await registered('alice');
       await alice.call('echo');

@@ -19,12 +19,8 @@ use crate::tls::provider;
 /// A certificate chain with its key, which can be replaced while connections are served: new handshakes see the new one,
 /// open connections live on.
 #[derive(Debug)]
-pub struct Certificate {
-    files: Files,
-    current: ArcSwap<CertifiedKey>,
-}
+pub struct Certificate(ArcSwap<CertifiedKey>);
 
-#[derive(Clone, Debug)]
 struct Files {
     chain: PathBuf,
     key: PathBuf,
@@ -37,8 +33,7 @@ impl Certificate {
     /// A file cannot be read, is not PEM, or the key does not belong to the certificate.
     pub fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, CertificateError> {
         let files = Files { chain: chain.into(), key: key.into() };
-        let current = ArcSwap::from_pointee(files.read()?);
-        Ok(Arc::new(Self { files, current }))
+        Ok(Arc::new(Self(ArcSwap::from_pointee(files.read()?))))
     }
 
     /// Loads the self-signed certificate kept in `folder`, making it if it is missing or lacks one of `names`, which are
@@ -57,31 +52,27 @@ impl Certificate {
         Self::load(&files.chain, &files.key)
     }
 
-    /// Reads the files again; what they hold is used if it is good, else the old certificate stays.
-    ///
-    /// # Errors
-    /// As [`Certificate::load`].
-    pub fn reload(&self) -> Result<(), CertificateError> {
-        self.current.store(Arc::new(self.files.read()?));
-        Ok(())
+    /// From now on new handshakes see the other one.
+    pub fn replace(&self, new: &Self) {
+        self.0.store(new.0.load_full());
     }
 
     /// The certificate itself, for the log and for fingerprints.
     pub fn leaf(&self) -> Option<CertificateDer<'static>> {
-        self.current.load().cert.first().cloned()
+        self.0.load().cert.first().cloned()
     }
 }
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.0.load_full())
     }
 }
 
 impl ResolvesClientCert for Certificate {
     /// The one there is, whichever authorities the peer names: it says so itself if it wants another.
     fn resolve(&self, _authorities: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
-        Some(self.current.load_full())
+        Some(self.0.load_full())
     }
 
     fn has_certs(&self) -> bool {
@@ -226,19 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reload_takes_a_good_certificate_and_refuses_a_bad_one() {
+    fn a_certificate_gives_way_to_another_and_a_key_of_another_is_refused() {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let certificate = Certificate::self_signed(one.path(), &[]).unwrap();
         let other = Certificate::self_signed(two.path(), &[]).unwrap();
-        let old = certificate.leaf();
-
-        fs::copy(two.path().join(CHAIN_FILE), one.path().join(CHAIN_FILE)).unwrap();
-        assert!(matches!(certificate.reload(), Err(CertificateError::Key { .. })), "the key is another's");
-        assert_eq!(certificate.leaf(), old);
-
-        fs::copy(two.path().join(KEY_FILE), one.path().join(KEY_FILE)).unwrap();
-        certificate.reload().unwrap();
+        assert_ne!(certificate.leaf(), other.leaf());
+        certificate.replace(&other);
         assert_eq!(certificate.leaf(), other.leaf());
+
+        let mixed = Certificate::load(&two.path().join(CHAIN_FILE), &one.path().join(KEY_FILE));
+        assert!(matches!(mixed, Err(CertificateError::Key { .. })));
     }
 
     #[test]

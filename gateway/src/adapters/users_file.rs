@@ -6,15 +6,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use arc_swap::ArcSwap;
 use sip_core::auth::Secret;
 use zeroize::Zeroizing;
 
 use crate::ports::users::Users;
 
-/// Users read from a file at the start.
-pub struct UsersFile {
-    secrets: HashMap<String, Secret>,
-}
+/// Users as their file had them when it was last read.
+pub struct UsersFile(ArcSwap<HashMap<String, Secret>>);
 
 /// Why the file is of no use.
 #[derive(Debug, thiserror::Error)]
@@ -73,13 +72,18 @@ impl UsersFile {
                 return Err(wrong("this user has a line already"));
             }
         }
-        Ok(Self { secrets })
+        Ok(Self(ArcSwap::from_pointee(secrets)))
+    }
+
+    /// From now on the other one's users count.
+    pub fn replace(&self, new: &Self) {
+        self.0.store(new.0.load_full());
     }
 }
 
 impl Users for UsersFile {
     fn secret(&self, name: &str) -> Option<Secret> {
-        self.secrets.get(name).cloned()
+        self.0.load().get(name).cloned()
     }
 }
 

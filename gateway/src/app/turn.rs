@@ -1,7 +1,9 @@
 //! What a registered browser is told about TURN: where it is, and credentials of its own for a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use relay_api::turn::{Credentials, Secret};
 use serde_json::json;
 use sip_core::message::Name;
@@ -12,8 +14,8 @@ use sip_core::time::UnixMillis;
 pub struct TurnServers {
     /// RFC 7065.
     pub urls: Vec<String>,
-    /// Known to the relays as well.
-    pub secret: Secret,
+    /// Known to the relays as well. Another one may take its place at any time.
+    pub secret: Arc<ArcSwap<Secret>>,
     /// How long credentials are good for new allocations.
     pub lifetime: Duration,
 }
@@ -23,7 +25,7 @@ impl TurnServers {
     /// name, which is part of what the password proves.
     pub(super) fn ice_server(&self, user: &str, now: UnixMillis) -> String {
         let expires = now.plus(self.lifetime).0 / 1_000;
-        let Credentials { username, password } = self.secret.issue(user, expires);
+        let Credentials { username, password } = self.secret.load().issue(user, expires);
         let lifetime = self.lifetime.as_secs();
         json!({ "urls": self.urls, "username": username, "credential": password, "lifetime": lifetime })
             .to_string()
@@ -42,7 +44,7 @@ mod tests {
     fn a_browser_gets_what_its_peer_connection_takes() {
         let servers = TurnServers {
             urls: vec!["turns:localhost:443".into()],
-            secret: Secret::new("north").unwrap(),
+            secret: Arc::new(ArcSwap::from_pointee(Secret::new("north").unwrap())),
             lifetime: Duration::from_secs(600),
         };
         let told = servers.ice_server("alice", UnixMillis(1_789_999_400_999));

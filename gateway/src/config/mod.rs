@@ -1,5 +1,6 @@
 //! What the gateway can be told, read as `daemon::config` says.
 
+mod changes;
 mod relay_pool;
 mod settings;
 mod turn;

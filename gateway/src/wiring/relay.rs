@@ -9,6 +9,7 @@ use daemon::tls;
 use media_relay::{BrowserListener, Relay, RtpInterface, TurnConfig, register_turn_metrics};
 use prometheus::{IntGaugeVec, Opts, Registry};
 use relay_api::RelayName;
+use relay_api::turn::Secret;
 use tokio::sync::mpsc;
 
 use crate::adapters::embedded_relay::EmbeddedRelay;
@@ -45,6 +46,14 @@ impl Media {
         match self {
             Self::Embedded(relay) => settings.turn_clients.on_wss.then(|| relay.clone()),
             Self::Pool(_) => None,
+        }
+    }
+
+    /// What credentials of TURN have to be made with from now on; relays of a pool read that by themselves.
+    pub(super) async fn set_turn_secrets(&self, secrets: &[Secret]) {
+        if let Self::Embedded(relay) = self {
+            // A relay that has stopped needs none.
+            _ = relay.set_turn_secrets(secrets.to_vec()).await;
         }
     }
 

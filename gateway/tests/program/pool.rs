@@ -125,7 +125,7 @@ async fn a_pool_is_ready_when_its_first_relay_is() {
 }
 
 /// SIPp's calls, all of them answered by the phone; it goes on answering until they are hung up, of how many the media were lost.
-async fn under_way(
+pub async fn under_way(
     gateway: &Gateway,
     mut phone: Phone,
     calls: usize,

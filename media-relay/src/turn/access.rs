@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use daemon::certificate::{Certificate, CertificateError};
-use daemon::tls;
 use relay_api::turn::Secret;
-use rustls::ServerConfig;
 use zeroize::Zeroizing;
 
 use super::settings::Turn;
@@ -17,8 +15,8 @@ use super::settings::Turn;
 pub struct TurnAccess {
     /// Any of them makes good credentials.
     pub secrets: Vec<Secret>,
-    /// For the TLS listeners.
-    pub tls: Option<Arc<ServerConfig>>,
+    /// Of the TLS listeners.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 impl TurnAccess {
@@ -32,8 +30,7 @@ impl TurnAccess {
         }
         let secrets = turn.secrets_file.as_deref().map_or(Ok(Vec::new()), read_secrets)?;
         let certificate = turn.certificate_files().map(|(chain, key)| Certificate::load(chain, key));
-        let tls = certificate.transpose()?.map(|certificate| tls::server(certificate, None, &[]));
-        Ok(Self { secrets, tls: tls.transpose()? })
+        Ok(Self { secrets, certificate: certificate.transpose()? })
     }
 }
 
@@ -84,9 +81,6 @@ pub enum TurnAccessError {
     /// The certificate or its key.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] tls::TlsError),
 }
 
 /// Characters: an operator who comes from coturn keeps an ordinary secret.

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use relay_api::turn::Secret;
 use relay_core::turn::{PeerRule, Relayed};
 
@@ -27,8 +26,8 @@ pub struct TurnConfig {
     pub tcp: Vec<SocketAddr>,
     /// Where clients reach us by TLS; needs `certificate`.
     pub tls: Vec<SocketAddr>,
-    /// For new TLS connections; store another to change the certificate.
-    pub certificate: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
+    /// For TLS connections.
+    pub certificate: Option<Arc<rustls::ServerConfig>>,
     /// What clients are told instead of the bound addresses. Our own listeners are never peers.
     pub advertised: Vec<IpAddr>,
     /// Where peers see clients: at most one of each address family.

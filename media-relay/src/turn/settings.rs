@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use daemon::config::{Addresses, Field, PortRange, Reader, Value};
 use daemon::section;
 use relay_api::turn::Secret;
@@ -103,11 +102,7 @@ impl Turn {
     }
 
     /// What the relay is started with.
-    pub fn config(
-        &self,
-        secrets: Vec<Secret>,
-        certificate: Option<Arc<ArcSwap<ServerConfig>>>,
-    ) -> TurnConfig {
+    pub fn config(&self, secrets: Vec<Secret>, certificate: Option<Arc<ServerConfig>>) -> TurnConfig {
         let relayed = RelayedRange {
             bind: self.relayed_address.bind,
             advertised: self.relayed_address.advertised,
@@ -130,7 +125,7 @@ impl Turn {
     }
 
     /// Whether something differs that counts only after a restart.
-    pub(crate) fn needs_restart(&self, new: &Self) -> bool {
+    pub fn needs_restart(&self, new: &Self) -> bool {
         let mut fixed = [self.clone(), new.clone()];
         fixed.iter_mut().flat_map(Turn::paths).for_each(|path| *path = None);
         fixed[0] != fixed[1]

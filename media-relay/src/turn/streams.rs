@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use relay_core::turn::{Client, Quota};
 use rustls::{ServerConfig, ServerConnection};
 
@@ -17,7 +16,7 @@ use crate::sockets::{Interest, Registry};
 
 pub(super) struct Streams {
     listeners: Vec<StreamListener>,
-    certificate: Option<Arc<ArcSwap<ServerConfig>>>,
+    certificate: Option<Arc<ServerConfig>>,
     quotas: SharedQuotas,
     registry: Registry,
     all: HashMap<u64, Stream>,
@@ -35,7 +34,7 @@ impl Streams {
     pub(super) fn new(
         listeners: Vec<StreamListener>,
         quotas: SharedQuotas,
-        certificate: Option<Arc<ArcSwap<ServerConfig>>>,
+        certificate: Option<Arc<ServerConfig>>,
         registry: Registry,
     ) -> io::Result<Self> {
         for (index, listener) in listeners.iter().enumerate() {
@@ -126,7 +125,7 @@ impl Streams {
         if !self.listeners[usize::from(index)].is_tls {
             return Ok(None);
         }
-        let tls = ServerConnection::new(certificate.load_full()).map_err(io::Error::other)?;
+        let tls = ServerConnection::new(Arc::clone(certificate)).map_err(io::Error::other)?;
         Ok(Some(Box::new(tls)))
     }
 

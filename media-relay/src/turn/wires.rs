@@ -6,7 +6,6 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Instant;
 
-use arc_swap::ArcSwap;
 use relay_core::turn::{Client, Io, RelayedPort};
 
 use super::listeners::Listeners;
@@ -36,7 +35,7 @@ impl Wires {
         listeners: Listeners,
         relayed: Relayed,
         quotas: SharedQuotas,
-        certificate: Option<Arc<ArcSwap<rustls::ServerConfig>>>,
+        certificate: Option<Arc<rustls::ServerConfig>>,
         registry: Registry,
     ) -> io::Result<Self> {
         for (index, socket) in listeners.udp.iter().enumerate() {

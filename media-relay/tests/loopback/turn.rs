@@ -32,7 +32,7 @@ pub fn turn_config(rtp: RangeInclusive<u16>, relayed: RangeInclusive<u16>) -> (C
         udp: vec![any],
         tcp: vec![any],
         tls: vec![any],
-        certificate: Some(Arc::new(certificate.into())),
+        certificate: Some(certificate),
         ..TurnConfig::new("north", vec![secret()], range)
     });
     (config, roots)

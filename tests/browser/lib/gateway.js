@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { connect } from 'node:tls';
 import dgram from 'node:dgram';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,6 +75,23 @@ export class Gateway {
       if (performance.now() > deadline) throw new Error(`${began} calls began, ${ended} ended, ${kept} are in the store, the relay has ${sessions}`);
       await pause(500);
     }
+  }
+
+  /** The fingerprint of the certificate that new connections see. */
+  async certificate() {
+    const socket = connect({ host: this.#host, port: this.wssPort, rejectUnauthorized: false });
+    await once(socket, 'secureConnect');
+    const { fingerprint256 } = socket.getPeerCertificate();
+    socket.destroy();
+    return fingerprint256;
+  }
+
+  /** Another certificate, read at SIGHUP. */
+  async renewCertificate() {
+    const file = (name) => join(this.#folder, 'state', name);
+    await makeCertificate(file('self-signed.pem'), file('self-signed.key'), '127.0.0.1', 'localhost');
+    this.#process.kill('SIGHUP');
+    await this.#watch.until('the gateway to read its files', () => this.log.includes('read again'));
   }
 
   /** Resolves with the milliseconds that SIGTERM took to end the process. */
@@ -172,9 +190,9 @@ function toml(keys) {
   return Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`).join('');
 }
 
-async function makeCertificate(chain, key, address) {
-  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=turn'];
-  await promisify(execFile)('openssl', [...make, '-addext', `subjectAltName=IP:${address}`, '-keyout', key, '-out', chain]);
+async function makeCertificate(chain, key, address, name = 'turn') {
+  const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`];
+  await promisify(execFile)('openssl', [...make, '-addext', `subjectAltName=IP:${address},DNS:${name}`, '-keyout', key, '-out', chain]);
 }
 
 /** The system's choice; nobody else takes it in the moment before the gateway does. */

@@ -1,0 +1,25 @@
+//! What of a new configuration counts only after a restart.
+
+use super::Settings;
+
+impl Settings {
+    /// Sections that differ in more than what is read again: certificates, users and secrets, wherever their files are.
+    pub(crate) fn fixed_changes(&self, new: &Self) -> Vec<&'static str> {
+        let changed = [
+            ("listen", self.listen != new.listen),
+            ("admin", self.admin != new.admin),
+            ("tls.trunk_ca_file", self.tls.trunk_ca_file != new.tls.trunk_ca_file),
+            ("browser", self.browser != new.browser),
+            ("dialplan", self.dialplan != new.dialplan),
+            ("calls", self.calls != new.calls),
+            ("relay", self.relay != new.relay || self.relay_pool != new.relay_pool),
+            ("turn", self.turn.needs_restart(&new.turn) || self.turn_clients != new.turn_clients),
+            ("store", self.store != new.store),
+            ("limits", self.limits != new.limits),
+            ("log", self.log != new.log),
+            ("state", self.state != new.state),
+            ("trunk", self.trunks != new.trunks),
+        ];
+        changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
+    }
+}
