@@ -1,7 +1,10 @@
 //! An ICE-lite agent for one browser: RFC 8445 §2.5 and §7.3, RFC 8863, consent RFC 7675.
 //!
 //! It never sends checks. A check that authenticates makes its source a *valid* path; the one that the browser
-//! nominates is the *selected* path. What does not authenticate gets no answer at all.
+//! nominates is the *selected* path. What does not authenticate gets no answer at all, nor does a check that somebody
+//! overheard and sends from elsewhere.
+
+mod seen;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::engine::SocketId;
 use crate::random::Random;
 use crate::stun::{self, MESSAGE_SIZE, Refusal};
+use seen::Seen;
 
 /// One way to a browser: our socket and its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +42,7 @@ pub(crate) struct Agent {
     previous: Option<Generation>,
     paths: Vec<ValidPath>,
     selected: Option<Path>,
+    seen: Seen,
     budget: Budget,
 }
 
@@ -71,6 +76,7 @@ impl Agent {
             previous: None,
             paths: Vec::new(),
             selected: None,
+            seen: Seen::default(),
             budget: Budget::full(now),
         }
     }
@@ -140,7 +146,9 @@ impl Agent {
             Some(previous) if previous.authenticates(request) => previous,
             Some(_) | None => return Checked::default(),
         };
-        if !self.budget.take(now) {
+        // RFC 8489 §6.2.1: a browser repeats a request from the same address, and has another id for each path.
+        let is_overheard = self.seen.contains(&request.transaction) && !self.is_valid(&path);
+        if is_overheard || !self.budget.take(now) {
             return Checked::default();
         }
         let key = &generation.local.key;
@@ -152,12 +160,18 @@ impl Agent {
         if is_current && let Some(previous) = self.previous.take() {
             checked.retired = Some(previous.local.ufrag);
             checked.forgotten = self.forget_all_but(path);
+            self.seen.clear();
         }
+        self.seen.insert(&request.transaction);
         checked.forgotten.extend(self.validate(path, now));
         if request.use_candidate || self.selected.is_none_or(|selected| self.is_stale(&selected, now)) {
             self.selected = Some(path);
         }
         checked
+    }
+
+    fn is_valid(&self, path: &Path) -> bool {
+        self.paths.iter().any(|valid| valid.path == *path)
     }
 
     /// Marks a path as checked, in place of the one checked longest ago when there are too many.

@@ -21,7 +21,8 @@ pub struct Request<'a> {
     pub controlled: bool,
     /// The first comprehension-required attribute that we do not know.
     pub unknown_attribute: Option<u16>,
-    transaction: [u8; 12],
+    /// RFC 8489 §5.
+    pub transaction: [u8; 12],
     /// Everything before MESSAGE-INTEGRITY.
     authenticated: &'a [u8],
     integrity: &'a [u8; 20],

@@ -18,6 +18,22 @@ async fn sound_follows_a_nominated_path_without_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_check_that_was_overheard_leads_the_sound_to_nobody_else() {
+    let mut lab = Lab::call(24_700..=24_709).await;
+    let stranger = Stranger::new();
+    for _ in 0..20 {
+        let check = lab.phone.written_check();
+        let before = lab.relay.totals().received;
+        lab.phone.send(&check).await;
+        lab.until_read(before + 1).await;
+        stranger.sends(&check, lab.mux());
+        lab.until_read(before + 2).await;
+        lab.sound_crosses().await;
+    }
+    assert_eq!(stranger.received(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_ice_restart_keeps_sound_and_retires_the_old_credentials() {
     let mut lab = Lab::call(24_670..=24_679).await;
     lab.sound_crosses().await;

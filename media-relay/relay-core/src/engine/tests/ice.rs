@@ -68,6 +68,28 @@ fn sound_follows_the_nominated_path() {
 }
 
 #[test]
+fn an_overheard_check_leads_the_sound_nowhere_else() {
+    let mut rig = Rig::new();
+    let (mut browser, _, pair) = rig.call(DtlsRole::Passive);
+    let check = browser.check(true);
+    assert!(is_success(&rig.receives(MUX, browser.address, &check), browser.address));
+    // More often than a browser's checks are answered: they cost it nothing.
+    for port in 1..=200 {
+        let stranger = SocketAddr::from(([203, 0, 113, 66], port));
+        assert_eq!(rig.receives(MUX, stranger, &check), []);
+    }
+    rig.after(Duration::from_secs(9));
+    assert_eq!(rig.receives(MUX, address("203.0.113.66:1"), &check), [], "nor when the path is old");
+    assert_eq!(rig.engine.totals().paths, 1);
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22));
+    assert_eq!(sent[0].to, browser.address);
+    let repeated = rig.receives(MUX, browser.address, &check);
+    assert!(is_success(&repeated, browser.address), "its answer was lost");
+    let (moved, check) = (address("198.51.100.8:50001"), browser.check(true));
+    assert!(is_success(&rig.receives(MUX, moved, &check), moved));
+}
+
+#[test]
 fn a_browser_that_moved_without_nominating_is_followed() {
     let mut rig = Rig::new();
     let (mut browser, _, pair) = rig.call(DtlsRole::Passive);
