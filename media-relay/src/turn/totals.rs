@@ -5,128 +5,72 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::wires::Wires;
 
-/// What TURN holds and has done since its start. Refusals are counted by their reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TurnTotals {
+/// Declares each figure once, with where it is counted: the struct, and the way into a row of figures and back.
+macro_rules! totals {
+    (($server:ident, $wires:ident) $($(#[$doc:meta])* $name:ident = $count:expr;)*) => {
+        /// What TURN holds and has done since its start. Refusals are counted by their reason.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct TurnTotals {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl TurnTotals {
+            pub(super) fn of($server: relay_core::turn::Totals, $wires: &Wires) -> Self {
+                Self { $($name: $count,)* }
+            }
+
+            fn figures(self) -> [u64; FIGURES] {
+                [$(self.$name),*]
+            }
+
+            fn from_figures([$($name),*]: [u64; FIGURES]) -> Self {
+                Self { $($name),* }
+            }
+        }
+
+        const FIGURES: usize = [$(stringify!($name)),*].len();
+    };
+}
+
+totals! { (server, wires)
     /// Allocations now.
-    pub allocations: u64,
+    allocations = server.allocations as u64;
     /// TCP and TLS connections now.
-    pub streams: u64,
+    streams = wires.streams.len() as u64;
     /// Relayed ports with a socket now: those of clients whose peers are beyond their worker.
-    pub relayed_sockets: u64,
+    relayed_sockets = wires.relayed_sockets() as u64;
     /// Packets of clients that were handed on.
-    pub from_clients: u64,
+    from_clients = server.from_clients;
     /// Packets for clients that were handed on.
-    pub to_clients: u64,
+    to_clients = server.to_clients;
     /// Allocations granted.
-    pub granted: u64,
+    granted = server.granted;
     /// Requests without credentials or with stale nonces, as every client's first is: 401 and 438.
-    pub challenged: u64,
+    challenged = server.challenged;
     /// Requests with wrong credentials: 401 and 441.
-    pub unauthorized: u64,
+    unauthorized = server.unauthorized;
     /// Peers that nobody may have: 403.
-    pub forbidden: u64,
+    forbidden = server.forbidden;
     /// Allocations beyond a quota: 486.
-    pub over_quota: u64,
+    over_quota = server.over_quota;
     /// No port or no room: 508.
-    pub full: u64,
+    full = server.full;
     /// Requests refused for other reasons.
-    pub refused: u64,
+    refused = server.refused;
     /// Packets beyond an allocation's bandwidth.
-    pub throttled: u64,
+    throttled = server.throttled;
     /// Messages that were no STUN, or of nobody, or not permitted.
-    pub dropped: u64,
+    dropped = server.dropped;
     /// Connections closed at once: too many.
-    pub streams_refused: u64,
+    streams_refused = wires.streams.refused;
     /// Datagrams that the operating system would not send at once.
-    pub send_failed: u64,
+    send_failed = wires.send_failed;
 }
 
 impl TurnTotals {
-    pub(super) fn of(server: relay_core::turn::Totals, wires: &Wires) -> Self {
-        Self {
-            allocations: server.allocations as u64,
-            streams: wires.streams.len() as u64,
-            relayed_sockets: wires.relayed_sockets() as u64,
-            from_clients: server.from_clients,
-            to_clients: server.to_clients,
-            granted: server.granted,
-            challenged: server.challenged,
-            unauthorized: server.unauthorized,
-            forbidden: server.forbidden,
-            over_quota: server.over_quota,
-            full: server.full,
-            refused: server.refused,
-            throttled: server.throttled,
-            dropped: server.dropped,
-            streams_refused: wires.streams.refused,
-            send_failed: wires.send_failed,
-        }
-    }
-
     pub(crate) fn plus(self, other: Self) -> Self {
         let (ours, theirs) = (self.figures(), other.figures());
         Self::from_figures(array::from_fn(|at| ours[at] + theirs[at]))
-    }
-
-    fn figures(self) -> [u64; FIGURES] {
-        [
-            self.allocations,
-            self.streams,
-            self.relayed_sockets,
-            self.from_clients,
-            self.to_clients,
-            self.granted,
-            self.challenged,
-            self.unauthorized,
-            self.forbidden,
-            self.over_quota,
-            self.full,
-            self.refused,
-            self.throttled,
-            self.dropped,
-            self.streams_refused,
-            self.send_failed,
-        ]
-    }
-
-    fn from_figures(figures: [u64; FIGURES]) -> Self {
-        let [
-            allocations,
-            streams,
-            relayed_sockets,
-            from_clients,
-            to_clients,
-            granted,
-            challenged,
-            unauthorized,
-            forbidden,
-            over_quota,
-            full,
-            refused,
-            throttled,
-            dropped,
-            streams_refused,
-            send_failed,
-        ] = figures;
-        Self {
-            allocations,
-            streams,
-            relayed_sockets,
-            from_clients,
-            to_clients,
-            granted,
-            challenged,
-            unauthorized,
-            forbidden,
-            over_quota,
-            full,
-            refused,
-            throttled,
-            dropped,
-            streams_refused,
-            send_failed,
-        }
     }
 }
 
@@ -145,5 +89,3 @@ impl Shared {
         TurnTotals::from_figures(array::from_fn(|at| self.0[at].load(Ordering::Relaxed)))
     }
 }
-
-const FIGURES: usize = 16;
