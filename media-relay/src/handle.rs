@@ -38,21 +38,15 @@ impl Relay {
         worker.ask(|reply| Command::Put { spec: Box::new(spec), placed, reply }).await
     }
 
-    /// Ends a session: its ports rest, its keys are wiped. One that does not exist is no error.
-    pub async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
-        let Some(placed) = self.placement.find(id) else { return Ok(()) };
+    /// Ends a session: its ports rest, its keys are wiped. Its last statistics; none if it does not exist, which is no
+    /// error.
+    pub async fn delete(&self, id: &SessionId) -> Result<Option<SessionStatistics>, RelayError> {
+        let Some(placed) = self.placement.find(id) else { return Ok(None) };
         let worker = &self.workers[placed.worker()];
-        worker.ask(|reply| Command::Delete { id: id.clone(), placed, reply: Some(reply) }).await
+        worker.ask(|reply| Command::Delete { id: id.clone(), placed, reply }).await
     }
 
-    /// The same without waiting for the deed. Whatever is asked of the session afterwards comes after it.
-    pub async fn drop_session(&self, id: &SessionId) -> Result<(), RelayError> {
-        let Some(placed) = self.placement.find(id) else { return Ok(()) };
-        let worker = &self.workers[placed.worker()];
-        worker.tell(Command::Delete { id: id.clone(), placed, reply: None }).await
-    }
-
-    /// The counters of both legs.
+    /// How both legs are.
     pub async fn statistics(&self, id: &SessionId) -> Result<SessionStatistics, RelayError> {
         self.worker(id)?.ask(|reply| Command::Statistics { id: id.clone(), reply }).await
     }

@@ -20,7 +20,9 @@ mod worker;
 
 pub use config::{BrowserListener, Config, RtpInterface, StartError};
 pub use handle::{Events, Relay};
+pub use metrics::register_relay_metrics;
 pub use relay_core::turn::PeerRule;
+pub use relay_core::{Failure, TransportFailures};
 pub use totals::Totals;
 pub use turn::Bound as TurnAddresses;
 pub use turn::access::{TurnAccess, TurnAccessError, read_secrets};

@@ -19,7 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::control::{self, Control, ControlSettings, Protection, ProtectionError, Stage};
 pub use crate::settings::{Admin, ControlApi, Drain, Media, Settings};
-use crate::{Relay, TurnAccess, metrics, register_turn_metrics};
+use crate::{Relay, TurnAccess, metrics, register_relay_metrics, register_turn_metrics};
 
 /// The media relay as a program.
 pub struct MediaRelay;
@@ -66,6 +66,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         },
     );
     let registry = Registry::new();
+    register_relay_metrics(&registry, relay.clone())?;
     let counter = metrics::register(&registry, control.clone())?;
     if settings.turn.is_on() {
         register_turn_metrics(&registry, relay.clone(), settings.turn.allocations)?;

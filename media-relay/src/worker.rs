@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,8 +18,8 @@ use crate::handle::Reply;
 use crate::pace::Pace;
 use crate::placement::Placed;
 use crate::sockets::{self, Ready, Sockets, Waker};
-use crate::totals::Totals;
-use crate::turn::{self, AcceptedStream, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
+use crate::totals::{Shared, Totals};
+use crate::turn::{AcceptedStream, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
 
 /// What the handle keeps of one worker.
 pub(crate) struct Worker {
@@ -40,11 +39,10 @@ pub(crate) enum Command {
         placed: Placed,
         reply: Reply<SessionDescription>,
     },
-    /// Nobody may want to know when it is done.
     Delete {
         id: SessionId,
         placed: Placed,
-        reply: Option<Reply<()>>,
+        reply: Reply<Option<SessionStatistics>>,
     },
     Statistics {
         id: SessionId,
@@ -251,10 +249,8 @@ impl Driver {
 
     /// Whoever has an answer finds it in the totals too.
     fn publish(&self) {
-        self.shared.write(&self.engine, &self.sockets, self.received);
-        if let Some(turn) = &self.turn {
-            self.shared.turn.write(turn.totals());
-        }
+        let turn = self.turn.as_ref().map(Turn::totals);
+        self.shared.write(self.engine.totals(), &self.sockets, self.received, turn);
     }
 
     fn timeout(&self, has_more: bool) -> Option<Duration> {
@@ -329,12 +325,11 @@ impl Driver {
                 _ = reply.send(description);
             }
             Command::Delete { id, placed, reply } => {
-                self.engine.delete(&id, now, &mut Outlet::new(&mut self.sockets, &mut self.turn, now));
+                let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
+                let statistics = self.engine.delete(&id, now, &mut outlet);
                 placed.done(false);
                 self.publish();
-                if let Some(reply) = reply {
-                    _ = reply.send(Ok(()));
-                }
+                _ = reply.send(Ok(statistics));
             }
             Command::Statistics { id, reply } => _ = reply.send(self.engine.statistics(&id)),
             Command::Dtmf { id, leg, digit, duration_ms, reply } => {
@@ -402,45 +397,6 @@ impl Io for Outlet<'_> {
                 turn.send_from_engine(mux, to, datagram, self.now);
             }
             _ => self.sockets.transmit(socket, to, datagram),
-        }
-    }
-}
-
-/// Figures that the worker writes after each wake-up and anybody reads.
-#[derive(Default)]
-struct Shared {
-    sessions: AtomicU64,
-    rtp_sockets: AtomicU64,
-    received: AtomicU64,
-    sent: AtomicU64,
-    send_failed: AtomicU64,
-    strangers: AtomicU64,
-    events_lost: AtomicU64,
-    turn: turn::Shared,
-}
-
-impl Shared {
-    fn write(&self, engine: &Engine, sockets: &Sockets, received: u64) {
-        let totals = engine.totals();
-        self.sessions.store(totals.sessions as u64, Ordering::Relaxed);
-        self.rtp_sockets.store(sockets.rtp_sockets() as u64, Ordering::Relaxed);
-        self.received.store(received, Ordering::Relaxed);
-        self.sent.store(sockets.sent, Ordering::Relaxed);
-        self.send_failed.store(sockets.send_failed, Ordering::Relaxed);
-        self.strangers.store(totals.strangers, Ordering::Relaxed);
-        self.events_lost.store(totals.events_lost, Ordering::Relaxed);
-    }
-
-    fn read(&self) -> Totals {
-        Totals {
-            sessions: self.sessions.load(Ordering::Relaxed),
-            rtp_sockets: self.rtp_sockets.load(Ordering::Relaxed),
-            received: self.received.load(Ordering::Relaxed),
-            sent: self.sent.load(Ordering::Relaxed),
-            send_failed: self.send_failed.load(Ordering::Relaxed),
-            strangers: self.strangers.load(Ordering::Relaxed),
-            events_lost: self.events_lost.load(Ordering::Relaxed),
-            turn: self.turn.read(),
         }
     }
 }

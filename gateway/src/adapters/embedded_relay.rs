@@ -18,8 +18,11 @@ impl MediaRelay for EmbeddedRelay {
         Box::pin(self.0.put(spec))
     }
 
-    fn delete<'a>(&'a self, session: &'a Place) -> BoxFuture<'a, Result<(), RelayError>> {
-        Box::pin(self.0.drop_session(&session.id))
+    fn delete<'a>(
+        &'a self,
+        session: &'a Place,
+    ) -> BoxFuture<'a, Result<Option<SessionStatistics>, RelayError>> {
+        Box::pin(self.0.delete(&session.id))
     }
 
     fn dtmf<'a>(

@@ -14,8 +14,11 @@ pub trait MediaRelay: Send + Sync + 'static {
         relay: Option<RelayName>,
     ) -> BoxFuture<'_, Result<SessionDescription, RelayError>>;
 
-    /// Ends a session; one that does not exist is no error.
-    fn delete<'a>(&'a self, session: &'a Place) -> BoxFuture<'a, Result<(), RelayError>>;
+    /// Ends a session; its last statistics, if it was there.
+    fn delete<'a>(
+        &'a self,
+        session: &'a Place,
+    ) -> BoxFuture<'a, Result<Option<SessionStatistics>, RelayError>>;
 
     /// Plays a DTMF digit (`0`–`9`, `*`, `#`, `A`–`D`) towards one leg as RFC 4733.
     fn dtmf<'a>(

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use daemon::certificate::Certificate;
 use daemon::tls;
-use media_relay::{BrowserListener, Relay, RtpInterface, TurnConfig, register_turn_metrics};
+use media_relay::{
+    BrowserListener, Relay, RtpInterface, TurnConfig, register_relay_metrics, register_turn_metrics,
+};
 use prometheus::{IntGaugeVec, Opts, Registry};
 use relay_api::RelayName;
 use relay_api::turn::Secret;
@@ -91,6 +93,7 @@ pub(super) fn start(
         RelayKind::Embedded => {
             let has_turn = turn.is_some();
             let (relay, events) = Relay::start(relay_config(settings, turn)).context("relay")?;
+            register_relay_metrics(registry, relay.clone())?;
             if has_turn {
                 register_turn_metrics(registry, relay.clone(), settings.turn.allocations)?;
             }

@@ -53,11 +53,14 @@ impl MediaRelay for Books {
         )
     }
 
-    fn delete<'a>(&'a self, session: &'a Place) -> BoxFuture<'a, Result<(), RelayError>> {
+    fn delete<'a>(
+        &'a self,
+        session: &'a Place,
+    ) -> BoxFuture<'a, Result<Option<SessionStatistics>, RelayError>> {
         let mut books = self.0.lock().unwrap();
         books.open.remove(&session.id);
         books.ended.push(session.id.clone());
-        Box::pin(async { Ok(()) })
+        Box::pin(async { Ok(None) })
     }
 
     fn dtmf<'a>(

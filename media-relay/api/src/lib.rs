@@ -6,11 +6,17 @@
 //! never sees SDP text.
 
 pub mod control;
+mod statistics;
 pub mod turn;
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub use statistics::{
+    LegKind, LegStatistics, QualityClass, QualityReport, SessionStatistics, StreamDirection, StreamQuality,
+    StreamStatistics,
+};
 
 /// Names one media session; the gateway uses the id of the call. At most 64 characters of `[A-Za-z0-9_-]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -309,44 +315,9 @@ pub enum EventKind {
         /// Milliseconds.
         duration_ms: u32,
     },
-}
-
-/// Counters of one leg since its start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LegStatistics {
-    /// RTP packets accepted.
-    pub received_packets: u64,
-    /// RTP payload bytes accepted.
-    pub received_bytes: u64,
-    /// RTP packets sent.
-    pub sent_packets: u64,
-    /// RTP payload bytes sent.
-    pub sent_bytes: u64,
-    /// By the receiver's sequence numbers (RFC 3550 A.3); may be negative with duplicates.
-    pub lost_packets: i64,
-    /// RFC 3550 A.8, milliseconds.
-    pub jitter_ms: f64,
-    /// From RTCP (RFC 3550 §6.4.1), milliseconds, where known.
-    pub round_trip_ms: Option<f64>,
-    /// Dropped: payload type that nobody negotiated.
-    pub unknown_payload_type: u64,
-    /// Dropped: not from the believed source.
-    pub wrong_source: u64,
-    /// Dropped: failed authentication or replayed.
-    pub unauthentic: u64,
-    /// Silence packets that the relay made.
-    pub silence_packets: u64,
-}
-
-/// Counters of both legs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SessionStatistics {
-    /// Which session.
-    pub id: SessionId,
-    /// Leg A.
-    pub a: LegStatistics,
-    /// Leg B.
-    pub b: LegStatistics,
+    /// A stream's quality came into another class; every stream begins as [`QualityClass::Good`]. At most one for each
+    /// stream and report interval.
+    Quality(QualityReport),
 }
 
 /// Why the relay did not do it.

@@ -12,6 +12,7 @@ use relay_api::{DtlsRole, Fingerprint};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
+use crate::failure::Failure;
 use crate::srtp::{MasterKey, Profile};
 pub use by_dimpl::DimplIdentity;
 
@@ -101,7 +102,7 @@ struct Handshake {
 pub(crate) enum Progress {
     None,
     Keys(Box<Keys>),
-    Failed(String),
+    Failed(Failure),
 }
 
 impl Association {
@@ -167,7 +168,7 @@ impl Association {
         if let State::Handshaking(handshake) = &self.state
             && now >= handshake.give_up
         {
-            return self.fail("the DTLS handshake did not complete");
+            return self.fail(Failure::Timeout);
         }
         self.drive(identity, now, send, |dtls| dtls.handle_timeout(now))
     }
@@ -203,7 +204,7 @@ impl Association {
                 }
                 match handshake.pump(&self.expected, self.role, &mut send) {
                     Progress::None => Progress::None,
-                    Progress::Failed(reason) => self.fail(&reason),
+                    Progress::Failed(failure) => self.fail(failure),
                     Progress::Keys(keys) => {
                         self.establish();
                         Progress::Keys(keys)
@@ -233,20 +234,20 @@ impl Association {
     fn restart(&mut self, identity: &dyn Identity, now: Instant, mut send: impl FnMut(&[u8])) -> Progress {
         let State::Handshaking(handshake) = &mut self.state else { return Progress::None };
         if handshake.restarts >= MAX_RESTARTS {
-            return self.fail("the DTLS handshake broke too often");
+            return self.fail(Failure::Protocol);
         }
         handshake.restarts += 1;
         handshake.dtls = identity.start(self.role, now);
         handshake.is_certificate_known = false;
         if handshake.dtls.handle_timeout(now).is_err() {
-            return self.fail("DTLS could not start");
+            return self.fail(Failure::Protocol);
         }
         handshake.pump(&self.expected, self.role, &mut send)
     }
 
-    fn fail(&mut self, reason: &str) -> Progress {
+    fn fail(&mut self, failure: Failure) -> Progress {
         self.state = State::Failed;
-        Progress::Failed(reason.to_owned())
+        Progress::Failed(failure)
     }
 }
 
@@ -260,15 +261,13 @@ impl Handshake {
                 Output::Certificate(der) if expected.iter().any(|one| one.matches(der)) => {
                     self.is_certificate_known = true;
                 }
-                Output::Certificate(_) => {
-                    return Progress::Failed("the certificate is not the one in the SDP".to_owned());
-                }
+                Output::Certificate(_) => return Progress::Failed(Failure::Fingerprint),
                 Output::Keys(profile, material) if self.is_certificate_known => {
                     if let Some(keys) = Keys::split(profile, &material, role) {
                         progress = Progress::Keys(Box::new(keys));
                     }
                 }
-                Output::Keys(..) => return Progress::Failed("keys without a certificate".to_owned()),
+                Output::Keys(..) => return Progress::Failed(Failure::Protocol),
                 Output::Wait(until) => {
                     self.timer = Some(until);
                     return progress;

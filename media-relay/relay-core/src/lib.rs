@@ -16,6 +16,7 @@ mod bridge;
 pub mod demux;
 pub mod dtls;
 pub mod engine;
+mod failure;
 mod ice;
 mod leg;
 mod quality;
@@ -29,3 +30,4 @@ pub mod stun;
 pub mod turn;
 
 pub use engine::{Engine, EngineConfig, Interface, Io, PortPair, SocketId, Totals};
+pub use failure::{Failure, TransportFailures};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use relay_api::{EventKind, LegName, SessionSpec};
+use relay_api::{EventKind, LegName, SessionSpec, SessionStatistics};
 
 use crate::bridge::digits::Digit;
 use crate::bridge::routes::Route;
@@ -33,6 +33,11 @@ impl Session {
         }
     }
 
+    pub(crate) fn statistics(&self) -> SessionStatistics {
+        let [a, b] = &self.legs;
+        SessionStatistics { id: self.spec.id.clone(), a: a.statistics(), b: b.statistics() }
+    }
+
     pub(crate) fn leg_mut(&mut self, name: LegName) -> &mut Leg {
         self.pair(name).0
     }
@@ -57,6 +62,14 @@ impl Session {
                 web.expect_connection(now);
             }
         }
+    }
+
+    /// The named leg's peer is elsewhere from now on; who hears it goes on hearing one stream.
+    pub(crate) fn moved(&mut self, name: LegName) {
+        let (leg, other) = self.pair(name);
+        leg.quality.reception.restart();
+        let listener = if other.is_echo() { leg } else { other };
+        listener.forget_source();
     }
 
     /// An ICE check that names this leg.
@@ -177,7 +190,7 @@ impl Session {
         if leg.receives() {
             leg.counters.received_packets += 1;
             leg.counters.received_bytes += header.payload.len() as u64;
-            leg.reception.receive(&header, clock_rate, is_event, now);
+            leg.quality.reception.receive(&header, clock_rate, is_event, now);
             digit = match is_event {
                 true => leg.detector.event(header.timestamp, &buffer[header.payload.clone()]),
                 false => leg.detector.sound(header.timestamp),
@@ -214,8 +227,9 @@ impl Session {
             if leg.generation_due(other).is_some_and(|due| due <= now) {
                 leg.generate(other, now, outside.io);
             }
-            leg.report(now, outside.random, outside.io);
-            if let Some(kind) = leg.note_silence(outside.media_timeout, now) {
+            let news = leg.report(now, outside.random, outside.io);
+            let silence = leg.note_silence(outside.media_timeout, now);
+            for kind in news.into_iter().flatten().map(EventKind::Quality).chain(silence) {
                 outside.events.push(&self.spec.id, name, kind);
             }
         }
@@ -242,7 +256,9 @@ impl Session {
         match progress {
             Progress::None => {}
             Progress::Keys(_) => self.leg_mut(name).settle(now, outside.random),
-            Progress::Failed(reason) => {
+            Progress::Failed(failure) => {
+                outside.failures.count(failure);
+                let reason = failure.to_string();
                 outside.events.push(&self.spec.id, name, EventKind::TransportFailed { reason });
             }
         }

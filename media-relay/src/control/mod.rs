@@ -95,11 +95,11 @@ impl Control {
         finished(tokio::spawn(async move { control.put_in_turn(spec).await })).await
     }
 
-    /// Ends a session; one that does not exist is no error.
+    /// Ends a session; its last statistics, if there was one.
     ///
     /// # Errors
     /// As [`Relay::delete`].
-    pub async fn delete(&self, id: SessionId) -> Result<(), RelayError> {
+    pub async fn delete(&self, id: SessionId) -> Result<Option<SessionStatistics>, RelayError> {
         let control = self.clone();
         finished(tokio::spawn(async move { control.delete_in_turn(&id).await })).await
     }
@@ -115,7 +115,7 @@ impl Control {
         Ok(Session { description, statistics })
     }
 
-    /// The counters of many.
+    /// How many are.
     pub async fn query(&self, ids: Vec<SessionId>) -> Statistics {
         let Confirmed { unknown } = self.confirm(&ids);
         let mut sessions = Vec::with_capacity(ids.len());
@@ -206,7 +206,7 @@ impl Control {
         for id in silent {
             let _turn = self.turn(&id).await;
             let packets = match self.0.relay.statistics(&id).await {
-                Ok(SessionStatistics { a, b, .. }) => a.received_packets + b.received_packets,
+                Ok(SessionStatistics { a, b, .. }) => a.received.packets + b.received.packets,
                 Err(_) => 0,
             };
             let is_wanted = !self.registry().silent(now).contains(&id);
@@ -237,11 +237,11 @@ impl Control {
         Ok(description)
     }
 
-    async fn delete_in_turn(&self, id: &SessionId) -> Result<(), RelayError> {
+    async fn delete_in_turn(&self, id: &SessionId) -> Result<Option<SessionStatistics>, RelayError> {
         let _turn = self.turn(id).await;
-        self.0.relay.delete(id).await?;
+        let statistics = self.0.relay.delete(id).await?;
         self.forget(id);
-        Ok(())
+        Ok(statistics)
     }
 
     fn forget(&self, id: &SessionId) {

@@ -63,9 +63,11 @@ async fn put_session(
 async fn delete_session(
     State(control): State<Control>,
     Path(id): Path<SessionId>,
-) -> Result<StatusCode, Problem> {
-    control.delete(id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Problem> {
+    Ok(match control.delete(id).await? {
+        Some(statistics) => Json(statistics).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
 }
 
 async fn session(State(control): State<Control>, Path(id): Path<SessionId>) -> Answer<Session> {

@@ -1,11 +1,11 @@
 //! The stream of events.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::client::Stream;
-use crate::lab::{Lab, ORPHANED_AFTER, echo};
+use crate::lab::{Lab, ORPHANED_AFTER, echo, sound};
 
 /// Makes an event: a session that is given up.
 async fn lose(lab: &Lab, id: &str) {
@@ -58,6 +58,38 @@ async fn streams_end_when_the_relay_stops() {
     stream.line().await;
     lab.control.advance(media_relay::control::Stage::Stopped);
     assert_eq!(stream.line().await, None);
+}
+
+#[tokio::test]
+async fn a_stream_of_sound_that_becomes_poor_is_told() {
+    let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let lab = Lab::start(25_260..=25_269, 10).await;
+    let mut stream = Stream::open(lab.at, "").await;
+    stream.line().await;
+    let put = lab.put(&echo("call", 1, peer.local_addr().ok())).await;
+    let rtp: std::net::SocketAddr = put.json()["a"]["rtp"].as_str().unwrap().parse().unwrap();
+    // Every other packet is lost.
+    let mut pace = tokio::time::interval(Duration::from_millis(10));
+    let mut sequence = 0;
+    let event = loop {
+        tokio::select! {
+            line = stream.line() => {
+                let event = &line.unwrap()["event"];
+                if event["kind"]["event"] == "quality" {
+                    break event.clone();
+                }
+            }
+            _ = pace.tick() => {
+                sequence += 2;
+                peer.send_to(&sound(sequence), rtp).await.unwrap();
+            }
+        }
+    };
+    assert_eq!((&event["id"], &event["leg"]), (&json!("call"), &json!("a")));
+    let quality = &event["kind"];
+    assert_eq!((&quality["direction"], &quality["class"]), (&json!("received"), &json!("poor")));
+    assert!(quality["mos"].as_f64().unwrap() < 3.1 && quality["loss_percent"].as_f64().unwrap() > 30.0);
+    assert!(quality["jitter_ms"].is_number() && quality["round_trip_ms"].is_null());
 }
 
 #[tokio::test]

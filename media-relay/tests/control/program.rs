@@ -128,7 +128,7 @@ async fn a_relay_drains_at_a_signal_and_ends_with_its_last_session() {
     assert_eq!(relay.operator("/readyz").await.status, 503);
     assert_eq!(relay.operator("/livez").await.status, 200);
     assert_eq!(relay.put("other").await.status, 503);
-    assert_eq!(relay.ask(OLD, "DELETE", "/v1/sessions/call", "").await.status, 204);
+    assert_eq!(relay.ask(OLD, "DELETE", "/v1/sessions/call", "").await.status, 200);
     assert!(relay.child.wait().unwrap().success());
 }
 
@@ -172,6 +172,8 @@ async fn metrics_name_what_the_relay_does_and_no_secret() {
         "media_relay_datagrams_total{direction=\"received\"} 0",
         "media_relay_datagrams_dropped_total{reason=\"stranger\"} 0",
         "media_relay_events_lost_total 0",
+        "media_relay_transport_failures_total{reason=\"fingerprint\"} 0",
+        "media_relay_transport_failures_total{reason=\"consent\"} 0",
     ] {
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }

@@ -4,7 +4,7 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use relay_api::control::{Confirmed, MAX_BODY, MAX_IDS, Session, SessionList, Statistics, Status};
-use relay_api::{LegDescription, RelayError, SessionDescription, SessionId};
+use relay_api::{LegDescription, LegKind, RelayError, SessionDescription, SessionId, SessionStatistics};
 use serde_json::json;
 
 use crate::client::{exchange, request};
@@ -30,8 +30,8 @@ async fn a_repeated_put_changes_nothing_and_a_stale_one_is_refused() {
         RelayError::Stale { revision: 2 }
     );
     assert_eq!(read::<Status>(&lab.ask("GET", "/v1/status", "").await).sessions, 1);
-    for _ in 0..2 {
-        assert_eq!(lab.ask("DELETE", "/v1/sessions/call", "").await.status, 204);
+    for status in [200, 204, 204] {
+        assert_eq!(lab.ask("DELETE", "/v1/sessions/call", "").await.status, status);
     }
     assert_eq!(lab.ask("GET", "/v1/sessions/call", "").await.status, 404);
     let status: Status = read(&lab.ask("GET", "/v1/status", "").await);
@@ -56,7 +56,7 @@ async fn a_session_goes_on_at_another_relay_where_it_is_declared_again() {
     let second: SessionDescription = read(&new.put(&echo("call", 8, remote)).await);
     assert_ne!(first.a, second.a);
     hears_itself_at(&second, 2);
-    assert_eq!(old.ask("DELETE", "/v1/sessions/call", "").await.status, 204);
+    assert_eq!(old.ask("DELETE", "/v1/sessions/call", "").await.status, 200);
     assert_eq!((old.control.status().sessions, new.control.status().sessions), (0, 1));
 }
 
@@ -143,7 +143,7 @@ async fn a_session_carries_sound_and_digits() {
     let mut buffer = [0; 2_048];
     peer.recv_from(&mut buffer).unwrap();
     let session: Session = read(&lab.ask("GET", "/v1/sessions/call", "").await);
-    assert_eq!((session.description, session.statistics.a.received_packets), (description, 1));
+    assert_eq!((session.description, session.statistics.a.received.packets), (description, 1));
     let digit = r#"{"leg": "a", "digit": "5", "duration_ms": 100}"#;
     assert_eq!(lab.ask("POST", "/v1/sessions/call/dtmf", digit).await.status, 204);
     while buffer[1] & 0x7F != 101 {
@@ -151,6 +151,25 @@ async fn a_session_carries_sound_and_digits() {
     }
     assert_eq!(buffer[12], 5, "RFC 4733 §2.3.1: the event is the digit");
     assert_eq!(lab.ask("POST", "/v1/sessions/ghost/dtmf", digit).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_delete_is_how_the_session_was() {
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let lab = Lab::start(25_250..=25_259, 10).await;
+    let description: SessionDescription = read(&lab.put(&echo("call", 1, peer.local_addr().ok())).await);
+    let relay_api::LegDescription::Rtp { rtp, .. } = description.a else { panic!("a plain leg") };
+    for sequence in [1, 2, 4] {
+        peer.send_to(&sound(sequence), rtp).unwrap();
+        peer.recv_from(&mut [0; 2_048]).unwrap();
+    }
+    let last: SessionStatistics = read(&lab.ask("DELETE", "/v1/sessions/call", "").await);
+    let quality = last.a.received.quality.unwrap();
+    assert_eq!((last.a.kind, last.b.kind), (LegKind::Rtp, LegKind::Service));
+    assert_eq!((last.a.received.packets, quality.lost_packets, quality.loss_percent), (3, 1, 25.0));
+    assert!(quality.mos < 4.0, "{quality:?}");
+    assert_eq!(last.a.sent.quality, None, "nobody reported");
+    assert_eq!(lab.ask("DELETE", "/v1/sessions/call", "").await.status, 204);
 }
 
 #[tokio::test]

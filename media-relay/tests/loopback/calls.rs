@@ -66,8 +66,8 @@ async fn both_hear_each_other(id: &str, mut browser: Browser, dtls: DtlsRole, po
     assert_eq!([started[0].leg, started[1].leg], [LegName::A, LegName::B]);
 
     let statistics = relay.statistics(&wanted.id).await.unwrap();
-    assert!(statistics.a.received_packets >= 50 && statistics.a.sent_packets >= 50, "{statistics:?}");
-    assert!(statistics.b.received_packets >= 50 && statistics.b.sent_packets >= 50, "{statistics:?}");
+    assert!(statistics.a.received.packets >= 50 && statistics.a.sent.packets >= 50, "{statistics:?}");
+    assert!(statistics.b.received.packets >= 50 && statistics.b.sent.packets >= 50, "{statistics:?}");
     assert_eq!((statistics.a.unauthentic, statistics.b.wrong_source), (0, 0));
 
     relay.delete(&wanted.id).await.unwrap();
@@ -163,14 +163,14 @@ async fn a_trunk_hears_silence_when_the_browser_says_nothing() {
     assert!(statistics.b.silence_packets >= 50);
 }
 
-async fn connect(relay: &Relay, browser: &mut Browser, id: &str, other: LegSpec) -> SessionDescription {
+pub async fn connect(relay: &Relay, browser: &mut Browser, id: &str, other: LegSpec) -> SessionDescription {
     let description = relay.put(spec(id, 1, browser.leg(DtlsRole::Passive), other)).await.unwrap();
     browser.accept(&description.a, DtlsRole::Passive).await;
     browser.connected().await;
     description
 }
 
-fn rtp_address(description: &SessionDescription) -> std::net::SocketAddr {
+pub fn rtp_address(description: &SessionDescription) -> std::net::SocketAddr {
     match description.b {
         LegDescription::Rtp { rtp, .. } => rtp,
         LegDescription::WebRtc { .. } | LegDescription::Service => panic!("not a plain leg"),

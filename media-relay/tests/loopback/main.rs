@@ -5,6 +5,7 @@ mod attacks;
 mod browser;
 mod calls;
 mod peer;
+mod quality;
 mod sound;
 mod start;
 mod turn;

@@ -68,7 +68,7 @@ async fn workers_have_ports_of_their_own_and_a_session_stays_with_its_worker() {
     let unknown = SessionId("never-was".to_owned());
     assert_eq!(relay.statistics(&unknown).await, Err(RelayError::Unknown));
     assert_eq!(relay.dtmf(&unknown, LegName::A, '1', 100).await, Err(RelayError::Unknown));
-    assert_eq!(relay.delete(&unknown).await, Ok(()));
+    assert_eq!(relay.delete(&unknown).await, Ok(None));
     for number in 0..12 {
         let id = SessionId(format!("call-{number}"));
         relay.delete(&id).await.unwrap();

@@ -171,7 +171,7 @@ impl Call {
             EventKind::TransportFailed { .. } => self.end(Cause::MediaLost, Some(leg), None, step),
             EventKind::SessionLost { .. } => self.end(Cause::MediaLost, None, None, step),
             // The relay itself carries RTP events to the other leg.
-            EventKind::MediaStarted | EventKind::Dtmf { .. } => {}
+            EventKind::MediaStarted | EventKind::Dtmf { .. } | EventKind::Quality(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::http::Method;
 use bytes::Bytes;
 use relay_api::control::{Confirmed, Dtmf, Ids, Session, Status};
-use relay_api::{RelayError, RelayName, SessionDescription, SessionId, SessionSpec};
+use relay_api::{RelayError, RelayName, SessionDescription, SessionId, SessionSpec, SessionStatistics};
 use serde::Serialize;
 
 use super::choice::Candidate;
@@ -88,7 +88,7 @@ impl Member {
         Ok(SessionDescription { relay: Some(self.name.clone()), ..description })
     }
 
-    pub(super) async fn delete(&self, id: &SessionId) -> Result<(), RelayError> {
+    pub(super) async fn delete(&self, id: &SessionId) -> Result<Option<SessionStatistics>, RelayError> {
         self.client.ask(Method::DELETE, &path(id, ""), Bytes::new(), REQUEST_WITHIN).await
     }
 

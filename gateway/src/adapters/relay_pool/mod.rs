@@ -94,7 +94,10 @@ impl MediaRelay for RelayPool {
         })
     }
 
-    fn delete<'a>(&'a self, session: &'a Place) -> BoxFuture<'a, Result<(), RelayError>> {
+    fn delete<'a>(
+        &'a self,
+        session: &'a Place,
+    ) -> BoxFuture<'a, Result<Option<SessionStatistics>, RelayError>> {
         Box::pin(async move {
             let found = self.pool.find(session);
             self.pool.sessions().remove(&session.id);
@@ -103,7 +106,7 @@ impl MediaRelay for RelayPool {
                 Ok(Some(index)) if !self.pool.members[index].is_lost() => {
                     self.pool.members[index].delete(&session.id).await
                 }
-                _ => Ok(()),
+                _ => Ok(None),
             }
         })
     }

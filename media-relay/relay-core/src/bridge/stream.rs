@@ -8,6 +8,8 @@ use crate::rtp::{Header, Outgoing};
 /// Outgoing stream of one leg.
 pub(crate) struct Stream {
     ssrc: u32,
+    /// Of the first packet.
+    first: u16,
     sequence: u16,
     /// Of the packet sent last, and when that timestamp was new.
     timestamp: u32,
@@ -18,6 +20,15 @@ pub(crate) struct Stream {
     origin: Origin,
     packets: u32,
     octets: u32,
+}
+
+/// What a receiver's report is to be read with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbering {
+    /// Sequence number of the first packet.
+    pub(crate) first: u16,
+    /// Of the packet sent last.
+    pub(crate) clock_rate: u32,
 }
 
 /// Who made the last packet.
@@ -41,10 +52,12 @@ struct Anchor {
 impl Stream {
     /// RFC 3550 §5.1: SSRC, first sequence number and timestamp are random.
     pub(crate) fn new(ssrc: u32, sequence: u16, timestamp: u32) -> Self {
+        // Below 2^15, so that the first rollover is far: RFC 3711 §3.3.1.
+        let sequence = sequence & 0x7FFF;
         Self {
             ssrc,
-            // Below 2^15, so that the first rollover is far: RFC 3711 §3.3.1.
-            sequence: sequence & 0x7FFF,
+            first: sequence + 1,
+            sequence,
             timestamp,
             timestamp_at: None,
             sent_at: None,
@@ -58,6 +71,16 @@ impl Stream {
 
     pub(crate) fn ssrc(&self) -> u32 {
         self.ssrc
+    }
+
+    /// `None` before the first packet.
+    pub(crate) fn numbering(&self) -> Option<Numbering> {
+        self.sent_at.map(|_| Numbering { first: self.first, clock_rate: self.clock_rate })
+    }
+
+    /// What comes next is from elsewhere, though its SSRC may be the same.
+    pub(crate) fn forget_source(&mut self) {
+        self.anchor = None;
     }
 
     pub(crate) fn sent_at(&self) -> Option<Instant> {
@@ -274,6 +297,18 @@ mod tests {
         let next = line.after(20).hears(2, 40_000, 77).unwrap();
         assert_eq!((next.sequence, next.timestamp), (last.sequence + 1, last.timestamp + 160));
         assert!(next.marker);
+    }
+
+    #[test]
+    fn a_source_that_moved_joins_without_a_gap_under_its_old_ssrc() {
+        let mut line = Line::new();
+        line.hears(1, 40, 5_000).unwrap();
+        let last = line.after(20).hears(1, 41, 5_160).unwrap();
+        line.stream.forget_source();
+        let next = line.after(20).hears(1, 11, 300).unwrap();
+        assert_eq!((next.sequence, next.timestamp), (last.sequence + 1, last.timestamp + 160));
+        assert!(next.marker);
+        assert_eq!(line.after(20).hears(1, 12, 460).unwrap().sequence, last.sequence + 2);
     }
 
     #[test]

@@ -26,7 +26,7 @@ struct Side<'a> {
     identity: &'a DimplIdentity,
     inbox: VecDeque<Vec<u8>>,
     keys: Option<Box<Keys>>,
-    failed: Option<String>,
+    failed: Option<Failure>,
 }
 
 impl<'a> Side<'a> {
@@ -41,7 +41,7 @@ impl<'a> Side<'a> {
         match run(self, &mut sent) {
             Progress::None => {}
             Progress::Keys(keys) => self.keys = Some(keys),
-            Progress::Failed(reason) => self.failed = Some(reason),
+            Progress::Failed(failure) => self.failed = Some(failure),
         }
         sent
     }

@@ -24,6 +24,7 @@ use slab::Slab;
 
 use crate::demux::{self, Kind};
 use crate::dtls::Identity;
+use crate::failure::TransportFailures;
 use crate::ice::{self, Path};
 use crate::random::Random;
 use crate::session::Session;
@@ -76,6 +77,8 @@ pub struct Totals {
     pub strangers: u64,
     /// Events that nobody fetched in time.
     pub events_lost: u64,
+    /// Transports of browsers that failed.
+    pub failures: TransportFailures,
 }
 
 /// See the [module's documentation](self).
@@ -92,6 +95,7 @@ pub struct Engine {
     schedule: Schedule,
     events: Events,
     strangers: u64,
+    failures: TransportFailures,
 }
 
 /// What a session reaches of the engine while it works.
@@ -100,6 +104,7 @@ pub(crate) struct Outside<'a> {
     pub(crate) events: &'a mut Events,
     pub(crate) identity: &'a dyn Identity,
     pub(crate) random: &'a mut Random,
+    pub(crate) failures: &'a mut TransportFailures,
     pub(crate) media_timeout: Duration,
 }
 
@@ -124,6 +129,7 @@ impl Engine {
             schedule: Schedule::new(now),
             events: Events::default(),
             strangers: 0,
+            failures: TransportFailures::default(),
         }
     }
 
@@ -153,15 +159,16 @@ impl Engine {
         Ok(self.describe(slot))
     }
 
-    /// Ends a session; one that does not exist is no error.
-    pub fn delete(&mut self, id: &SessionId, now: Instant, io: &mut dyn Io) {
-        if let Some(slot) = self.by_id.remove(id) {
-            let session = self.sessions.remove(slot);
-            for leg in session.legs {
-                self.release(leg, now, io);
-            }
-            self.schedule.forget(slot);
+    /// Ends a session; its last statistics, if there was one.
+    pub fn delete(&mut self, id: &SessionId, now: Instant, io: &mut dyn Io) -> Option<SessionStatistics> {
+        let slot = self.by_id.remove(id)?;
+        let session = self.sessions.remove(slot);
+        let statistics = session.statistics();
+        for leg in session.legs {
+            self.release(leg, now, io);
         }
+        self.schedule.forget(slot);
+        Some(statistics)
     }
 
     /// Is there such a session?
@@ -169,14 +176,10 @@ impl Engine {
         self.by_id.contains_key(id)
     }
 
-    /// The counters of both legs.
+    /// How both legs are.
     pub fn statistics(&self, id: &SessionId) -> Result<SessionStatistics, RelayError> {
-        let session = &self.sessions[*self.by_id.get(id).ok_or(RelayError::Unknown)?];
-        Ok(SessionStatistics {
-            id: id.clone(),
-            a: session.leg(LegName::A).statistics(),
-            b: session.leg(LegName::B).statistics(),
-        })
+        let slot = *self.by_id.get(id).ok_or(RelayError::Unknown)?;
+        Ok(self.sessions[slot].statistics())
     }
 
     /// Queues a digit towards the peer of `leg`, as RFC 4733.
@@ -255,6 +258,7 @@ impl Engine {
             paths: self.by_path.len(),
             strangers: self.strangers,
             events_lost: self.events.lost(),
+            failures: self.failures,
         }
     }
 
@@ -307,12 +311,15 @@ impl Engine {
         }
         let session = &mut self.sessions[slot];
         for name in [LegName::A, LegName::B] {
-            let restart = session.leg_mut(name).adapt(leg_spec(&spec, name), now, &mut self.random);
-            for ufrag in restart.retired {
+            let adapted = session.leg_mut(name).adapt(leg_spec(&spec, name), now, &mut self.random);
+            for ufrag in adapted.retired {
                 self.by_ufrag.remove(&ufrag);
             }
-            for ufrag in restart.introduced {
+            for ufrag in adapted.introduced {
                 self.by_ufrag.insert(ufrag, (slot, name));
+            }
+            if adapted.has_moved {
+                session.moved(name);
             }
         }
         session.spec = spec;
@@ -420,6 +427,7 @@ macro_rules! outside {
             events: &mut $engine.events,
             identity: &*$engine.config.identity,
             random: &mut $engine.random,
+            failures: &mut $engine.failures,
             media_timeout: $engine.config.media_timeout,
         }
     };

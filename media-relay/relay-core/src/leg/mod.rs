@@ -10,14 +10,15 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use relay_api::{
-    Codec, Direction, EventKind, LegDescription, LegSpec, LegStatistics, RtpLeg, Service, WebRtcLeg,
+    Codec, Direction, EventKind, LegDescription, LegKind, LegSpec, LegStatistics, RtpLeg, Service,
+    StreamStatistics, WebRtcLeg,
 };
 
 use crate::bridge::digits::{Detector, Transmitter};
 use crate::bridge::routes::Routes;
 use crate::bridge::stream::Stream;
 use crate::engine::{EngineConfig, Interface, Io, SocketId};
-use crate::quality::Reception;
+use crate::quality::Quality;
 use crate::random::Random;
 use crate::rtcp::CNAME;
 use crate::rtp::{self, Header};
@@ -34,7 +35,7 @@ pub(crate) struct Leg {
     /// Towards who hears this leg.
     pub(crate) routes: Routes,
     formats: Formats,
-    pub(crate) reception: Reception,
+    pub(crate) quality: Quality,
     pub(crate) detector: Detector,
     stream: Stream,
     transmitter: Transmitter,
@@ -68,11 +69,12 @@ pub(crate) struct Counters {
     silence_packets: u64,
 }
 
-/// Our ufrags that an adaptation made or gave up.
+/// What an adaptation changed beyond the leg: our ufrags that it made or gave up, and where the peer sends from.
 #[derive(Default)]
 pub(crate) struct Adapted {
     pub(crate) introduced: Vec<String>,
     pub(crate) retired: Vec<String>,
+    pub(crate) has_moved: bool,
 }
 
 impl Leg {
@@ -97,7 +99,7 @@ impl Leg {
             direction: Direction::default(),
             routes: Routes::join(&[], &[]),
             formats: Formats::default(),
-            reception: Reception::new(epoch),
+            quality: Quality::new(epoch),
             detector: Detector::default(),
             stream: Stream::new(random.u32(), random.u16(), random.u32()),
             transmitter: Transmitter::default(),
@@ -134,10 +136,10 @@ impl Leg {
                 adapted
             }
             (Transport::Plain(plain), LegSpec::Rtp(leg)) => {
-                plain.adapt(leg);
+                let has_moved = plain.adapt(leg);
                 let RtpLeg { codecs, direction, .. } = leg;
                 self.take(codecs, *direction, now);
-                Adapted::default()
+                Adapted { has_moved, ..Adapted::default() }
             }
             (Transport::Web(_) | Transport::Plain(_) | Transport::Service(..), _) => Adapted::default(),
         }
@@ -147,7 +149,10 @@ impl Leg {
         self.codecs = codecs.to_vec();
         if direction != self.direction {
             (self.direction, self.last_heard, self.is_silent) = (direction, now, false);
+            // What was dropped while nothing was to be heard is no loss.
+            self.quality.reception.restart();
         }
+        self.quality.set_codecs(codecs);
         self.formats = Formats::of(codecs);
     }
 
@@ -208,6 +213,11 @@ impl Leg {
 
     pub(crate) fn receives(&self) -> bool {
         self.direction.receives()
+    }
+
+    /// Who is heard here speaks from elsewhere now.
+    pub(crate) fn forget_source(&mut self) {
+        self.stream.forget_source();
     }
 
     /// Starts what begins with the moment a leg becomes ready.
@@ -298,15 +308,24 @@ impl Leg {
     }
 
     pub(crate) fn statistics(&self) -> LegStatistics {
-        let counters = &self.counters;
+        let (counters, quality) = (&self.counters, &self.quality);
         LegStatistics {
-            received_packets: counters.received_packets,
-            received_bytes: counters.received_bytes,
-            sent_packets: counters.sent_packets,
-            sent_bytes: counters.sent_bytes,
-            lost_packets: self.reception.lost(),
-            jitter_ms: self.reception.jitter_ms(),
-            round_trip_ms: self.reception.round_trip_ms(),
+            kind: match self.transport {
+                Transport::Web(_) => LegKind::WebRtc,
+                Transport::Plain(_) => LegKind::Rtp,
+                Transport::Service(..) => LegKind::Service,
+            },
+            received: StreamStatistics {
+                packets: counters.received_packets,
+                bytes: counters.received_bytes,
+                quality: quality.received(),
+            },
+            sent: StreamStatistics {
+                packets: counters.sent_packets,
+                bytes: counters.sent_bytes,
+                quality: quality.sent(),
+            },
+            round_trip_ms: quality.round_trip_ms(),
             unknown_payload_type: counters.unknown_payload_type,
             wrong_source: counters.wrong_source,
             unauthentic: counters.unauthentic,

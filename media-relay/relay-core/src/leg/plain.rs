@@ -23,12 +23,16 @@ impl Plain {
     }
 
     /// A peer that gives us back our own address has none: sound sent there would go round for ever.
-    pub(crate) fn adapt(&mut self, spec: &RtpLeg) {
+    /// Tells whether it sends from elsewhere now.
+    pub(crate) fn adapt(&mut self, spec: &RtpLeg) -> bool {
         let remote = spec.remote.filter(|remote| !is_same(&remote.rtp, &self.local));
         if self.remote != remote || self.learn != spec.learn {
             self.learned = None;
         }
+        let rtp = |remote: Option<RtpRemote>| remote.map(|remote| remote.rtp);
+        let has_moved = rtp(self.remote) != rtp(remote);
         (self.remote, self.learn) = (remote, spec.learn);
+        has_moved
     }
 
     /// Where the peer sends RTP.

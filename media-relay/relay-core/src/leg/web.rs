@@ -9,6 +9,7 @@ use super::Adapted;
 use crate::demux::Kind;
 use crate::dtls::{Association, Expected, Progress};
 use crate::engine::{Io, Outside};
+use crate::failure::Failure;
 use crate::ice::{Agent, CONSENT, Checked, Local, Path, Remote};
 use crate::random::Random;
 use crate::srtp::{Receiver, Sender};
@@ -134,15 +135,14 @@ impl Web {
         }
     }
 
-    /// Lets time pass; the reason if the transport failed just now.
+    /// Lets time pass; whether the transport failed just now.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outside: &mut Outside<'_>) -> Progress {
         if !self.is_lost && self.connection_ends().is_some_and(|at| at <= now) {
             self.is_lost = true;
-            let reason = match self.agent.selected() {
-                Some(_) => "ICE consent expired (RFC 7675)",
-                None => "no ICE check arrived",
-            };
-            return Progress::Failed(reason.to_owned());
+            return Progress::Failed(match self.agent.selected() {
+                Some(_) => Failure::Consent,
+                None => Failure::Unreachable,
+            });
         }
         match &self.association {
             Some(association) if association.timeout().is_some_and(|at| at <= now) => self

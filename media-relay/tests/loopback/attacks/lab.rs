@@ -101,6 +101,11 @@ impl Lab {
     }
 }
 
+/// Packets of what was received.
+pub fn lost(leg: LegStatistics) -> Option<i64> {
+    leg.received.quality.map(|quality| quality.lost_packets)
+}
+
 /// Somebody who knows every port and address, but is not where the SDP says.
 pub struct Stranger(UdpSocket);
 

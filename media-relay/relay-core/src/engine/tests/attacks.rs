@@ -44,7 +44,7 @@ fn rtp_from_elsewhere_is_never_believed_and_draws_nothing() {
     assert!(sent.iter().all(|sent| [moved.rtp, moved.rtcp, browser.address].contains(&sent.to)));
     let statistics = rig.statistics("call");
     assert_eq!(statistics.b.wrong_source, injected + 1);
-    assert_eq!((statistics.b.received_packets, statistics.b.lost_packets), (21, 0));
+    assert_eq!((statistics.b.received.packets, lost(statistics.b)), (21, Some(0)));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn learning_takes_the_first_source_that_speaks_and_no_other() {
     rig.receives(SocketId::Rtp(pair), stranger(), &rtp(2, 0x66));
     rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(3, 0x66));
     let statistics = rig.statistics("call");
-    assert_eq!((statistics.b.received_packets, statistics.b.wrong_source), (1, 3));
+    assert_eq!((statistics.b.received.packets, statistics.b.wrong_source), (1, 3));
     let sent = rig.after(Duration::from_millis(100));
     assert!(!sent.is_empty() && sent.iter().all(|sent| sent.to == natted));
 }
@@ -149,6 +149,7 @@ fn a_wrong_certificate_ends_the_transport_and_gives_no_keys() {
     rig.exchange(&mut browser, hello);
     let events = rig.events();
     assert!(matches!(events[..], [(LegName::A, EventKind::TransportFailed { .. })]), "{events:?}");
+    assert_eq!(rig.engine.totals().failures.of(Failure::Fingerprint), 1);
     if browser.keys.is_some() {
         let sealed = browser.seal(&rtp(1, 0x11));
         assert_eq!(rig.receives(MUX, browser.address, &sealed), []);

@@ -119,6 +119,7 @@ fn lost_consent_is_told_once_and_may_come_back() {
     assert_eq!(failed(&mut rig), 0);
     rig.after(CONSENT);
     assert_eq!(failed(&mut rig), 1);
+    assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 2);
 }
 
 #[test]
@@ -131,6 +132,7 @@ fn a_browser_that_never_connects_is_told_of_once_both_sides_are_known() {
     rig.put(&spec("call", 2, browser.leg(), rtp_leg(Some(remote())))).unwrap();
     rig.after(CONSENT + Duration::from_secs(1));
     assert!(matches!(rig.events()[..], [(LegName::A, EventKind::TransportFailed { .. })]));
+    assert_eq!(rig.engine.totals().failures.of(Failure::Unreachable), 1);
 }
 
 #[test] // RFC 8445 §9: the old path carries the sound until the new credentials are checked

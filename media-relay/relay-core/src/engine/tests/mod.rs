@@ -5,17 +5,21 @@
 mod attacks;
 mod calls;
 mod ice;
+mod quality;
 mod sessions;
 mod walk;
 
 use std::collections::HashSet;
 
 use relay_api::{
-    Codec, Direction, DtlsRole, EventKind, Learn, LegDescription, RtpLeg, RtpRemote, WebRtcLeg, WebRtcRemote,
+    Codec, Direction, DtlsRole, EventKind, Learn, LegDescription, LegStatistics, RtpLeg, RtpRemote,
+    WebRtcLeg, WebRtcRemote,
 };
 
 use super::*;
 use crate::dtls::{DimplIdentity, Dtls, Output};
+use crate::failure::Failure;
+use crate::rtcp::{self, Block};
 use crate::srtp::{MasterKey, OVERHEAD, Profile, Receiver, Sender};
 use crate::stun::{Check, Key, MESSAGE_SIZE};
 
@@ -324,6 +328,22 @@ fn spec(id: &str, revision: u64, a: LegSpec, b: LegSpec) -> SessionSpec {
 fn pair_of(description: &LegDescription) -> PortPair {
     let LegDescription::Rtp { rtp, .. } = description else { panic!("not a plain leg") };
     PortPair { interface: 0, rtp: rtp.port() }
+}
+
+/// The receiver report that a peer answers a sender report with, at once; `heard` is what it says besides.
+fn answered(report: &[u8], heard: Block) -> Vec<u8> {
+    assert_eq!(report[1], 200);
+    let word = |at: usize| u32::from_be_bytes(report[at..at + 4].try_into().unwrap());
+    let block = Block { ssrc: word(4), last_report: word(10), delay: 0, ..heard };
+    let mut answer = vec![0; 128];
+    let length = rtcp::write(&mut answer, 0x1234, None, Some(&block), b"a-plain-peers-id");
+    answer.truncate(length);
+    answer
+}
+
+/// Of what was received.
+fn lost(leg: LegStatistics) -> Option<i64> {
+    leg.received.quality.map(|quality| quality.lost_packets)
 }
 
 /// A packet of PCMU.

@@ -163,6 +163,26 @@ fn a_new_plain_peer_continues_the_stream_to_the_browser() {
     assert_eq!(after.timestamp, before.timestamp.wrapping_add(160));
 }
 
+#[test] // a media server takes over another's stream, and is a little behind
+fn a_plain_peer_that_moves_under_its_old_ssrc_is_heard_at_once() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(700, 0x22));
+    let before = crate::rtp::Header::parse(&browser.open(&sent[0].datagram)).unwrap();
+    rig.after(Duration::from_millis(20));
+    spec.revision = 2;
+    let moved = RtpRemote { rtp: address("192.0.2.10:7000"), rtcp: address("192.0.2.10:7001") };
+    spec.b = rtp_leg(Some(moved));
+    rig.put(&spec).unwrap();
+    for (sequence, step) in [(690, 1), (691, 2)] {
+        let sent = rig.receives(SocketId::Rtp(pair), moved.rtp, &rtp(sequence, 0x23));
+        let after = crate::rtp::Header::parse(&browser.open(&sent[0].datagram)).unwrap();
+        assert_eq!((after.ssrc, after.sequence), (before.ssrc, before.sequence.wrapping_add(step)));
+        assert_eq!(after.timestamp, before.timestamp.wrapping_add(160 * u32::from(step)));
+    }
+    assert_eq!(lost(rig.statistics("call").b), Some(0));
+}
+
 #[test]
 fn unfetched_events_are_bounded() {
     let mut events = Events::default();

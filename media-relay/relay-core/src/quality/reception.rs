@@ -1,17 +1,20 @@
-//! What is heard of a peer's stream: loss, jitter and round trip by RFC 3550, appendix A and §6.4.1.
+//! What is heard of a peer's stream: loss and jitter by RFC 3550, appendix A.
 
 use std::time::{Duration, Instant};
 
+use super::Tally;
 use crate::rtcp::Block;
 use crate::rtp::Header;
 
-/// Reception of one leg's stream; a new SSRC starts anew and keeps the losses of those before it.
+/// Reception of one leg's stream; a new source starts anew and keeps the counts of those before it.
 pub(crate) struct Reception {
     /// The start of the clock that timestamps and arrival times are compared on.
     epoch: Instant,
     source: Option<Source>,
-    lost_before: i64,
-    round_trip: Option<Duration>,
+    /// Of the sources before.
+    before: Tally,
+    /// Between the last two reports.
+    interval: Tally,
 }
 
 struct Source {
@@ -30,7 +33,7 @@ struct Source {
 
 impl Reception {
     pub(crate) fn new(epoch: Instant) -> Self {
-        Self { epoch, source: None, lost_before: 0, round_trip: None }
+        Self { epoch, source: None, before: Tally::default(), interval: Tally::default() }
     }
 
     /// An accepted packet. Events repeat their timestamp (RFC 4733 §2.5.1.2), so that they tell nothing of jitter.
@@ -49,16 +52,10 @@ impl Reception {
         }
     }
 
-    /// What the peer heard of ours: `now` and LSR are on our own clock.
-    pub(crate) fn report_block(&mut self, block: &Block, now: Instant) {
-        if block.last_report == 0 {
-            return;
-        }
-        let there_and_back = self.ntp_middle(now).wrapping_sub(block.last_report).wrapping_sub(block.delay);
-        // A negative or absurd value comes of clocks that drift, or of a liar.
-        if there_and_back <= MAX_ROUND_TRIP {
-            self.round_trip = Some(Duration::from_secs_f64(f64::from(there_and_back) / 65_536.0));
-        }
+    /// What comes next is another source, or the same after a pause in which it was not heard, whatever its numbers.
+    pub(crate) fn restart(&mut self) {
+        self.before = self.total();
+        self.source = None;
     }
 
     /// The block that goes into our next report.
@@ -69,11 +66,8 @@ impl Reception {
         let received_interval = source.received.wrapping_sub(source.received_prior);
         (source.expected_prior, source.received_prior) = (expected, source.received);
         let lost_interval = i64::from(expected_interval) - i64::from(received_interval);
-        let fraction_lost = if expected_interval == 0 || lost_interval <= 0 {
-            0
-        } else {
-            ((lost_interval << 8) / i64::from(expected_interval)).min(255) as u8
-        };
+        self.interval = Tally { expected: u64::from(expected_interval), lost: lost_interval };
+        let fraction_lost = (self.interval.loss().unwrap_or(0.0) * 256.0).min(255.0) as u8;
         let (last_report, delay) = match source.last_report {
             Some((ntp, at)) => (ntp, in_65536ths(now.saturating_duration_since(at)) as u32),
             None => (0, 0),
@@ -89,18 +83,24 @@ impl Reception {
         })
     }
 
-    pub(crate) fn lost(&self) -> i64 {
-        self.lost_before + self.source.as_ref().map_or(0, Source::lost)
+    /// Of all sources.
+    pub(super) fn total(&self) -> Tally {
+        let current = self.source.as_ref().map_or(Tally::default(), |source| Tally {
+            expected: u64::from(source.expected()),
+            lost: source.lost(),
+        });
+        self.before.plus(current)
     }
 
-    pub(crate) fn jitter_ms(&self) -> f64 {
+    /// What came between the last two reports, if it is enough to be judged.
+    pub(super) fn take_interval(&mut self) -> Option<Tally> {
+        Some(std::mem::take(&mut self.interval)).filter(|interval| interval.is_judgeable())
+    }
+
+    pub(super) fn jitter_ms(&self) -> f64 {
         self.source.as_ref().map_or(0.0, |source| {
             f64::from(source.jitter) / 16.0 * 1_000.0 / f64::from(source.clock_rate.max(1))
         })
-    }
-
-    pub(crate) fn round_trip_ms(&self) -> Option<f64> {
-        self.round_trip.map(|time| time.as_secs_f64() * 1_000.0)
     }
 
     /// Our time as NTP: RFC 3550 §6.4.1 lets it be the time since the start.
@@ -111,7 +111,8 @@ impl Reception {
         ((elapsed.as_secs() + 1) << 32) | fraction
     }
 
-    fn ntp_middle(&self, now: Instant) -> u32 {
+    /// The middle 32 bits of that, as LSR has them.
+    pub(crate) fn ntp_middle(&self, now: Instant) -> u32 {
         (self.ntp(now) >> 16) as u32
     }
 
@@ -122,8 +123,7 @@ impl Reception {
 
     fn source(&mut self, header: &Header) -> &mut Source {
         if self.source.as_ref().is_none_or(|source| source.ssrc != header.ssrc) {
-            self.lost_before = self.lost();
-            self.source = None;
+            self.restart();
         }
         self.source.get_or_insert_with(|| Source::new(header))
     }
@@ -197,8 +197,6 @@ fn in_65536ths(time: Duration) -> u64 {
 const MAX_DROPOUT: u16 = 3_000;
 /// Behind by fewer than RFC 3550 A.1's 100: late, not restarted.
 const MIN_LATE: u16 = u16::MAX - 100;
-/// 60 s.
-const MAX_ROUND_TRIP: u32 = 60 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -217,7 +215,7 @@ mod tests {
         for sequence in [65_533, 65_535, 65_534, 0, 3] {
             reception.receive(&header(sequence, 0), 8_000, false, now);
         }
-        assert_eq!(reception.lost(), 2);
+        assert_eq!(reception.total().lost, 2);
         let report = reception.report(now).unwrap();
         assert_eq!((report.lost, report.highest_sequence), (2, 65_536 + 3));
         assert_eq!(report.fraction_lost, (2 * 256 / 7) as u8);
@@ -240,16 +238,6 @@ mod tests {
         assert!((9.0..11.0).contains(&reception.jitter_ms()), "{}", reception.jitter_ms());
     }
 
-    #[test] // RFC 3550 §6.4.1, figure 2
-    fn the_round_trip_is_what_the_peer_did_not_keep() {
-        let start = Instant::now();
-        let mut reception = Reception::new(start);
-        let last_report = (reception.ntp(start) >> 16) as u32;
-        let block = Block { last_report, delay: 65_536, ..Block::default() };
-        reception.report_block(&block, start + Duration::from_millis(1_120));
-        assert!((reception.round_trip_ms().unwrap() - 120.0).abs() < 0.1);
-    }
-
     #[test]
     fn a_restarted_sequence_is_no_loss() {
         let now = Instant::now();
@@ -257,6 +245,21 @@ mod tests {
         for sequence in [1, 2, 4, 30_000, 30_001] {
             reception.receive(&header(sequence, 0), 8_000, false, now);
         }
-        assert_eq!(reception.lost(), 1);
+        assert_eq!(reception.total().lost, 1);
+    }
+
+    #[test] // the same SSRC goes on elsewhere, or after a hold
+    fn what_was_not_meant_to_be_heard_is_no_loss() {
+        let now = Instant::now();
+        let mut reception = Reception::new(now);
+        for sequence in [1, 2, 4] {
+            reception.receive(&header(sequence, 0), 8_000, false, now);
+        }
+        for next in [900, 880] {
+            reception.restart();
+            reception.receive(&header(next, 0), 8_000, false, now);
+            reception.receive(&header(next + 1, 0), 8_000, false, now);
+        }
+        assert_eq!(reception.total(), Tally { expected: 4 + 2 + 2, lost: 1 });
     }
 }
