@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use relay_api::{LegName, RelayName, SessionSpec};
+use relay_api::{EventKind, LegName, RelayName, SessionSpec};
 use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
 use sip_core::message::Message;
 use sip_core::routing::{CallId, Destination};
@@ -96,8 +96,10 @@ impl<R: Runtime> Node<R> {
 
     /// The relay noticed something in a session.
     pub async fn media_event(&self, event: relay_api::Event) {
-        if let Some(call) = CallId::parse(&event.id.0) {
-            self.drive(call, Event::Media { leg: event.leg, kind: event.kind }).await;
+        let Some(call) = CallId::parse(&event.id.0) else { return };
+        match event.kind {
+            EventKind::Quality(report) => self.quality_changed(&call, event.leg, &report),
+            kind => _ = self.drive(call, Event::Media { leg: event.leg, kind }).await,
         }
     }
 
@@ -139,10 +141,10 @@ impl<R: Runtime> Node<R> {
         calls.len()
     }
 
-    /// Calls and transactions that are still under way.
+    /// Calls, those included whose media are being given back, and transactions that are still under way.
     pub async fn under_way(&self) -> (usize, usize) {
         let calls = self.0.ports.store.sizes().await.map_or(0, |sizes| sizes.calls);
-        (calls, self.0.transactions.len())
+        (calls + self.0.releases.load(Ordering::Acquire), self.0.transactions.len())
     }
 
     /// What the resolver found for one of a trunk's hosts, best first.
@@ -220,11 +222,7 @@ impl<R: Runtime> Node<R> {
                 Effect::Abandon { invite } => self.0.transactions.abandon(&invite),
                 Effect::PassOver { to, seconds } => self.pass_over(id, &to, seconds),
                 Effect::Media { spec, relay } => events.push_back(self.make_media(*spec, relay).await),
-                Effect::ReleaseMedia(session) => {
-                    if let Err(error) = self.0.ports.relay.delete(&session).await {
-                        tracing::warn!(call = %id, %error, "media could not be given back");
-                    }
-                }
+                Effect::ReleaseMedia(session) => self.release_media(id, session),
                 Effect::Dtmf { session, leg, digit, duration_ms } => {
                     if let Err(error) = self.0.ports.relay.dtmf(&session, leg, digit, duration_ms).await {
                         tracing::debug!(call = %id, %error, "a digit was not played");

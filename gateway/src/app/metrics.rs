@@ -2,8 +2,9 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use relay_api::{QualityClass, StreamDirection, StreamQuality};
 use sip_core::call::{Cause, Summary};
 use sip_core::message::{Message, Method};
 
@@ -16,6 +17,8 @@ pub struct Metrics {
     responses: IntCounterVec,
     calls_ended: IntCounterVec,
     call_seconds: Histogram,
+    mos: HistogramVec,
+    poor_streams: IntCounterVec,
     kept: IntGaugeVec,
     transactions: IntGauge,
     flows: IntGauge,
@@ -42,11 +45,24 @@ impl Metrics {
         let seconds =
             HistogramOpts::new("gateway_call_duration_seconds", "Time from answer to end of answered calls")
                 .buckets(vec![1.0, 10.0, 30.0, 60.0, 180.0, 600.0, 1_800.0, 3_600.0]);
+        let mos = HistogramOpts::new(
+            "gateway_call_mos",
+            "Mean opinion score of calls at their end (E-model), by side and direction seen from the relay",
+        );
+        // From 2.58 on the bounds of ITU-T G.109: R of 50, 60, 70, 80 and 90.
+        let mos = mos.buckets(vec![1.5, 2.0, 2.58, 3.1, 3.6, 4.03, 4.34]);
+        let poor = Opts::new(
+            "gateway_poor_streams_total",
+            "Streams of ended calls that were poor at some time, by side and direction seen from the relay",
+        );
+        let stream = ["side", "direction"];
         Self {
             requests: counters("gateway_requests_total", "SIP requests received", "method"),
             responses: counters("gateway_responses_total", "SIP responses given by status class", "class"),
             calls_ended: counters("gateway_calls_ended_total", "Calls that ended", "cause"),
             call_seconds: register(registry, Histogram::with_opts(seconds)),
+            mos: register(registry, HistogramVec::new(mos, &stream)),
+            poor_streams: register(registry, IntCounterVec::new(poor, &stream)),
             kept: register(
                 registry,
                 IntGaugeVec::new(Opts::new("gateway_store_values", "Values in the store"), &["kind"]),
@@ -93,6 +109,19 @@ impl Metrics {
         self.calls_ended.with_label_values(&[cause(summary.cause)]).inc();
         if let Some(answered) = summary.answered {
             self.call_seconds.observe(summary.ended.since(answered).as_secs_f64());
+        }
+    }
+
+    /// A stream of a call that ended; `side` is `browser` or `trunk`.
+    pub(super) fn sounded(&self, side: &str, direction: StreamDirection, quality: &StreamQuality) {
+        let direction = match direction {
+            StreamDirection::Received => "received",
+            StreamDirection::Sent => "sent",
+        };
+        let labels = [side, direction];
+        self.mos.with_label_values(&labels).observe(quality.mos);
+        if quality.worst == QualityClass::Poor {
+            self.poor_streams.with_label_values(&labels).inc();
         }
     }
 

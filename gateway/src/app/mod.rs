@@ -13,6 +13,7 @@ mod invite;
 mod link;
 pub mod metrics;
 mod options;
+mod quality;
 mod redact;
 mod register;
 mod reject;
@@ -22,7 +23,7 @@ mod trunks;
 mod turn;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use bytes::Bytes;
 use sip_core::auth::NonceSealer;
@@ -82,6 +83,8 @@ struct Inner<R> {
     failed_logins: FailedLogins,
     metrics: Metrics,
     draining: AtomicBool,
+    /// Sessions that the relay is being told to end: as many as calls end within its time to answer.
+    releases: AtomicUsize,
 }
 
 impl<R: Runtime> Node<R> {
@@ -102,6 +105,7 @@ impl<R: Runtime> Node<R> {
             turns: Turns::new(),
             failed_logins: FailedLogins::new(settings.failed_logins_per_minute),
             draining: AtomicBool::new(false),
+            releases: AtomicUsize::new(0),
             runtime,
             settings,
             identity,

@@ -7,6 +7,7 @@ mod failover;
 mod phone;
 mod pool;
 mod program;
+mod quality;
 mod reload;
 mod secrets;
 mod stop;

@@ -151,7 +151,7 @@ fn long_calls(gateway: &Gateway, calls: usize) -> tokio::process::Child {
 }
 
 /// A running relay; ends with the value.
-struct Relay {
+pub struct Relay {
     child: Child,
     control: SocketAddr,
     folder: TempDir,
@@ -159,7 +159,7 @@ struct Relay {
 }
 
 impl Relay {
-    fn start(rtp_ports: RangeInclusive<u16>) -> Self {
+    pub fn start(rtp_ports: RangeInclusive<u16>) -> Self {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("tokens"), TOKEN).unwrap();
         Self::start_in(folder, rtp_ports)
@@ -272,11 +272,16 @@ fn gateway(relays: &[Relay]) -> Gateway {
 
 /// A gateway whose relays are all ready.
 fn gateway_of(relays: &[&Relay]) -> Gateway {
+    gateway_with(relays, "", "filter = \"warn\"")
+}
+
+/// The same with more lines in `[[trunk]]`, and those of `[log]`.
+pub fn gateway_with(relays: &[&Relay], trunk_lines: &str, log: &str) -> Gateway {
     let mut text = String::from("[relay]\nkind = \"pool\"\n");
     for (number, relay) in relays.iter().enumerate() {
         text += &relay.section(&format!("relay-{number}"));
     }
-    let gateway = Gateway::with_relay("udp", &text);
+    let gateway = Gateway::launch("udp", trunk_lines, &text, log);
     for number in 0..relays.len() {
         while gateway.find_metric(&format!("gateway_relay_ready{{relay=\"relay-{number}\"}}")) != Some(1.0) {
             std::thread::yield_now();

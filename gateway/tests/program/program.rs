@@ -45,8 +45,8 @@ impl Gateway {
         Self::launch(transport, "", relay, log)
     }
 
-    /// Ports that were free a moment ago may be another process's by now: then with others.
-    fn launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Self {
+    /// With all of these. Ports that were free a moment ago may be another process's by now: then with others.
+    pub fn launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Self {
         let mut tries = (0..LAUNCHES).map(|_| Self::try_launch(transport, trunk_lines, relay, log));
         let mut outcome = tries.next().unwrap();
         while let Err(log) = &outcome {
