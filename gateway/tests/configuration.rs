@@ -39,10 +39,10 @@ fn every_mistake_is_reported_at_once() {
         key = 1
     "#;
     let expected = [
-        "listen.wss",
-        "listen.colour",
         "relay.browser_address",
         "relay.rtp_ports",
+        "listen.wss",
+        "listen.colour",
         "limits.calls",
         "nonsense",
         "listen.sip_udp",

@@ -62,7 +62,8 @@ impl Trunks {
         let at = lock(&state.addresses).iter().find(|a| a.address == address).map_or(0, |a| a.host);
         let host = state.trunk.hosts.get(at)?;
         let bare = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-        Some(bare.map_or(host.as_str(), |(host, _)| host).into())
+        let host = bare.map_or(host.as_str(), |(host, _)| host);
+        Some(host.trim_start_matches('[').trim_end_matches(']').into())
     }
 
     /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so.
@@ -72,6 +73,7 @@ impl Trunks {
         let rest = |address| addresses.iter().find(|a| a.address == address).map_or(Rest::None, |a| a.rest);
         let found: Vec<Address> = found
             .iter()
+            .filter(|address| state.trunk.reaches(address.ip()))
             .take(MAX_ADDRESSES)
             .map(|&address| Address { host, address, rest: rest(address) })
             .collect();
@@ -157,7 +159,8 @@ mod tests {
             name: "pbx".into(),
             hosts: vec!["a.example".into(), "b.example:5070".into()],
             transport: Transport::Tls,
-            local: "192.0.2.1:5061".into(),
+            told: vec!["192.0.2.1:5061".parse().unwrap()],
+            interface: None,
             codecs: Vec::new(),
             cidrs: Vec::new(),
             learn: relay_api::Learn::Never,

@@ -14,7 +14,7 @@ fn mistakes(text: &str) -> Vec<String> {
 fn nothing_at_all_serves_this_machine_only() {
     let settings: Settings = config::parse("", Path::new("")).unwrap();
     assert!(settings.control.listen.ip().is_loopback());
-    assert!(settings.media.browser_address.advertised.is_loopback());
+    assert!(settings.addressing.keys.browser_address.0.iter().all(|one| one.advertised.is_loopback()));
 }
 
 #[test]
@@ -48,14 +48,14 @@ fn every_mistake_is_reported_at_once() {
         [turm]
     "#;
     let expected = [
-        "control.colour",
         "media.rtp_ports",
+        "control.colour",
         "turm",
         "control",
         "control.client_ca_file",
         "control.orphaned_after",
-        "media.browser_port",
         "media.max_sessions",
+        "media.browser_port",
     ];
     assert_eq!(mistakes(text), expected);
 }
