@@ -12,6 +12,7 @@ use relay_core::Interface;
 use crate::config::{BoundRange, BrowserListener, Config, MAX_WORKERS, RtpInterface, is_same_place};
 use crate::turn::config::TurnConfig;
 use crate::turn::settings::Turn;
+use crate::worker::share;
 
 section! {
     /// Addresses, ports, threads.
@@ -20,7 +21,7 @@ section! {
         browser_address: AddressList = localhost(),
         /// UDP port for all browsers, the same at each address; further workers take the ports behind it. 0 lets the system choose.
         browser_port: u32 = 3478,
-        /// Where trunks reach it for which no `interface` is: an address, or one of each family (IPv4, IPv6). This is the interface named `default`.
+        /// Where trunks reach it, unless an `interface` is for them: an address, or one of each family (IPv4, IPv6). This is the interface named `default`.
         rtp_address: AddressList = localhost(),
         /// UDP ports for trunks.
         rtp_ports: PortRange = PortRange { first: 40_000, last: 49_999 },
@@ -54,7 +55,7 @@ pub struct InterfaceKeys {
 }
 
 impl Addressing {
-    /// Takes the repeated section of the interfaces out of its section, before the other keys are taken.
+    /// Takes its keys and interfaces out of a section; the table is what is left of that.
     pub fn take(reader: &mut Reader, root: &mut Table, section: &str) -> (Self, Table) {
         let tables = reader.subsections(root, section, INTERFACE);
         let mut table = reader.section(root, section);
@@ -91,7 +92,7 @@ impl Addressing {
     /// # Errors
     /// There is no such interface, or it has no address of the trunk's family.
     pub fn address_for(&self, interface: Option<&str>, trunk: IpAddr) -> Result<IpAddr, RelayError> {
-        let interfaces = self.config(Time::ZERO, 0, None).interfaces();
+        let interfaces = self.addresses().interfaces();
         Interface::choose(&interfaces, interface, Some(trunk)).map(|at| interfaces[at].advertised)
     }
 
@@ -169,6 +170,11 @@ impl Addressing {
         }
     }
 
+    /// A configuration that counts for its addresses alone.
+    fn addresses(&self) -> Config {
+        self.config(Time::ZERO, 0, None)
+    }
+
     fn browser_listeners(&self) -> Vec<BrowserListener> {
         let port = u16::try_from(self.keys.browser_port).unwrap_or_default();
         let mut listeners: Vec<BrowserListener> = Vec::new();
@@ -200,12 +206,12 @@ impl Addressing {
     }
 
     fn rtp_ranges(&self) -> impl Iterator<Item = BoundRange> {
-        self.config(Time::ZERO, 0, None).ranges().into_iter()
+        self.addresses().ranges().into_iter()
     }
 
     /// With the ports of all workers.
     fn browser_ranges(&self) -> impl Iterator<Item = BoundRange> {
-        let config = self.config(Time::ZERO, 0, None);
+        let config = self.addresses();
         let workers = u16::try_from(config.workers.min(MAX_WORKERS)).unwrap_or(u16::MAX);
         config.browser.into_iter().filter(|listener| listener.bind.port() != 0).map(move |listener| {
             let first = listener.bind.port();
@@ -261,7 +267,14 @@ impl Addressing {
 
     fn check_ports(&self, section: &str, reader: &mut Reader) {
         let ranges: Vec<BoundRange> = self.rtp_ranges().collect();
+        let workers = self.addresses().workers;
         for (i, range) in ranges.iter().enumerate() {
+            if (0..workers).any(|number| share(&range.ports, number, workers).is_none()) {
+                let what = format!(
+                    "the ports {range} are too few: each of {workers} workers needs a pair, even and odd"
+                );
+                reader.mistake(format!("{section}.rtp_ports"), what);
+            }
             for other in ranges[..i].iter().filter(|other| range.is_in_the_way_of(other)) {
                 let what =
                     format!("the ports {other} and {range} overlap: make them the same or keep them apart");

@@ -66,9 +66,13 @@ impl Trunks {
         Some(host.trim_start_matches('[').trim_end_matches(']').into())
     }
 
-    /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so.
+    /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so; one of a
+    /// family in which we cannot send does not count.
     pub(super) fn resolved(&self, name: &str, host: usize, found: &[SocketAddr]) {
         let Some(state) = self.state(name) else { return };
+        if !found.is_empty() && !found.iter().any(|address| state.trunk.reaches(address.ip())) {
+            tracing::warn!(trunk = name, ?found, "no listener sends to addresses of this family");
+        }
         let mut addresses = lock(&state.addresses);
         let rest = |address| addresses.iter().find(|a| a.address == address).map_or(Rest::None, |a| a.rest);
         let found: Vec<Address> = found
@@ -185,6 +189,23 @@ mod tests {
         assert_eq!(trunks.candidates("other", NOW), []);
         assert_eq!(trunks.server_name("pbx", address(2)).as_deref(), Some("a.example"));
         assert_eq!(trunks.server_name("pbx", address(3)).as_deref(), Some("b.example"));
+    }
+
+    #[test]
+    fn addresses_of_a_family_in_which_we_cannot_send_are_not_tried() {
+        let trunks = trunks();
+        let six: SocketAddr = "[2001:db8::1]:5061".parse().unwrap();
+        trunks.resolved("pbx", 0, &[six, address(1)]);
+        assert_eq!(trunks.candidates("pbx", NOW), [1, 3].map(address));
+        let trunk = Trunk {
+            told: vec![six],
+            hosts: vec!["[2001:db8::1]:5061".into()],
+            ..trunks.trunks[0].trunk.clone()
+        };
+        let trunks = Trunks::new(&[trunk]);
+        trunks.resolved("pbx", 0, &[six]);
+        assert_eq!(trunks.candidates("pbx", NOW), [six]);
+        assert_eq!(trunks.server_name("pbx", six).as_deref(), Some("2001:db8::1"));
     }
 
     #[test] // RFC 3263 §4.3

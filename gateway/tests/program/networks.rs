@@ -78,7 +78,7 @@ async fn a_browser_calls_a_trunk_over_ipv6() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)] // RFC 6157 §3, RFC 3261 §20.43
 async fn a_trunk_whose_family_the_relay_has_not_is_told_why() {
-    let relay = "[relay]\nbrowser_port = 0\nrtp_ports = [32580, 32581]\n";
+    let relay = "[relay]\nbrowser_port = 0\nrtp_ports = [32580, 32581]\nworkers = 1\n";
     let gateway = Gateway::of_both_families("sipp", relay);
     let trunk = Trunk::at("127.0.0.1").await;
     let at = SocketAddr::new("127.0.0.1".parse().unwrap(), gateway.sip.port());
