@@ -181,7 +181,7 @@ impl Trunk {
             .header(Name::CallId, format!("call-of-{own}"))
             .header(Name::CSeq, format!("{cseq} {method}"))
             .header(Name::Contact, format!("<sip:trunk@{own}>"));
-        let request = sdp.map_or(request.clone(), |sdp| request.body("application/sdp", sdp.to_owned()));
+        let request = sdp.map_or(request.clone(), |sdp| request.body("application/sdp", sdp));
         self.sip.send_to(request.build().unwrap().bytes(), gateway).await.unwrap();
     }
 
