@@ -91,7 +91,7 @@ fn turn_is_told_to_browsers_by_those_who_have_it() {
     );
     let both = format!("{tcp}\n{urls}");
     assert_eq!(mistakes(&format!("{both}\nrelayed_ports = [40000, 40999]"), ""), ["turn.relayed_ports"]);
-    let interface = "[[relay.interface]]\nname = \"a\"\naddress = \"127.0.0.2\"\nports = [50998, 50999]";
+    let interface = "[relay]\nworkers = 1\n[[relay.interface]]\nname = \"a\"\naddress = \"127.0.0.2\"\nports = [50998, 50999]";
     assert_eq!(mistakes(&both, interface), ["turn.relayed_ports"], "of an interface");
     let udp = both.replace("tcp = [\"127.0.0.1:3478\"]", "udp = [\"0.0.0.0:3478\"]");
     assert_eq!(mistakes(&udp, ""), ["turn.udp"], "the browsers' port");

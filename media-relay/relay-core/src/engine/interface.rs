@@ -111,6 +111,8 @@ fn nobodys() -> RelayError {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use std::net::SocketAddr;
 
     use relay_api::{Direction, Learn, RtpRemote};
