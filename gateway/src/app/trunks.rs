@@ -154,6 +154,8 @@ const MAX_ADDRESSES: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use sip_core::routing::Transport;
 
     use super::*;
