@@ -40,7 +40,7 @@ use crate::adapters::{
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
-use crate::config::{DigestAlgorithm, Listen, Settings, StoreKind, TrunkTransport};
+use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
 use crate::http::page::Page;
 use crate::ports::resolver::Resolver;
 use crate::ports::runtime::Runtime;
@@ -205,16 +205,17 @@ fn app_settings(settings: &Settings, turn: Option<TurnServers>) -> anyhow::Resul
 }
 
 fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Trunk> {
-    let (transport, _, listener) = way(&settings.listen, trunk.transport);
-    let listener =
-        listener.with_context(|| format!("trunk {:?} has no listener for its transport", trunk.name))?;
-    let advertised = settings.listen.advertised.unwrap_or(listener.ip());
+    let told = trunk.told(&settings.listen);
+    if told.is_empty() {
+        return Err(anyhow!("trunk {:?} has no listener for its transport", trunk.name));
+    }
     let codecs: Vec<&str> = trunk.codecs.iter().map(String::as_str).collect();
     Ok(Trunk {
         name: trunk.name.as_str().into(),
-        hosts: hosts(trunk).cloned().collect(),
-        transport,
-        local: SocketAddr::new(advertised, listener.port()).to_string(),
+        hosts: trunk.hosts().cloned().collect(),
+        transport: way(trunk.transport).0,
+        told,
+        interface: trunk.relay_interface.clone(),
         codecs: self::codecs(&codecs),
         cidrs: trunk.cidrs.clone(),
         learn: if trunk.learn_address { relay_api::Learn::Once } else { relay_api::Learn::Never },
@@ -222,18 +223,13 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
     })
 }
 
-/// How a trunk is reached: its transport, the scheme that it is looked up by, and our listener for it.
-fn way(listen: &Listen, transport: TrunkTransport) -> (Transport, Scheme, Option<SocketAddr>) {
+/// How a trunk is reached: its transport, and the scheme that it is looked up by.
+fn way(transport: TrunkTransport) -> (Transport, Scheme) {
     match transport {
-        TrunkTransport::Udp => (Transport::Udp, Scheme::Sip, listen.sip_udp),
-        TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip, listen.sip_tcp),
-        TrunkTransport::Tls => (Transport::Tls, Scheme::Sips, listen.sip_tls),
+        TrunkTransport::Udp => (Transport::Udp, Scheme::Sip),
+        TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip),
+        TrunkTransport::Tls => (Transport::Tls, Scheme::Sips),
     }
-}
-
-/// Where the trunk is, best first.
-fn hosts(trunk: &crate::config::Trunk) -> impl Iterator<Item = &String> {
-    std::iter::once(&trunk.address).chain(&trunk.backup_addresses)
 }
 
 /// DTMF goes with every codec.
@@ -363,8 +359,8 @@ fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> a
     };
     let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random)?);
     for trunk in &settings.trunks {
-        let (transport, scheme, _) = way(&settings.listen, trunk.transport);
-        for (at, host) in hosts(trunk).enumerate() {
+        let (transport, scheme) = way(trunk.transport);
+        for (at, host) in trunk.hosts().enumerate() {
             let uri = format!("sip:{host}");
             let uri = Uri::parse(&uri).map_err(|_| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
             let target = Target::new(uri.host, uri.port, Some(transport), scheme);

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use daemon::config::{self, Mistakes};
 use gateway::config::Settings;
@@ -39,10 +41,10 @@ fn every_mistake_is_reported_at_once() {
         key = 1
     "#;
     let expected = [
-        "listen.wss",
-        "listen.colour",
         "relay.browser_address",
         "relay.rtp_ports",
+        "listen.wss",
+        "listen.colour",
         "limits.calls",
         "nonsense",
         "listen.sip_udp",
@@ -89,6 +91,10 @@ fn turn_is_told_to_browsers_by_those_who_have_it() {
     );
     let both = format!("{tcp}\n{urls}");
     assert_eq!(mistakes(&format!("{both}\nrelayed_ports = [40000, 40999]"), ""), ["turn.relayed_ports"]);
+    let interface = "[relay]\nworkers = 1\n[[relay.interface]]\nname = \"a\"\naddress = \"127.0.0.2\"\nports = [50998, 50999]";
+    assert_eq!(mistakes(&both, interface), ["turn.relayed_ports"], "of an interface");
+    let udp = both.replace("tcp = [\"127.0.0.1:3478\"]", "udp = [\"0.0.0.0:3478\"]");
+    assert_eq!(mistakes(&udp, ""), ["turn.udp"], "the browsers' port");
     assert_eq!(mistakes(&format!("{both}\nlifetime = \"11m\""), ""), ["turn.lifetime"]);
     assert_eq!(
         mistakes(&format!("{both}\nlifetime = \"5m\""), ""),
@@ -109,6 +115,141 @@ fn turn_is_told_to_browsers_by_those_who_have_it() {
         let settings = config::parse::<Settings>(&text, Path::new("/etc")).unwrap();
         assert_eq!(settings.turn_clients.urls.len(), 1);
     }
+}
+
+#[test]
+fn one_address_or_a_list_of_them_says_where_the_relay_is() {
+    let relay = |keys: &str| {
+        let text = format!("[relay]\n{keys}\n");
+        config::parse::<Settings>(&text, Path::new("")).map(|settings| settings.relay_addressing)
+    };
+    let one = relay("browser_address = \"10.0.0.7/203.0.113.7\"").unwrap();
+    let listeners = one.config(Duration::ZERO, 1, None).browser;
+    assert_eq!((listeners.len(), listeners[0].bind.to_string()), (1, "10.0.0.7:3478".into()));
+    assert_eq!(listeners[0].advertised, [IpAddr::from([203, 0, 113, 7])]);
+
+    let keys = "browser_address = [\"::1\", \"10.0.0.7/203.0.113.7\", \"10.0.0.7\"]";
+    let listeners = relay(keys).unwrap().config(Duration::ZERO, 1, None).browser;
+    assert_eq!(listeners.len(), 2, "a bound address is bound once");
+    assert_eq!(listeners[1].advertised, [IpAddr::from([203, 0, 113, 7]), IpAddr::from([10, 0, 0, 7])]);
+
+    for wrong in
+        ["[]", "\"0.0.0.0\"", "\"10.0.0.7/::\"", "\"224.0.0.1\"", "[\"::1\", \"::1\"]", "\"10.0.0.7/::1\""]
+    {
+        for key in ["browser_address", "rtp_address"] {
+            let Mistakes(list) = relay(&format!("{key} = {wrong}")).unwrap_err();
+            assert_eq!(list[0].key, format!("relay.{key}"), "{wrong}");
+        }
+    }
+}
+
+#[test]
+fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
+    let text = r#"
+        [relay]
+        browser_address = ["0.0.0.0/192.0.2.7", "10.0.0.7"]
+        browser_port = 40000
+        rtp_address = ["10.0.0.7", "10.0.0.8"]
+        workers = 1
+        [[relay.interface]]
+        name = "default"
+        address = "192.0.2.7"
+        networks = ["192.0.2.0/24", "2001:db8::/32"]
+        [[relay.interface]]
+        name = "inside"
+        address = "10.0.0.7"
+        ports = [49998, 50001]
+        [[relay.interface]]
+        name = "inside"
+        address = ["10.0.0.9", "10.0.0.10"]
+        networks = ["192.0.2.0/24"]
+    "#;
+    let expected = [
+        "relay.browser_address",
+        "relay.rtp_address",
+        "relay.interface[0].name",
+        "relay.interface[0].networks",
+        "relay.interface[2].name",
+        "relay.interface[2].address",
+        "relay.interface[2].networks",
+        "relay.rtp_ports",
+        "relay.browser_port",
+        "relay.browser_port",
+    ];
+    assert_eq!(mistakes(text), expected);
+    let few = "[relay]\nrtp_ports = [40000, 40003]\nworkers = 3";
+    assert_eq!(mistakes(few), ["relay.rtp_ports"], "a pair for each worker");
+}
+
+#[test]
+fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
+    let trunk = |keys: &str, relay: &str| {
+        mistakes(&format!("{relay}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{keys}\n"))
+    };
+    let both = "[listen]\nsip_udp = \"[::]:5060\"\nadvertised = [\"192.0.2.7\", \"2001:db8::7\"]\n";
+    let six = "address = \"[2001:db8::9]:5070\"";
+    assert_eq!(trunk(six, ""), ["trunk[0].address"; 2], "neither SIP nor sound");
+    assert_eq!(trunk(six, both), ["trunk[0].address"], "no sound");
+    let relay = format!("{both}[relay]\nrtp_address = [\"127.0.0.1\", \"2001:db8::7\"]\n");
+    assert!(
+        config::parse::<Settings>(
+            &format!("{relay}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{six}\n"),
+            Path::new("")
+        )
+        .is_ok()
+    );
+    let four = "address = \"192.0.2.1\"\n";
+    assert_eq!(trunk(&format!("{four}relay_interface = \"x\""), ""), ["trunk[0].relay_interface"]);
+    assert_eq!(trunk(&format!("{four}advertised = [\"::1\"]"), ""), ["trunk[0]"], "of the other family");
+    assert_eq!(trunk(&format!("{four}advertised = [\"0.0.0.0\"]"), ""), ["trunk[0].advertised"]);
+    let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"\n";
+    let named = format!("{pool}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{four}relay_interface = \"x\"\n");
+    assert!(config::parse::<Settings>(&named, Path::new("")).is_ok(), "the relays know their interfaces");
+    assert_eq!(
+        mistakes(&format!("{pool}[[relay.interface]]\nname = \"x\"\naddress = \"::1\"\n")),
+        ["relay.interface"]
+    );
+}
+
+#[test]
+fn a_trunk_is_told_its_own_address_or_the_common_one_of_each_family() {
+    let told = |listen: &str, trunk: &str| {
+        let text = format!(
+            "[listen]\n{listen}\n[[trunk]]\nname = \"a\"\naddress = \"pbx.example.com\"\ncidrs = [\"::/0\"]\n{trunk}\n"
+        );
+        let settings = config::parse::<Settings>(&text, Path::new("")).unwrap();
+        let told = settings.trunks[0].told(&settings.listen);
+        told.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(told("", ""), ["127.0.0.1:5060"]);
+    let both = "sip_udp = \"[::]:5070\"\nadvertised = [\"192.0.2.7\", \"2001:db8::7\"]";
+    assert_eq!(told(both, ""), ["192.0.2.7:5070", "[2001:db8::7]:5070"]);
+    assert_eq!(told(both, "advertised = \"10.0.0.7\""), ["10.0.0.7:5070"]);
+    let one = "sip_udp = \"10.0.0.7:5060\"\nadvertised = [\"192.0.2.7\", \"2001:db8::7\"]";
+    assert_eq!(told(one, ""), ["192.0.2.7:5060"]);
+}
+
+#[test]
+fn the_examples_in_docs_are_good_configurations() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/networks.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let examples = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let (mut gateways, mut relays) = (0, 0);
+    for example in examples {
+        let mistakes = match example.lines().next() {
+            Some("# gateway.toml") => {
+                gateways += 1;
+                config::parse::<Settings>(example, Path::new("")).err()
+            }
+            Some("# relay.toml") => {
+                relays += 1;
+                config::parse::<media_relay::program::Settings>(example, Path::new("")).err()
+            }
+            other => panic!("whose configuration is {other:?}?"),
+        };
+        assert_eq!(mistakes, None, "{example}");
+    }
+    assert!(gateways >= 5 && relays >= 1);
 }
 
 #[test]

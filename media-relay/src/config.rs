@@ -1,9 +1,14 @@
 //! What a relay is told at its start.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use daemon::config::Addresses;
+use ipnet::IpNet;
+use relay_core::Interface;
 
 use crate::turn::config::TurnConfig;
 
@@ -45,11 +50,15 @@ impl Config {
         if self.browser.iter().all(|listener| listener.advertised.is_empty()) {
             return Err(StartError::NoBrowserListener);
         }
+        if self.browser.len() > MAX_ADDRESSES || self.interfaces().len() > MAX_ADDRESSES {
+            return Err(StartError::TooManyAddresses { max: MAX_ADDRESSES });
+        }
         if self.workers == 0 || self.workers > MAX_WORKERS {
             return Err(StartError::Workers { max: MAX_WORKERS });
         }
         let advertised = self.browser.iter().flat_map(|listener| &listener.advertised);
-        for &address in advertised.chain(self.rtp.iter().map(|interface| &interface.advertised)) {
+        let of_rtp = self.rtp.iter().flat_map(|interface| &interface.addresses).map(|one| &one.advertised);
+        for &address in advertised.chain(of_rtp) {
             if address.is_unspecified() || address.is_multicast() {
                 return Err(StartError::Advertised { address });
             }
@@ -59,7 +68,43 @@ impl Config {
                 return Err(StartError::DuplicateInterface { name: interface.name.clone() });
             }
         }
+        let ranges = self.ranges();
+        for (index, range) in ranges.iter().enumerate() {
+            if let Some(other) = ranges[..index].iter().find(|other| range.is_in_the_way_of(other)) {
+                return Err(StartError::Overlap { one: other.clone(), other: range.clone() });
+            }
+        }
         self.turn.as_ref().map_or(Ok(()), TurnConfig::check)
+    }
+
+    /// The ports of all interfaces, each range once.
+    pub(crate) fn ranges(&self) -> Vec<BoundRange> {
+        let mut ranges = Vec::new();
+        for range in self.rtp.iter().flat_map(RtpInterface::ranges) {
+            if !ranges.contains(&range) {
+                ranges.push(range);
+            }
+        }
+        ranges
+    }
+
+    /// The interfaces as the engine knows them, with their places in [`Config::ranges`].
+    pub(crate) fn interfaces(&self) -> Vec<Interface> {
+        let ranges = self.ranges();
+        let addresses = self.rtp.iter().flat_map(|interface| {
+            interface
+                .addresses
+                .iter()
+                .zip(interface.ranges())
+                .map(move |(one, range)| (interface, one, range))
+        });
+        let interface = |(interface, address, range): (&RtpInterface, &Addresses, BoundRange)| Interface {
+            name: interface.name.clone(),
+            networks: interface.networks.clone(),
+            advertised: address.advertised,
+            range: ranges.iter().position(|one| *one == range).unwrap_or_default() as u8,
+        };
+        addresses.map(interface).collect()
     }
 }
 
@@ -72,17 +117,54 @@ pub struct BrowserListener {
     pub advertised: Vec<IpAddr>,
 }
 
-/// A range of UDP ports for plain RTP peers.
+/// Addresses and UDP ports for some of the plain RTP peers.
 #[derive(Clone, Debug)]
 pub struct RtpInterface {
     /// What `RtpLeg::interface` names.
     pub name: String,
-    /// Where ports are bound.
-    pub bind: IpAddr,
-    /// What peers are told. Never the unspecified address.
-    pub advertised: IpAddr,
-    /// Used in pairs: even for RTP, the next one for RTCP (RFC 3550 §11). Shared out among the workers.
+    /// Where ports are bound and what peers are told: one address, or one of each family.
+    pub addresses: Vec<Addresses>,
+    /// The peers that it is for, by `RtpLeg::peer`; the longest prefix counts. An interface without networks is for those
+    /// that no other is for.
+    pub networks: Vec<IpNet>,
+    /// Used in pairs: even for RTP, the next one for RTCP (RFC 3550 §11). Shared out among the workers; shared with
+    /// interfaces that have the same ports at the same bound address.
     pub ports: RangeInclusive<u16>,
+}
+
+impl RtpInterface {
+    /// In the order of its addresses.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = BoundRange> {
+        self.addresses.iter().map(|one| BoundRange { bind: one.bind, ports: self.ports.clone() })
+    }
+}
+
+/// Ports at one of this machine's addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundRange {
+    /// The address; the unspecified one stands for all of its family.
+    pub bind: IpAddr,
+    /// The ports.
+    pub ports: RangeInclusive<u16>,
+}
+
+impl BoundRange {
+    /// Have they ports in common without being the same?
+    pub(crate) fn is_in_the_way_of(&self, other: &Self) -> bool {
+        let (a, b) = (&self.ports, &other.ports);
+        self != other && is_same_place(self.bind, other.bind) && a.start() <= b.end() && b.start() <= a.end()
+    }
+}
+
+impl fmt::Display for BoundRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to {} of {}", self.ports.start(), self.ports.end(), self.bind)
+    }
+}
+
+/// Can a port not be bound at both?
+pub(crate) fn is_same_place(a: IpAddr, b: IpAddr) -> bool {
+    a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
 }
 
 /// Why the relay could not start: the operator's to mend.
@@ -103,11 +185,25 @@ pub enum StartError {
         /// The name.
         name: String,
     },
+    /// Two interfaces that take each other's ports.
+    #[error("the ports {one} and {other} overlap; they have to be the same or apart")]
+    Overlap {
+        /// Of the first.
+        one: BoundRange,
+        /// Of the second.
+        other: BoundRange,
+    },
+    /// More than sockets can be told apart.
+    #[error("a relay has at most {max} addresses for browsers and {max} for RTP")]
+    TooManyAddresses {
+        /// The most.
+        max: usize,
+    },
     /// Too few ports for the workers.
-    #[error("the RTP interface {name:?} needs at least one pair of ports, even and odd, for each worker")]
+    #[error("the ports {range} are too few: each worker needs a pair, even and odd")]
     PortRange {
-        /// The interface.
-        name: String,
+        /// The ports.
+        range: BoundRange,
     },
     /// No worker.
     #[error("a relay needs between 1 and {max} workers")]
@@ -147,3 +243,5 @@ pub enum StartError {
 
 /// More threads than any machine this runs on has cores; guards against a slipped digit.
 pub(crate) const MAX_WORKERS: usize = 256;
+/// Of each kind: an octet counts them.
+const MAX_ADDRESSES: usize = 256;

@@ -5,6 +5,7 @@
 //! in its [`control`] API. With [`TurnConfig`] every worker is a TURN server too. A session lives on one worker, so
 //! that a packet never takes a lock.
 
+mod addressing;
 mod config;
 pub mod control;
 mod handle;
@@ -18,7 +19,8 @@ mod totals;
 mod turn;
 mod worker;
 
-pub use config::{BrowserListener, Config, RtpInterface, StartError};
+pub use addressing::{Addressing, AddressingKeys, InterfaceKeys};
+pub use config::{BoundRange, BrowserListener, Config, RtpInterface, StartError};
 pub use handle::{Events, Relay};
 pub use metrics::register_relay_metrics;
 pub use relay_core::turn::PeerRule;

@@ -56,7 +56,11 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let TurnAccess { secrets, certificate } = TurnAccess::read(&settings.turn).context("turn")?;
     let tls = certificate.clone().map(|certificate| tls::server(certificate, None, &[])).transpose()?;
     let turn = settings.turn.is_on().then(|| settings.turn.config(secrets, tls));
-    let (relay, events) = Relay::start(settings.media.relay_config(turn))?;
+    let (relay, events) = Relay::start(settings.addressing.config(
+        settings.media.timeout.0,
+        settings.media.max_sessions,
+        turn,
+    ))?;
     let control = Control::new(
         relay.clone(),
         epoch()?,

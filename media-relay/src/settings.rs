@@ -3,12 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use daemon::config::{Addresses, Configuration, Duration, Log, PortRange, Reader, Section, Table};
+use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::section;
 
-use crate::config::{BrowserListener, Config, MAX_WORKERS, RtpInterface};
+use crate::addressing::{Addressing, AddressingKeys};
 use crate::control::ProtectionFiles;
-use crate::turn::config::TurnConfig;
 use crate::turn::settings::Turn;
 
 section! {
@@ -42,22 +41,10 @@ section! {
 section! {
     /// Sound.
     Media at "media" {
-        /// Where browsers reach it.
-        browser_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
-        /// UDP port for all browsers; further workers take the ports behind it. 0 lets the system choose.
-        browser_port: u32 = 3478,
-        /// Where trunks reach it.
-        rtp_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
-        /// UDP ports for trunks.
-        rtp_ports: PortRange = PortRange { first: 40_000, last: 49_999 },
-        /// How long a port rests before another session gets it.
-        port_rest: Duration = Duration::seconds(5),
         /// Silence on a leg that should speak, after which the gateway is told.
         timeout: Duration = Duration::seconds(60),
         /// Sessions at a time; more are refused.
         max_sessions: u32 = 4_000,
-        /// Threads; 0 takes one a core.
-        workers: u32 = 0,
     }
 }
 
@@ -76,6 +63,7 @@ pub struct Settings {
     pub control: ControlApi,
     pub admin: Admin,
     pub media: Media,
+    pub addressing: Addressing,
     pub turn: Turn,
     pub drain: Drain,
     pub log: Log,
@@ -86,14 +74,18 @@ impl Configuration for Settings {
     const REFERENCE: &'static str = "docs/configuration-relay.md";
 
     fn take(reader: &mut Reader, root: &mut Table) -> Self {
-        Self {
+        let (addressing, mut media) = Addressing::take(reader, root, MEDIA);
+        let settings = Self {
             control: ControlApi::take(reader, root),
             admin: Admin::take(reader, root),
-            media: Media::take(reader, root),
+            media: Media::take_keys(reader, &mut media, MEDIA),
+            addressing,
             turn: Turn::take(reader, root),
             drain: Drain::take(reader, root),
             log: Log::take(reader, root),
-        }
+        };
+        reader.refuse_unknown(MEDIA, &media);
+        settings
     }
 
     fn resolve_paths(&mut self, base: &Path) {
@@ -112,6 +104,7 @@ impl Configuration for Settings {
     fn check(&self, reader: &mut Reader) {
         self.control.check(reader);
         self.media.check(reader);
+        self.addressing.check(MEDIA, reader);
         self.check_turn(reader);
     }
 
@@ -119,7 +112,11 @@ impl Configuration for Settings {
         vec![
             ControlApi::section(),
             Admin::section(),
-            Media::section(),
+            Section {
+                fields: AddressingKeys::section().fields.into_iter().chain(Media::section().fields).collect(),
+                ..Media::section()
+            },
+            Addressing::interface_section(MEDIA),
             Turn::section(),
             Drain::section(),
             Log::section(),
@@ -134,7 +131,7 @@ impl Settings {
             ("control.listen", self.control.listen != new.control.listen),
             ("control.orphaned_after", self.control.orphaned_after != new.control.orphaned_after),
             ("admin", self.admin != new.admin),
-            ("media", self.media != new.media),
+            ("media", (&self.media, &self.addressing) != (&new.media, &new.addressing)),
             ("turn", self.turn.needs_restart(&new.turn)),
             ("drain", self.drain != new.drain),
             ("log", self.log != new.log),
@@ -148,7 +145,7 @@ impl Settings {
         let turn = &self.turn;
         turn.check(reader);
         if turn.is_on() {
-            turn.check_ports(self.media.rtp_ports, self.media.browser_port, "media", reader);
+            self.addressing.check_turn(turn, MEDIA, reader);
         }
         if turn.is_on() && turn.secrets_file.is_none() {
             reader.mistake("turn.secrets_file", "is missing: clients show credentials made with a secret");
@@ -195,37 +192,7 @@ impl ControlApi {
 }
 
 impl Media {
-    /// What the relay is started with.
-    pub(crate) fn relay_config(&self, turn: Option<TurnConfig>) -> Config {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        let port = u16::try_from(self.browser_port).unwrap_or_default();
-        let browser = BrowserListener {
-            bind: SocketAddr::new(self.browser_address.bind, port),
-            advertised: vec![self.browser_address.advertised],
-        };
-        Config {
-            browser: vec![browser],
-            rtp: vec![RtpInterface {
-                name: "trunk".into(),
-                bind: self.rtp_address.bind,
-                advertised: self.rtp_address.advertised,
-                ports: self.rtp_ports.first..=self.rtp_ports.last,
-            }],
-            media_timeout: self.timeout.0,
-            port_quarantine: self.port_rest.0,
-            max_sessions: self.max_sessions as usize,
-            workers: if self.workers == 0 { cores } else { self.workers as usize },
-            turn,
-        }
-    }
-
     fn check(&self, reader: &mut Reader) {
-        if u16::try_from(self.browser_port).is_err() {
-            reader.mistake("media.browser_port", "expected a port from 0 to 65535");
-        }
-        if self.workers as usize > MAX_WORKERS {
-            reader.mistake("media.workers", format!("expected at most {MAX_WORKERS}"));
-        }
         if self.max_sessions == 0 {
             reader.mistake("media.max_sessions", "expected at least 1");
         }
@@ -236,5 +203,6 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
+const MEDIA: &str = "media";
 /// Several times as long as gateways wait between confirmations.
 const MIN_ORPHANED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

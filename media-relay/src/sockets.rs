@@ -19,8 +19,8 @@ use crate::turn::Source;
 pub(crate) struct Sockets {
     poll: Poll,
     mux: Vec<UdpSocket>,
-    /// Where the ports of each interface are bound.
-    interfaces: Vec<IpAddr>,
+    /// Where the ports of each range are bound.
+    ranges: Vec<IpAddr>,
     pairs: HashMap<PortPair, [UdpSocket; 2]>,
     pub(crate) sent: u64,
     pub(crate) send_failed: u64,
@@ -61,12 +61,12 @@ pub(crate) struct Waker(Arc<OwnedFd>);
 
 impl Sockets {
     /// Takes over the browser-facing sockets.
-    pub(crate) fn new(mux: Vec<UdpSocket>, interfaces: Vec<IpAddr>) -> io::Result<Self> {
+    pub(crate) fn new(mux: Vec<UdpSocket>, ranges: Vec<IpAddr>) -> io::Result<Self> {
         let poll = Poll::new()?;
         for (index, socket) in mux.iter().enumerate() {
             poll.add(socket, SocketId::Mux(index as u8))?;
         }
-        Ok(Self { poll, mux, interfaces, pairs: HashMap::new(), sent: 0, send_failed: 0 })
+        Ok(Self { poll, mux, ranges, pairs: HashMap::new(), sent: 0, send_failed: 0 })
     }
 
     pub(crate) fn waker(&self) -> Waker {
@@ -101,7 +101,7 @@ impl Sockets {
     }
 
     fn bind_pair(&self, pair: PortPair) -> io::Result<[UdpSocket; 2]> {
-        let ip = self.interfaces[usize::from(pair.interface)];
+        let ip = self.ranges[usize::from(pair.range)];
         let rtp = bind(SocketAddr::new(ip, pair.rtp))?;
         let rtcp = bind(SocketAddr::new(ip, pair.rtcp()))?;
         self.poll.add(&rtp, SocketId::Rtp(pair))?;
@@ -237,8 +237,8 @@ pub(crate) fn bind_mux(address: SocketAddr) -> io::Result<UdpSocket> {
 fn token(id: SocketId) -> u64 {
     match id {
         SocketId::Mux(index) => u64::from(index),
-        SocketId::Rtp(pair) => PORTS | u64::from(pair.interface) << 16 | u64::from(pair.rtp),
-        SocketId::Rtcp(pair) => PORTS | u64::from(pair.interface) << 16 | u64::from(pair.rtcp()),
+        SocketId::Rtp(pair) => PORTS | u64::from(pair.range) << 16 | u64::from(pair.rtp),
+        SocketId::Rtcp(pair) => PORTS | u64::from(pair.range) << 16 | u64::from(pair.rtcp()),
     }
 }
 
@@ -247,7 +247,7 @@ fn socket_id(token: u64) -> SocketId {
         return SocketId::Mux(token as u8);
     }
     let port = token as u16;
-    let pair = PortPair { interface: (token >> 16) as u8, rtp: port & !1 };
+    let pair = PortPair { range: (token >> 16) as u8, rtp: port & !1 };
     if port == pair.rtp { SocketId::Rtp(pair) } else { SocketId::Rtcp(pair) }
 }
 
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn tokens_name_their_sockets() {
-        let pair = PortPair { interface: 255, rtp: 65_534 };
+        let pair = PortPair { range: 255, rtp: 65_534 };
         for id in [SocketId::Mux(0), SocketId::Mux(255), SocketId::Rtp(pair), SocketId::Rtcp(pair)] {
             assert_eq!(socket_id(token(id)), id);
             assert!(token(id) < TURN);

@@ -10,10 +10,10 @@ use relay_api::turn::Secret;
 use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics};
 use relay_core::dtls::{DimplIdentity, Identity};
 use relay_core::turn::{LocalPeer, ToEngine};
-use relay_core::{Engine, EngineConfig, Interface, Io, PortPair, SocketId};
+use relay_core::{Engine, EngineConfig, Io, PortPair, SocketId};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::{Config, StartError};
+use crate::config::{BoundRange, Config, StartError};
 use crate::handle::Reply;
 use crate::pace::Pace;
 use crate::placement::Placed;
@@ -102,14 +102,15 @@ fn start(
     getrandom::fill(&mut seed).map_err(std::io::Error::from)?;
     let engine_config = EngineConfig {
         candidates: mux.candidates,
-        interfaces: interfaces(config, number)?,
+        interfaces: config.interfaces(),
+        ranges: shares(config, number)?,
         identity,
         media_timeout: config.media_timeout,
         port_quarantine: config.port_quarantine,
         max_sessions: config.max_sessions.div_ceil(config.workers),
         seed,
     };
-    let sockets = Sockets::new(mux.sockets, config.rtp.iter().map(|interface| interface.bind).collect())?;
+    let sockets = Sockets::new(mux.sockets, config.ranges().iter().map(|range| range.bind).collect())?;
     let turn_addresses = turn.as_ref().map(|(listeners, _)| listeners.bound.clone()).unwrap_or_default();
     let turn = match config.turn.as_ref().zip(turn) {
         Some((settings, (listeners, common))) => {
@@ -437,27 +438,22 @@ fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
     Ok(mux)
 }
 
-/// Sessions that one worker has room for, each with one plain leg at least.
+/// Sessions that one worker has room for, each with one plain leg at least, whichever interface they are at.
 pub(crate) fn capacity(config: &Config) -> usize {
-    let pairs = config.rtp.iter().map(|interface| {
-        let first = usize::from(*interface.ports.start()).next_multiple_of(2);
-        (usize::from(*interface.ports.end()) + 1).saturating_sub(first) / 2
+    let pairs = config.ranges().into_iter().map(|BoundRange { ports, .. }| {
+        let first = usize::from(*ports.start()).next_multiple_of(2);
+        (usize::from(*ports.end()) + 1).saturating_sub(first) / 2
     });
-    let most = if config.rtp.is_empty() { config.max_sessions } else { config.max_sessions.min(pairs.sum()) };
-    most / config.workers
+    pairs.min().unwrap_or(usize::MAX).min(config.max_sessions) / config.workers
 }
 
-/// This worker's share of each interface's ports.
-fn interfaces(config: &Config, number: usize) -> Result<Vec<Interface>, StartError> {
-    config
-        .rtp
-        .iter()
-        .map(|interface| {
-            let ports = share(&interface.ports, number, config.workers)
-                .ok_or_else(|| StartError::PortRange { name: interface.name.clone() })?;
-            Ok(Interface { name: interface.name.clone(), advertised: interface.advertised, ports })
-        })
-        .collect()
+/// This worker's share of each range of ports.
+fn shares(config: &Config, number: usize) -> Result<Vec<RangeInclusive<u16>>, StartError> {
+    let shares = config
+        .ranges()
+        .into_iter()
+        .map(|range| share(&range.ports, number, config.workers).ok_or(StartError::PortRange { range }));
+    shares.collect()
 }
 
 /// The n-th of equal shares, in whole pairs.

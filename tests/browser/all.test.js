@@ -4,4 +4,5 @@ import './page.test.js';
 import './clients.test.js';
 import './gateway.test.js';
 import './demo.test.js';
+import './families.test.js';
 import './firewall.test.js';

@@ -1,7 +1,7 @@
 //! Listeners of stream transports: binding, accepting, TLS, and the way to a session.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,9 +113,29 @@ pub(crate) fn bind(at: SocketAddr, edge: Edge) -> io::Result<TcpListener> {
         socket.set_send_buffer_size(BROWSER_SEND_BUFFER)?;
     }
     socket.set_nonblocking(true)?;
+    serve_both_families(&socket, at)?;
     socket.bind(&at.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// A listener on `::` serves IPv4 as well, whatever the system's default.
+pub(crate) fn serve_both_families(socket: &Socket, at: SocketAddr) -> io::Result<()> {
+    match at {
+        SocketAddr::V4(_) => Ok(()),
+        SocketAddr::V6(at) => socket.set_only_v6(!at.ip().is_unspecified()),
+    }
+}
+
+/// An IPv4 peer of such a listener, as IPv4.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(_) => address,
+        SocketAddr::V6(v6) => match v6.ip().to_canonical() {
+            IpAddr::V4(ip) => SocketAddr::new(ip.into(), v6.port()),
+            IpAddr::V6(_) => address,
+        },
+    }
 }
 
 impl<I: Ingress> Door<I> {
@@ -131,7 +151,7 @@ impl<I: Ingress> Door<I> {
             match accepted {
                 Ok((stream, remote)) => {
                     pause = ACCEPT_PAUSE_MIN;
-                    self.admit(stream, remote);
+                    self.admit(stream, canonical(remote));
                 }
                 Err(error) => {
                     // Without descriptors accept fails at once, again and again: wait for some to be closed.
@@ -153,7 +173,7 @@ impl<I: Ingress> Door<I> {
         let _ = stream.set_nodelay(true);
         let Ok(local) = stream.local_addr() else { return };
         let deadline = Instant::now() + self.limits.handshake;
-        let visitor = Visitor { local, remote, deadline, admission };
+        let visitor = Visitor { local: canonical(local), remote, deadline, admission };
         // The handshakes have a task of their own: the room that they take is given back when they are done.
         tokio::spawn(Arc::clone(self).shake_hands(stream, visitor));
     }

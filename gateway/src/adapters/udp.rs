@@ -1,7 +1,7 @@
 //! SIP over UDP (RFC 3261 §18): one datagram is one message.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::counters::Counters;
 use super::limits::Limits;
-use super::listener::Stage;
+use super::listener::{Stage, canonical, serve_both_families};
 use super::session::deliver;
 use crate::ports::transport::{Edge, Ingress, Protocol, Reply, SendError, Sink, Source};
 
@@ -34,6 +34,7 @@ impl DatagramSocket {
         let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
         let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
         socket.set_nonblocking(true)?;
+        serve_both_families(&socket, at)?;
         socket.bind(&at.into())?;
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
@@ -50,13 +51,20 @@ impl DatagramSocket {
     }
 
     async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.socket.async_io(Interest::READABLE, |socket| socket.recv_from(buffer)).await
+        let (length, remote) =
+            self.socket.async_io(Interest::READABLE, |socket| socket.recv_from(buffer)).await?;
+        Ok((length, canonical(remote)))
     }
 }
 
 impl Sink for DatagramSocket {
     /// RFC 3261 §18.1.1: what does not fit one datagram has to take another transport.
     fn send_to(&self, remote: SocketAddr, bytes: Bytes) -> Result<(), SendError> {
+        // A socket of IPv6 knows IPv4 peers by their mapped addresses alone (RFC 4291 §2.5.5.2).
+        let remote = match (self.local, remote.ip()) {
+            (SocketAddr::V6(_), IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), remote.port()),
+            (SocketAddr::V4(_) | SocketAddr::V6(_), _) => remote,
+        };
         match self.socket.get_ref().send_to(&bytes, remote) {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.raw_os_error() {

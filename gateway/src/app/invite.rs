@@ -119,6 +119,7 @@ impl<R: Runtime> Node<R> {
         };
         let candidate = |(binding, connection): &(&Binding, ConnectionId)| Candidate {
             destination: Destination::Flow(self.flow_id(*connection)),
+            local: self.0.settings.domain.clone(),
             request_uri: binding.contact.clone(),
         };
         Ok(Target::Sip(Box::new(Callee {
@@ -140,6 +141,7 @@ impl<R: Runtime> Node<R> {
         let uri = format!("sip:{}@{host}", escape_user(number));
         let candidate = |address: &SocketAddr| Candidate {
             destination: trunk_destination(trunk, *address),
+            local: trunk.local(address.ip()),
             request_uri: uri.clone(),
         };
         let own_number = Uri::parse(&caller.uri).ok().and_then(|uri| uri.user).map(str::to_string);
@@ -212,7 +214,7 @@ fn trunk_link(trunk: &Trunk, address: SocketAddr, number: Option<String>) -> Lin
         profile: Profile::PlainRtp,
         codecs: trunk.codecs.clone(),
         transport: trunk.transport,
-        local: trunk.local.clone(),
+        local: trunk.local(address.ip()),
         contact_user: number,
         destination: trunk_destination(trunk, address),
         first_reply: trunk.first_reply,
@@ -221,7 +223,7 @@ fn trunk_link(trunk: &Trunk, address: SocketAddr, number: Option<String>) -> Lin
             .iter()
             .map(|cidr| Network { address: cidr.addr(), prefix: cidr.prefix_len() })
             .collect(),
-        interface: None,
+        interface: trunk.interface.clone(),
         learn: trunk.learn,
     }
 }

@@ -155,6 +155,7 @@ fn cause(cause: Cause) -> &'static str {
         Cause::MediaLost => "media_lost",
         Cause::MediaTimeout => "media_timeout",
         Cause::NoCommonCodec => "no_common_codec",
+        Cause::NoCommonAddress => "no_common_address",
         Cause::Operator => "operator",
         Cause::Shutdown => "shutdown",
     }

@@ -1,6 +1,6 @@
 //! What the application needs to know, as plain values; `wiring` makes them from the configuration.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,8 +70,10 @@ pub struct Trunk {
     pub hosts: Vec<String>,
     /// How it is reached.
     pub transport: Transport,
-    /// Our `host:port` in Via and Contact towards it.
-    pub local: String,
+    /// Our address in Via and Contact towards it: of each family in which it can be reached.
+    pub told: Vec<SocketAddr>,
+    /// The relay's interface for its sound; without one the relay goes by its address.
+    pub interface: Option<String>,
     /// Codecs, best first.
     pub codecs: Vec<CodecName>,
     /// Where its requests come from.
@@ -87,5 +89,16 @@ impl Trunk {
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.cidrs.iter().any(|cidr| cidr.contains(&address))
+    }
+
+    /// Can we send there?
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        self.told.iter().any(|told| told.is_ipv4() == address.is_ipv4())
+    }
+
+    /// Our `host:port` in Via and Contact towards this address of it.
+    pub fn local(&self, address: IpAddr) -> String {
+        let of_family = self.told.iter().find(|told| told.is_ipv4() == address.is_ipv4());
+        of_family.or(self.told.first()).map(SocketAddr::to_string).unwrap_or_default()
     }
 }

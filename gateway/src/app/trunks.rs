@@ -62,16 +62,22 @@ impl Trunks {
         let at = lock(&state.addresses).iter().find(|a| a.address == address).map_or(0, |a| a.host);
         let host = state.trunk.hosts.get(at)?;
         let bare = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-        Some(bare.map_or(host.as_str(), |(host, _)| host).into())
+        let host = bare.map_or(host.as_str(), |(host, _)| host);
+        Some(host.trim_start_matches('[').trim_end_matches(']').into())
     }
 
-    /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so.
+    /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so; one of a
+    /// family in which we cannot send does not count.
     pub(super) fn resolved(&self, name: &str, host: usize, found: &[SocketAddr]) {
         let Some(state) = self.state(name) else { return };
+        if !found.is_empty() && !found.iter().any(|address| state.trunk.reaches(address.ip())) {
+            tracing::warn!(trunk = name, ?found, "no listener sends to addresses of this family");
+        }
         let mut addresses = lock(&state.addresses);
         let rest = |address| addresses.iter().find(|a| a.address == address).map_or(Rest::None, |a| a.rest);
         let found: Vec<Address> = found
             .iter()
+            .filter(|address| state.trunk.reaches(address.ip()))
             .take(MAX_ADDRESSES)
             .map(|&address| Address { host, address, rest: rest(address) })
             .collect();
@@ -148,6 +154,8 @@ const MAX_ADDRESSES: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use sip_core::routing::Transport;
 
     use super::*;
@@ -157,7 +165,8 @@ mod tests {
             name: "pbx".into(),
             hosts: vec!["a.example".into(), "b.example:5070".into()],
             transport: Transport::Tls,
-            local: "192.0.2.1:5061".into(),
+            told: vec!["192.0.2.1:5061".parse().unwrap()],
+            interface: None,
             codecs: Vec::new(),
             cidrs: Vec::new(),
             learn: relay_api::Learn::Never,
@@ -182,6 +191,23 @@ mod tests {
         assert_eq!(trunks.candidates("other", NOW), []);
         assert_eq!(trunks.server_name("pbx", address(2)).as_deref(), Some("a.example"));
         assert_eq!(trunks.server_name("pbx", address(3)).as_deref(), Some("b.example"));
+    }
+
+    #[test]
+    fn addresses_of_a_family_in_which_we_cannot_send_are_not_tried() {
+        let trunks = trunks();
+        let six: SocketAddr = "[2001:db8::1]:5061".parse().unwrap();
+        trunks.resolved("pbx", 0, &[six, address(1)]);
+        assert_eq!(trunks.candidates("pbx", NOW), [1, 3].map(address));
+        let trunk = Trunk {
+            told: vec![six],
+            hosts: vec!["[2001:db8::1]:5061".into()],
+            ..trunks.trunks[0].trunk.clone()
+        };
+        let trunks = Trunks::new(&[trunk]);
+        trunks.resolved("pbx", 0, &[six]);
+        assert_eq!(trunks.candidates("pbx", NOW), [six]);
+        assert_eq!(trunks.server_name("pbx", six).as_deref(), Some("2001:db8::1"));
     }
 
     #[test] // RFC 3263 §4.3

@@ -1,6 +1,8 @@
 //! What of a new configuration counts only after a restart.
 
-use super::Settings;
+use media_relay::Addressing;
+
+use super::{PoolRelay, Relay, Settings};
 
 impl Settings {
     /// Sections that differ in more than what is read again: certificates, users and secrets, wherever their files are.
@@ -12,7 +14,7 @@ impl Settings {
             ("browser", self.browser != new.browser),
             ("dialplan", self.dialplan != new.dialplan),
             ("calls", self.calls != new.calls),
-            ("relay", self.relay != new.relay || self.relay_pool != new.relay_pool),
+            ("relay", self.relay_of() != new.relay_of()),
             ("turn", self.turn.needs_restart(&new.turn) || self.turn_clients != new.turn_clients),
             ("store", self.store != new.store),
             ("limits", self.limits != new.limits),
@@ -21,5 +23,10 @@ impl Settings {
             ("trunk", self.trunks != new.trunks),
         ];
         changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
+    }
+
+    /// Everything in `[relay]`.
+    fn relay_of(&self) -> (&Relay, &Addressing, &[PoolRelay]) {
+        (&self.relay, &self.relay_addressing, &self.relay_pool)
     }
 }

@@ -3,12 +3,14 @@
 mod changes;
 mod relay_pool;
 mod settings;
+mod trunk;
 mod turn;
 
 pub use relay_pool::PoolRelay;
 pub use settings::{
-    Admin, Browser, CODECS, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings,
-    State, Store, StoreKind, Tls, Trunk, TrunkTransport, Users,
+    Admin, Browser, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings, State,
+    Store, StoreKind, Tls, Users,
 };
+pub use trunk::{CODECS, Trunk, TrunkTransport};
 pub use turn::TurnClients;
 pub(crate) use turn::is_on as has_turn;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use axum::http::Uri;
 use daemon::config::{Field, FieldDoc, Reader, Section, Table};
+use media_relay::InterfaceKeys;
 
 use super::settings::RelayKind;
 
@@ -89,7 +90,15 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<PoolRelay> {
 }
 
 /// What no single key can know.
-pub(super) fn check(kind: RelayKind, relays: &[PoolRelay], reader: &mut Reader) {
+pub(super) fn check(
+    kind: RelayKind,
+    relays: &[PoolRelay],
+    interfaces: &[InterfaceKeys],
+    reader: &mut Reader,
+) {
+    if kind == RelayKind::Pool && !interfaces.is_empty() {
+        reader.mistake("relay.interface", "is of no use: relay.kind is \"pool\", its relays have interfaces");
+    }
     match (kind, relays.is_empty()) {
         (RelayKind::Pool, true) => reader.mistake("relay.kind", "\"pool\" needs a [[relay.pool]]"),
         (RelayKind::Embedded, false) => {

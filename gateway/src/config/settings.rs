@@ -3,14 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use daemon::config::{
-    Addresses, Configuration, Duration, Field, FieldDoc, Log, PortRange, Reader, Section, Table,
-};
+use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::{section, words};
-
-use media_relay::TurnSettings;
+use media_relay::{Addressing, AddressingKeys, TurnSettings};
 
 use super::relay_pool::{self, PoolRelay};
+use super::trunk::{self, Trunk};
 use super::turn::{self, TurnClients};
 
 section! {
@@ -26,8 +24,8 @@ section! {
         sip_tcp: Option<SocketAddr> = Some(local(5060)),
         /// SIP over TLS, for trunks.
         sip_tls: Option<SocketAddr> = None,
-        /// The address that trunks are told in Via and Contact; needed when a listener is bound to `0.0.0.0` or `::`.
-        advertised: Option<IpAddr> = None,
+        /// The address that trunks are told in Via and Contact, or one of each family; needed when a listener is bound to `0.0.0.0` or `::` (which serves IPv4 too).
+        advertised: Vec<IpAddr> = Vec::new(),
     }
 }
 
@@ -117,18 +115,8 @@ section! {
     Relay at "relay" {
         /// `embedded` runs it inside this process, `pool` asks those of `[[relay.pool]]`; the gateway is ready when the first of them is.
         kind: RelayKind = RelayKind::Embedded,
-        /// Where browsers reach it.
-        browser_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
-        /// UDP port for all browsers; further workers take the ports behind it. 0 lets the system choose.
-        browser_port: u32 = 3478,
-        /// Where trunks reach it.
-        rtp_address: Addresses = Addresses { bind: IpAddr::V4(Ipv4Addr::LOCALHOST), advertised: IpAddr::V4(Ipv4Addr::LOCALHOST) },
-        /// UDP ports for trunks.
-        rtp_ports: PortRange = PortRange { first: 40_000, last: 49_999 },
         /// A call that receives no sound for this long ends.
         media_timeout: Duration = Duration::seconds(60),
-        /// Threads; 0 takes one a core.
-        workers: u32 = 0,
     }
 }
 
@@ -176,39 +164,6 @@ section! {
     }
 }
 
-/// A SIP trunk.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trunk {
-    /// For the dial plan, the log and metrics.
-    pub name: String,
-    /// Host name or address, with an optional port: `pbx.example.com` (RFC 3263), `192.0.2.7:5060`.
-    pub address: String,
-    /// Further hosts, tried in their order when those before fail.
-    pub backup_addresses: Vec<String>,
-    /// How it is reached.
-    pub transport: TrunkTransport,
-    /// Codecs offered to it and accepted from it, best first.
-    pub codecs: Vec<String>,
-    /// Networks its requests come from.
-    pub cidrs: Vec<ipnet::IpNet>,
-    /// Believe the first source of RTP instead of the signalled address alone.
-    pub learn_address: bool,
-    /// How long an INVITE may stay without any response before the next address is tried.
-    pub first_reply: Duration,
-}
-
-/// How a trunk is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TrunkTransport {
-    /// UDP.
-    Udp,
-    /// TCP.
-    Tcp,
-    /// TLS over TCP.
-    Tls,
-}
-words!(TrunkTransport: "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
-
 /// Where the media relay is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RelayKind {
@@ -251,6 +206,7 @@ pub struct Settings {
     pub dialplan: Dialplan,
     pub calls: Calls,
     pub relay: Relay,
+    pub relay_addressing: Addressing,
     pub turn: TurnSettings,
     pub turn_clients: TurnClients,
     pub store: Store,
@@ -261,9 +217,6 @@ pub struct Settings {
     pub relay_pool: Vec<PoolRelay>,
 }
 
-/// Every codec the relay can carry; a trunk's list is taken from these.
-pub const CODECS: [&str; 4] = ["opus", "PCMU", "PCMA", "G722"];
-
 impl Configuration for Settings {
     const ENVIRONMENT: &'static str = "GATEWAY";
     const REFERENCE: &'static str = "docs/configuration.md";
@@ -271,8 +224,9 @@ impl Configuration for Settings {
     fn take(reader: &mut Reader, root: &mut Table) -> Self {
         // A part of the section [relay], so it is taken first.
         let relay_pool = relay_pool::take(reader, root);
+        let (relay_addressing, mut relay) = Addressing::take(reader, root, RELAY);
         let (turn, turn_clients) = turn::take(reader, root);
-        Self {
+        let settings = Self {
             listen: Listen::take(reader, root),
             admin: Admin::take(reader, root),
             tls: Tls::take(reader, root),
@@ -280,16 +234,19 @@ impl Configuration for Settings {
             users: Users::take(reader, root),
             dialplan: Dialplan::take(reader, root),
             calls: Calls::take(reader, root),
-            relay: Relay::take(reader, root),
+            relay: Relay::take_keys(reader, &mut relay, RELAY),
+            relay_addressing,
             turn,
             turn_clients,
             store: Store::take(reader, root),
             limits: Limits::take(reader, root),
             log: Log::take(reader, root),
             state: State::take(reader, root),
-            trunks: take_trunks(reader, root),
+            trunks: trunk::take(reader, root),
             relay_pool,
-        }
+        };
+        reader.refuse_unknown(RELAY, &relay);
+        settings
     }
 
     fn resolve_paths(&mut self, base: &Path) {
@@ -310,9 +267,10 @@ impl Configuration for Settings {
 
     fn check(&self, reader: &mut Reader) {
         self.check_listeners(reader);
-        self.check_trunks(reader);
-        relay_pool::check(self.relay.kind, &self.relay_pool, reader);
-        turn::check((&self.turn, &self.turn_clients), &self.listen, &self.relay, &self.browser, reader);
+        trunk::check(self, reader);
+        relay_pool::check(self.relay.kind, &self.relay_pool, &self.relay_addressing.interfaces, reader);
+        self.relay_addressing.check(RELAY, reader);
+        turn::check(self, reader);
         if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
             reader.mistake("tls", "certificate_file and key_file go together: set both or neither");
         }
@@ -321,12 +279,6 @@ impl Configuration for Settings {
         }
         if self.browser.algorithms.is_empty() {
             reader.mistake("browser.algorithms", "expected at least one algorithm");
-        }
-        if u16::try_from(self.relay.browser_port).is_err() {
-            reader.mistake("relay.browser_port", "expected a port from 0 to 65535");
-        }
-        if self.relay.workers > 256 {
-            reader.mistake("relay.workers", "expected at most 256");
         }
         self.check_limits(reader);
     }
@@ -338,10 +290,14 @@ impl Configuration for Settings {
             Tls::section(),
             Browser::section(),
             Users::section(),
-            trunk_section(),
+            trunk::section(),
             Dialplan::section(),
             Calls::section(),
-            Relay::section(),
+            Section {
+                fields: Relay::section().fields.into_iter().chain(AddressingKeys::section().fields).collect(),
+                ..Relay::section()
+            },
+            Addressing::interface_section(RELAY),
             relay_pool::section(),
             turn::section(),
             Store::section(),
@@ -360,54 +316,15 @@ impl Settings {
             ("listen.sip_tls", self.listen.sip_tls),
         ];
         for (key, address) in listeners {
-            if address.is_some_and(|a| a.ip().is_unspecified()) && self.listen.advertised.is_none() {
+            if address.is_some_and(|a| a.ip().is_unspecified()) && self.listen.advertised.is_empty() {
                 reader.mistake(
                     key,
                     "is bound to every address: set listen.advertised to the one that trunks reach",
                 );
             }
         }
-        if self.listen.advertised.is_some_and(|a| a.is_unspecified()) {
-            reader
-                .mistake("listen.advertised", "expected an address that trunks can reach, not 0.0.0.0 or ::");
-        }
-    }
-
-    fn check_trunks(&self, reader: &mut Reader) {
-        for (i, trunk) in self.trunks.iter().enumerate() {
-            let key = format!("trunk[{i}]");
-            if self.trunks[..i].iter().any(|other| other.name == trunk.name) {
-                reader.mistake(format!("{key}.name"), format!("{:?} names two trunks", trunk.name));
-            }
-            if trunk.cidrs.is_empty() {
-                reader.mistake(
-                    format!("{key}.cidrs"),
-                    "expected at least one network that its requests come from",
-                );
-            }
-            if trunk.first_reply.0.is_zero() {
-                reader.mistake(format!("{key}.first_reply"), "expected a time above zero");
-            }
-            if trunk.codecs.is_empty() {
-                reader.mistake(format!("{key}.codecs"), "expected at least one codec");
-            }
-            for codec in trunk.codecs.iter().filter(|codec| !CODECS.contains(&codec.as_str())) {
-                let known = CODECS.join(", ");
-                reader.mistake(format!("{key}.codecs"), format!("{codec:?} is not one of {known}"));
-            }
-            let (listener, set) = match trunk.transport {
-                TrunkTransport::Udp => ("listen.sip_udp", self.listen.sip_udp.is_some()),
-                TrunkTransport::Tcp => ("listen.sip_tcp", self.listen.sip_tcp.is_some()),
-                TrunkTransport::Tls => ("listen.sip_tls", self.listen.sip_tls.is_some()),
-            };
-            if !set {
-                reader.mistake(format!("{key}.transport"), format!("needs {listener}, which is not set"));
-            }
-        }
-        if let Some(name) = &self.dialplan.trunk
-            && !self.trunks.iter().any(|trunk| trunk.name == *name)
-        {
-            reader.mistake("dialplan.trunk", format!("{name:?} is not the name of a [[trunk]]"));
+        if let Err(what) = check_told(&self.listen.advertised) {
+            reader.mistake("listen.advertised", what);
         }
     }
 
@@ -431,89 +348,20 @@ impl Settings {
     }
 }
 
-fn take_trunks(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
-    let tables = reader.sections(root, "trunk");
-    let trunks = tables.into_iter().enumerate().filter_map(|(i, mut table)| {
-        let section = format!("trunk[{i}]");
-        let name = reader.require(&mut table, &section, "name");
-        let address = reader.require(&mut table, &section, "address");
-        let backup_addresses = reader.take(&mut table, &section, "backup_addresses", Vec::new());
-        let transport = reader.take(&mut table, &section, "transport", TrunkTransport::Udp);
-        let codecs = reader.take(&mut table, &section, "codecs", default_codecs());
-        let cidrs = reader.take(&mut table, &section, "cidrs", Vec::new());
-        let learn_address = reader.take(&mut table, &section, "learn_address", false);
-        let first_reply = reader.take(&mut table, &section, "first_reply", FIRST_REPLY);
-        reader.refuse_unknown(&section, &table);
-        Some(Trunk {
-            name: name?,
-            address: address?,
-            backup_addresses,
-            transport,
-            codecs,
-            cidrs,
-            learn_address,
-            first_reply,
-        })
-    });
-    trunks.collect()
-}
-
-fn trunk_section() -> Section {
-    let required = || "required".to_string();
-    let field = |key, kind, default, doc: &str| FieldDoc { key, kind, default, doc: doc.into() };
-    Section {
-        title: "`[[trunk]]`".into(),
-        doc: "A SIP peer that is callable and may call. Repeat the section for each.",
-        fields: vec![
-            field("name", String::KIND, required(), "For the dial plan, the log and metrics."),
-            field(
-                "address",
-                String::KIND,
-                required(),
-                "Host name or address, with an optional port. A name without a port is looked up as RFC 3263 says.",
-            ),
-            field(
-                "backup_addresses",
-                Vec::<String>::KIND,
-                Vec::<String>::new().show(),
-                "Further hosts, in the order in which they are tried when no address of those before answers.",
-            ),
-            field("transport", TrunkTransport::KIND, TrunkTransport::Udp.show(), "How it is reached."),
-            field(
-                "codecs",
-                Vec::<String>::KIND,
-                default_codecs().show(),
-                "Offered and accepted, best first.",
-            ),
-            field(
-                "cidrs",
-                Vec::<ipnet::IpNet>::KIND,
-                required(),
-                "Networks that its requests come from. Over UDP a source can be forged: keep the listener on a network that nobody else can send to.",
-            ),
-            field(
-                "learn_address",
-                bool::KIND,
-                false.show(),
-                "Believe the first source of RTP instead of the signalled address alone. A stranger who is faster gets the sound.",
-            ),
-            field(
-                "first_reply",
-                Duration::KIND,
-                FIRST_REPLY.show(),
-                "An address that sends no response to an INVITE in this time is left for the next one, which gets half the time. At most four are tried for a call.",
-            ),
-        ],
+/// What peers are told: at most one address of each family.
+pub(super) fn check_told(addresses: &[IpAddr]) -> Result<(), String> {
+    let of_family = |is_ipv4| addresses.iter().filter(|one| one.is_ipv4() == is_ipv4).count();
+    match addresses.iter().find(|one| one.is_unspecified() || one.is_multicast()) {
+        Some(one) => Err(format!("expected an address that trunks can reach, not {one}")),
+        None if of_family(true) > 1 || of_family(false) > 1 => {
+            Err("expected one address, or one of each family".into())
+        }
+        None => Ok(()),
     }
-}
-
-/// Four candidates together, each with the step of the call timers: below five seconds.
-const FIRST_REPLY: Duration = Duration(std::time::Duration::from_millis(2_400));
-
-fn default_codecs() -> Vec<String> {
-    vec!["PCMU".into(), "PCMA".into()]
 }
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
+
+pub(super) const RELAY: &str = "relay";

@@ -6,7 +6,7 @@ use daemon::config::{Duration, Reader, Section, Table};
 use daemon::section;
 use media_relay::TurnSettings;
 
-use super::settings::{Browser, Listen, Relay, RelayKind};
+use super::settings::{RELAY, RelayKind, Settings};
 
 section! {
     /// The part for browsers.
@@ -28,30 +28,25 @@ pub(crate) fn is_on(server: &TurnSettings, clients: &TurnClients) -> bool {
 /// Takes both parts of the section.
 pub(super) fn take(reader: &mut Reader, root: &mut Table) -> (TurnSettings, TurnClients) {
     let mut table = reader.section(root, "turn");
-    let clients = TurnClients::take_keys(reader, &mut table);
-    let server = TurnSettings::take_keys(reader, &mut table);
+    let clients = TurnClients::take_keys(reader, &mut table, "turn");
+    let server = TurnSettings::take_keys(reader, &mut table, "turn");
     reader.refuse_unknown("turn", &table);
     (server, clients)
 }
 
 /// What no single key can know.
-pub(super) fn check(
-    (server, clients): (&TurnSettings, &TurnClients),
-    listen: &Listen,
-    relay: &Relay,
-    browser: &Browser,
-    reader: &mut Reader,
-) {
+pub(super) fn check(settings: &Settings, reader: &mut Reader) {
+    let (server, clients) = (&settings.turn, &settings.turn_clients);
     server.check(reader);
     let is_on = is_on(server, clients);
     if is_on {
-        server.check_ports(relay.rtp_ports, relay.browser_port, "relay", reader);
+        settings.relay_addressing.check_turn(server, RELAY, reader);
     }
-    if clients.on_wss && listen.wss.is_none() {
+    if clients.on_wss && settings.listen.wss.is_none() {
         reader.mistake("turn.on_wss", "listen.wss is \"off\"");
     }
     let tells = !clients.urls.is_empty();
-    match (relay.kind, is_on) {
+    match (settings.relay.kind, is_on) {
         (RelayKind::Embedded, false) if tells => {
             reader.mistake("turn.urls", "needs a listener: udp, tcp, tls or on_wss");
         }
@@ -69,7 +64,7 @@ pub(super) fn check(
     for url in clients.urls.iter().filter(|url| !is_turn(url)) {
         reader.mistake("turn.urls", format!("expected \"turn:…\" or \"turns:…\" (RFC 7065), found {url:?}"));
     }
-    if tells && !(browser.registration.0..=LONGEST).contains(&clients.lifetime.0) {
+    if tells && !(settings.browser.registration.0..=LONGEST).contains(&clients.lifetime.0) {
         reader.mistake(
             "turn.lifetime",
             "expected at least browser.registration, as browsers register no sooner, and at most 10m",

@@ -1,14 +1,11 @@
 //! The media relay that the configuration wants: inside, or a pool of programs.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use daemon::certificate::Certificate;
 use daemon::tls;
-use media_relay::{
-    BrowserListener, Relay, RtpInterface, TurnConfig, register_relay_metrics, register_turn_metrics,
-};
+use media_relay::{Relay, TurnConfig, register_relay_metrics, register_turn_metrics};
 use prometheus::{IntGaugeVec, Opts, Registry};
 use relay_api::RelayName;
 use relay_api::turn::Secret;
@@ -92,7 +89,9 @@ pub(super) fn start(
     match settings.relay.kind {
         RelayKind::Embedded => {
             let has_turn = turn.is_some();
-            let (relay, events) = Relay::start(relay_config(settings, turn)).context("relay")?;
+            let config =
+                settings.relay_addressing.config(settings.relay.media_timeout.0, settings.limits.calls, turn);
+            let (relay, events) = Relay::start(config).context("relay")?;
             register_relay_metrics(registry, relay.clone())?;
             if has_turn {
                 register_turn_metrics(registry, relay.clone(), settings.turn.allocations)?;
@@ -127,27 +126,4 @@ fn pool_relay(relay: &PoolRelay) -> anyhow::Result<(RelayName, Endpoint)> {
         (None, _) => None,
     };
     Ok((RelayName(relay.name.clone()), Endpoint { url, tls, token_file: relay.token_file.clone() }))
-}
-
-fn relay_config(settings: &Settings, turn: Option<TurnConfig>) -> media_relay::Config {
-    let relay = &settings.relay;
-    let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-    let port = u16::try_from(relay.browser_port).unwrap_or_default();
-    let browser = BrowserListener {
-        bind: SocketAddr::new(relay.browser_address.bind, port),
-        advertised: vec![relay.browser_address.advertised],
-    };
-    media_relay::Config {
-        rtp: vec![RtpInterface {
-            name: "trunk".into(),
-            bind: relay.rtp_address.bind,
-            advertised: relay.rtp_address.advertised,
-            ports: relay.rtp_ports.first..=relay.rtp_ports.last,
-        }],
-        media_timeout: relay.media_timeout.0,
-        max_sessions: settings.limits.calls as usize,
-        workers: if relay.workers == 0 { cores } else { relay.workers as usize },
-        turn,
-        ..media_relay::Config::new(browser)
-    }
 }

@@ -4,6 +4,7 @@
 
 mod commands;
 mod failover;
+mod networks;
 mod phone;
 mod pool;
 mod program;

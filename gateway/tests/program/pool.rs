@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::phone::Phone;
-use crate::program::Gateway;
+use crate::program::{Gateway, Shape};
 use crate::{run_uac, sipp};
 
 const TOKEN: &str = "a-token-of-more-than-32-characters";
@@ -281,7 +281,7 @@ pub fn gateway_with(relays: &[&Relay], trunk_lines: &str, log: &str) -> Gateway 
     for (number, relay) in relays.iter().enumerate() {
         text += &relay.section(&format!("relay-{number}"));
     }
-    let gateway = Gateway::launch("udp", trunk_lines, &text, log);
+    let gateway = Gateway::launch(&Shape { trunk_lines, sections: &text, log, ..Shape::default() });
     for number in 0..relays.len() {
         while gateway.find_metric(&format!("gateway_relay_ready{{relay=\"relay-{number}\"}}")) != Some(1.0) {
             std::thread::yield_now();

@@ -32,7 +32,7 @@ impl Gateway {
     pub fn start_with(transport: &str, rtp_ports: RangeInclusive<u16>, trunk_lines: &str, log: &str) -> Self {
         let (first, last) = rtp_ports.into_inner();
         let relay = format!("[relay]\nbrowser_port = 0\nrtp_ports = [{first}, {last}]\n");
-        Self::launch(transport, trunk_lines, &relay, log)
+        Self::launch(&Shape { transport, trunk_lines, sections: &relay, log, ..Shape::default() })
     }
 
     /// As above, with these sections about the relay.
@@ -42,12 +42,18 @@ impl Gateway {
 
     /// The same with the lines of `[log]`.
     pub fn with_relay_and_log(transport: &str, relay: &str, log: &str) -> Self {
-        Self::launch(transport, "", relay, log)
+        Self::launch(&Shape { transport, sections: relay, log, ..Shape::default() })
+    }
+
+    /// One that trunks reach at 127.0.0.1 and ::1, with more sections; numbers go to this trunk.
+    pub fn of_both_families(dialled: &str, sections: &str) -> Self {
+        let (sip, listen_lines) = ("[::]", "advertised = [\"127.0.0.1\", \"::1\"]");
+        Self::launch(&Shape { sip, listen_lines, dialled, sections, ..Shape::default() })
     }
 
     /// With all of these. Ports that were free a moment ago may be another process's by now: then with others.
-    pub fn launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Self {
-        let mut tries = (0..LAUNCHES).map(|_| Self::try_launch(transport, trunk_lines, relay, log));
+    pub fn launch(shape: &Shape<'_>) -> Self {
+        let mut tries = (0..LAUNCHES).map(|_| Self::try_launch(shape));
         let mut outcome = tries.next().unwrap();
         while let Err(log) = &outcome {
             outcome = tries.next().unwrap_or_else(|| panic!("the gateway does not start: {log}"));
@@ -56,20 +62,22 @@ impl Gateway {
     }
 
     /// The gateway once it is ready, or its log.
-    fn try_launch(transport: &str, trunk_lines: &str, relay: &str, log: &str) -> Result<Self, String> {
+    fn try_launch(shape: &Shape<'_>) -> Result<Self, String> {
+        let Shape { sip: host, listen_lines, dialled, transport, trunk_lines, sections, log } = shape;
         let folder = TempDir::new().unwrap();
         let [ws, wss, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
         let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&users).unwrap();
         file.write_all(b"alice:secret\nbob:secret\n").unwrap();
-        let config = folder.path().join(CONFIG);
+        let (config, port) = (folder.path().join(CONFIG), sip.port());
         let text = format!(
             r#"
             [listen]
             wss = "{wss}"
             ws = "{ws}"
-            sip_udp = "{sip}"
-            sip_tcp = "{sip}"
+            sip_udp = "{host}:{port}"
+            sip_tcp = "{host}:{port}"
+            {listen_lines}
             [admin]
             listen = "{admin}"
             [browser]
@@ -77,14 +85,14 @@ impl Gateway {
             [users]
             file = "users"
             [dialplan]
-            trunk = "sipp"
+            trunk = "{dialled}"
             [[trunk]]
             name = "sipp"
             address = "{trunk}"
             transport = "{transport}"
             cidrs = ["127.0.0.1/32"]
             {trunk_lines}
-            {relay}
+            {sections}
             [limits]
             messages_per_second = 10000
             [log]
@@ -167,6 +175,32 @@ impl Drop for Gateway {
         let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("{}", self.log());
+        }
+    }
+}
+
+/// What differs between the gateways of the tests.
+pub struct Shape<'a> {
+    /// Host of the listeners for trunks.
+    pub sip: &'a str,
+    pub listen_lines: &'a str,
+    pub dialled: &'a str,
+    pub transport: &'a str,
+    pub trunk_lines: &'a str,
+    pub sections: &'a str,
+    pub log: &'a str,
+}
+
+impl Default for Shape<'_> {
+    fn default() -> Self {
+        Self {
+            sip: "127.0.0.1",
+            listen_lines: "",
+            dialled: "sipp",
+            transport: "udp",
+            trunk_lines: "",
+            sections: "",
+            log: "filter = \"warn\"",
         }
     }
 }

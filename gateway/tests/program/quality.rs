@@ -7,13 +7,14 @@ use tokio::time::interval;
 
 use crate::phone::Phone;
 use crate::pool::{Relay, gateway_with};
-use crate::program::Gateway;
+use crate::program::{Gateway, Shape};
 use crate::{sipp, succeeds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_whose_sound_is_poor_is_told_of_and_counted() {
     let inside = "[relay]\nbrowser_port = 0\nrtp_ports = [38000, 38001]\nworkers = 1\n";
-    let inside = Gateway::launch("udp", ANY_PORT, inside, LOG);
+    let inside =
+        Gateway::launch(&Shape { trunk_lines: ANY_PORT, sections: inside, log: LOG, ..Shape::default() });
     let relay = Relay::start(38_010..=38_011);
     let pool = gateway_with(&[&relay], ANY_PORT, LOG);
     tokio::join!(sounds_poor(&inside, 38_000), sounds_poor(&pool, 38_010));

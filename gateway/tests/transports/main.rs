@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod families;
 mod recorder;
 mod tcp;
 mod tls;

@@ -65,7 +65,10 @@ impl Lab {
     }
 
     pub fn listen(&self, edge: Edge, kind: Kind, limits: Limits) -> SocketAddr {
-        let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+        self.listen_at(SocketAddr::from(([127, 0, 0, 1], 0)), edge, kind, limits)
+    }
+
+    pub fn listen_at(&self, bind: SocketAddr, edge: Edge, kind: Kind, limits: Limits) -> SocketAddr {
         let listener = Listener { name: "lab".into(), edge, bind, limits, kind };
         self.transports.listen(listener, self.recorder.clone()).unwrap()
     }

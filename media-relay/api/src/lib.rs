@@ -9,7 +9,7 @@ pub mod control;
 mod statistics;
 pub mod turn;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -138,8 +138,13 @@ pub enum DtlsRole {
 /// A leg of plain RTP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RtpLeg {
-    /// Which configured interface to take the port from; `None` is the first.
+    /// Which configured interface to take the port from; `None` leaves the choice to `peer`.
     pub interface: Option<String>,
+    /// Where the peer is, as far as it is known before its SDP is: its network chooses the interface, its family (IPv4
+    /// or IPv6) the address. Our side of the leg stays what it is until this changes. Absent, `remote` stands in for it
+    /// when the leg is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
     /// Absent until the peer's SDP is known.
     pub remote: Option<RtpRemote>,
     /// What was negotiated; anything else is dropped and counted.
@@ -344,6 +349,12 @@ pub enum RelayError {
     Invalid {
         /// For the log.
         reason: String,
+    },
+    /// The peer's address is of a family, IPv4 or IPv6, in which the interface for it has no address (RFC 6157).
+    #[error("the interface for {peer} has no address of its family")]
+    NoAddress {
+        /// The peer.
+        peer: IpAddr,
     },
     /// The relay does not answer.
     #[error("the media relay is not reachable")]

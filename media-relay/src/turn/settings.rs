@@ -90,17 +90,6 @@ impl Turn {
         }
     }
 
-    /// Relayed ports must not be those for trunks or browsers as well; `section` has them.
-    pub fn check_ports(&self, rtp_ports: PortRange, browser_port: u32, section: &str, reader: &mut Reader) {
-        let ports = self.relayed_ports;
-        let is_rtp = ports.first <= rtp_ports.last && rtp_ports.first <= ports.last;
-        let is_browsers = (u32::from(ports.first)..=u32::from(ports.last)).contains(&browser_port);
-        if is_rtp || is_browsers {
-            let what = format!("expected none of {section}.rtp_ports and {section}.browser_port");
-            reader.mistake("turn.relayed_ports", what);
-        }
-    }
-
     /// What the relay is started with.
     pub fn config(&self, secrets: Vec<Secret>, certificate: Option<Arc<ServerConfig>>) -> TurnConfig {
         let relayed = RelayedRange {

@@ -14,7 +14,7 @@ fn mistakes(text: &str) -> Vec<String> {
 fn nothing_at_all_serves_this_machine_only() {
     let settings: Settings = config::parse("", Path::new("")).unwrap();
     assert!(settings.control.listen.ip().is_loopback());
-    assert!(settings.media.browser_address.advertised.is_loopback());
+    assert!(settings.addressing.keys.browser_address.0.iter().all(|one| one.advertised.is_loopback()));
 }
 
 #[test]
@@ -48,23 +48,49 @@ fn every_mistake_is_reported_at_once() {
         [turm]
     "#;
     let expected = [
-        "control.colour",
         "media.rtp_ports",
+        "control.colour",
         "turm",
         "control",
         "control.client_ca_file",
         "control.orphaned_after",
-        "media.browser_port",
         "media.max_sessions",
+        "media.browser_port",
     ];
     assert_eq!(mistakes(text), expected);
+}
+
+#[test]
+fn interfaces_have_names_addresses_and_networks() {
+    let text = r#"
+        [media]
+        rtp_address = ["192.0.2.7", "2001:db8::7"]
+        [[media.interface]]
+        name = "inside"
+        address = "10.0.0.7/10.0.1.7"
+        networks = ["10.0.0.0/8"]
+    "#;
+    let settings: Settings = config::parse(text, Path::new("")).unwrap();
+    let told = |name: Option<&str>, trunk: &str| {
+        let address = settings.addressing.address_for(name, trunk.parse().unwrap());
+        address.map(|address| address.to_string()).map_err(|error| error.to_string())
+    };
+    assert_eq!(told(None, "10.9.9.9").unwrap(), "10.0.1.7");
+    assert_eq!(told(None, "198.51.100.1").unwrap(), "192.0.2.7");
+    assert_eq!(told(None, "2001:db8::1").unwrap(), "2001:db8::7");
+    assert_eq!(told(Some("default"), "10.9.9.9").unwrap(), "192.0.2.7");
+    assert!(told(Some("inside"), "2001:db8::1").unwrap_err().contains("family"));
+    assert_eq!(
+        mistakes("[[media.interface]]\nname = \"a\"\ncolour = 1"),
+        ["media.interface[0].address", "media.interface[0].colour"]
+    );
 }
 
 #[test]
 fn turn_needs_a_secret_a_certificate_for_tls_and_ports_of_its_own() {
     let mistakes = |text: &str| mistakes(&format!("[turn]\n{text}"));
     let tls = "tls = [\"0.0.0.0:443\"]\nsecrets_file = \"s\"\n";
-    assert_eq!(mistakes("udp = [\"127.0.0.1:3479\"]\n"), ["turn.secrets_file"]);
+    assert_eq!(mistakes("udp = [\"127.0.0.1:5349\"]\n"), ["turn.secrets_file"]);
     assert_eq!(mistakes(tls), ["turn.tls"]);
     let tls = format!("{tls}certificate_file = \"c\"\nkey_file = \"k\"\n");
     assert_eq!(mistakes(&format!("{tls}relayed_ports = [49998, 50001]\n")), ["turn.relayed_ports"]);

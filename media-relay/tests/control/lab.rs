@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use daemon::config::Addresses;
 use media_relay::control::{self, Control, ControlSettings, Protection, ProtectionFiles};
 use media_relay::{BrowserListener, Config, Relay, RtpInterface};
 use relay_api::control::Epoch;
@@ -43,7 +44,12 @@ impl Lab {
         let localhost = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let bind = SocketAddr::new(localhost, 0);
         let mut config = Config::new(BrowserListener { bind, advertised: vec![localhost] });
-        config.rtp.push(RtpInterface { name: "trunk".into(), bind: localhost, advertised: localhost, ports });
+        config.rtp.push(RtpInterface {
+            name: "trunk".into(),
+            addresses: vec![Addresses::of(localhost)],
+            networks: Vec::new(),
+            ports,
+        });
         config.max_sessions = max_sessions;
         let (relay, events) = Relay::start(config).unwrap();
         let settings = ControlSettings { max_sessions: max_sessions as u64, orphaned_after: ORPHANED_AFTER };
@@ -79,6 +85,7 @@ pub fn echo(id: &str, revision: u64, remote: Option<SocketAddr>) -> SessionSpec 
     };
     let leg = RtpLeg {
         interface: None,
+        peer: None,
         remote: remote.map(|rtp| RtpRemote { rtp, rtcp: rtp }),
         codecs: vec![codec("PCMU", 0), codec("telephone-event", 101)],
         direction: Direction::SendRecv,

@@ -81,13 +81,18 @@ impl PeerConnectionEventHandler for Handler {
 impl Browser {
     /// A browser with a microphone that has made its offer.
     pub async fn new() -> Self {
-        Self::with(RTCConfigurationBuilder::new().build(), SettingEngine::default()).await
+        Self::at(LOCALHOST).await
+    }
+
+    /// The same at another address and port of this machine.
+    pub async fn at(address: &'static str) -> Self {
+        Self::with(RTCConfigurationBuilder::new().build(), SettingEngine::default(), address).await
     }
 
     /// The same for one that knows a single SRTP profile.
     pub async fn of_profile(profile: SrtpProtectionProfile) -> Self {
         let settings = SettingEngineBuilder::new().with_srtp_protection_profiles(vec![profile]).build();
-        Self::with(RTCConfigurationBuilder::new().build(), settings).await
+        Self::with(RTCConfigurationBuilder::new().build(), settings, LOCALHOST).await
     }
 
     /// The same for one that has no way but a TURN server, reached by UDP.
@@ -101,13 +106,13 @@ impl Browser {
             .with_ice_servers(vec![server])
             .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
             .build();
-        let browser = Self::with(configuration, SettingEngine::default()).await;
+        let browser = Self::with(configuration, SettingEngine::default(), LOCALHOST).await;
         let mut candidates = browser.offer.lines().filter(|line| line.starts_with("a=candidate:")).peekable();
         assert!(candidates.peek().is_some() && candidates.all(|line| line.contains("typ relay")));
         browser
     }
 
-    async fn with(configuration: RTCConfiguration, settings: SettingEngine) -> Self {
+    async fn with(configuration: RTCConfiguration, settings: SettingEngine, address: &'static str) -> Self {
         let codec = |mime: &str, clock_rate| RTCRtpCodec {
             mime_type: mime.to_owned(),
             clock_rate,
@@ -131,7 +136,7 @@ impl Browser {
             .with_media_engine(engine)
             .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
             .with_handler(Arc::new(handler))
-            .with_udp_addrs(vec!["127.0.0.1:0"])
+            .with_udp_addrs(vec![address])
             .build()
             .await
             .unwrap();
@@ -192,15 +197,16 @@ impl Browser {
             DtlsRole::Passive => "passive",
         };
         let (ip, port) = (candidates[0].ip(), candidates[0].port());
+        let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
         let answer = [
             "v=0".to_owned(),
-            format!("o=- 1 1 IN IP4 {ip}"),
+            format!("o=- 1 1 IN {family} {ip}"),
             "s=-".to_owned(),
             "t=0 0".to_owned(),
             "a=ice-lite".to_owned(),
             format!("a=group:BUNDLE {mid}"),
             format!("m=audio {port} UDP/TLS/RTP/SAVPF 0 126"),
-            format!("c=IN IP4 {ip}"),
+            format!("c=IN {family} {ip}"),
             format!("a=mid:{mid}"),
             format!("a=ice-ufrag:{ufrag}"),
             format!("a=ice-pwd:{password}"),
@@ -210,10 +216,15 @@ impl Browser {
             "a=rtcp-mux".to_owned(),
             "a=rtpmap:0 PCMU/8000".to_owned(),
             "a=rtpmap:126 telephone-event/8000".to_owned(),
-            format!("a=candidate:1 1 udp 2130706431 {ip} {port} typ host"),
-            "a=end-of-candidates".to_owned(),
         ];
-        let answer = answer.join("\r\n") + "\r\n";
+        let host = |(at, address): (usize, &SocketAddr)| {
+            let (ip, port) = (address.ip(), address.port());
+            format!("a=candidate:{} 1 udp {} {ip} {port} typ host", at + 1, 2_130_706_431 - 256 * at)
+        };
+        let candidates = candidates.iter().enumerate().map(host);
+        let lines: Vec<String> =
+            answer.into_iter().chain(candidates).chain(["a=end-of-candidates".to_owned()]).collect();
+        let answer = lines.join("\r\n") + "\r\n";
         self.connection.set_remote_description(RTCSessionDescription::answer(answer).unwrap()).await.unwrap();
     }
 
@@ -250,3 +261,6 @@ impl Browser {
         self.connection.close().await.unwrap();
     }
 }
+
+/// Any port there.
+const LOCALHOST: &str = "127.0.0.1:0";

@@ -1,6 +1,7 @@
 //! A relay on loopback between a browser stand-in (`webrtc`) and plain RTP peers.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod addresses;
 mod attacks;
 mod browser;
 mod calls;
@@ -13,6 +14,7 @@ mod turnutils;
 
 use std::time::Duration;
 
+use daemon::config::Addresses;
 use media_relay::{BrowserListener, Config, Events, Relay, RtpInterface};
 use relay_api::{Codec, Direction, Learn, LegSpec, RtpLeg, RtpRemote, SessionId, SessionSpec};
 
@@ -25,9 +27,24 @@ fn config(ports: std::ops::RangeInclusive<u16>) -> Config {
     let localhost = "127.0.0.1".parse().unwrap();
     let mut config =
         Config::new(BrowserListener { bind: "127.0.0.1:0".parse().unwrap(), advertised: vec![localhost] });
-    config.rtp.push(RtpInterface { name: "trunk".to_owned(), bind: localhost, advertised: localhost, ports });
+    config.rtp.push(interface("trunk", &["127.0.0.1"], &[], ports));
     config.media_timeout = Duration::from_secs(3_600);
     config
+}
+
+/// Addresses as in a configuration: told as they are bound.
+fn interface(
+    name: &str,
+    addresses: &[&str],
+    networks: &[&str],
+    ports: std::ops::RangeInclusive<u16>,
+) -> RtpInterface {
+    RtpInterface {
+        name: name.to_owned(),
+        addresses: addresses.iter().map(|address| Addresses::of(address.parse().unwrap())).collect(),
+        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+        ports,
+    }
 }
 
 fn pcmu() -> Codec {
@@ -47,6 +64,7 @@ fn events(payload_type: u8) -> Codec {
 fn rtp_leg(remote: Option<RtpRemote>) -> LegSpec {
     LegSpec::Rtp(RtpLeg {
         interface: None,
+        peer: None,
         remote,
         codecs: vec![pcmu(), events(101)],
         direction: Direction::SendRecv,

@@ -1,6 +1,6 @@
 //! A plain RTP peer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use relay_api::RtpRemote;
 use tokio::net::UdpSocket;
@@ -25,7 +25,13 @@ pub struct Packet {
 
 impl Peer {
     pub async fn new() -> Self {
-        let bind = async || UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1").await
+    }
+
+    /// At another address of this machine.
+    pub async fn at(ip: &str) -> Self {
+        let ip: IpAddr = ip.parse().unwrap();
+        let bind = async || UdpSocket::bind((ip, 0)).await.unwrap();
         Self { rtp: bind().await, rtcp: bind().await, sequence: 65_530, timestamp: 7 }
     }
 

@@ -2,19 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
-use media_relay::{BrowserListener, Config, Relay, RtpInterface, StartError};
+use daemon::config::Addresses;
+use media_relay::{BrowserListener, Config, Relay, StartError};
 use relay_api::{LegDescription, LegName, LegSpec, RelayError, Service, SessionId};
 
-use crate::{rtp_leg, spec};
+use crate::{interface, rtp_leg, spec};
 
 const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn config() -> Config {
     Config::new(BrowserListener { bind: "127.0.0.1:0".parse().unwrap(), advertised: vec![LOCALHOST] })
-}
-
-fn interface(name: &str, ports: std::ops::RangeInclusive<u16>) -> RtpInterface {
-    RtpInterface { name: name.to_owned(), bind: LOCALHOST, advertised: LOCALHOST, ports }
 }
 
 #[tokio::test]
@@ -27,16 +24,16 @@ async fn a_configuration_that_peers_could_not_use_is_refused() {
     let unspecified = start(|config| config.browser[0].advertised = vec!["0.0.0.0".parse().unwrap()]);
     assert!(matches!(unspecified, StartError::Advertised { .. }));
     let unspecified = start(|config| {
-        config.rtp.push(interface("trunk", 24_100..=24_109));
-        config.rtp[0].advertised = "::".parse().unwrap();
+        config.rtp.push(interface("trunk", &["127.0.0.1"], &[], 24_100..=24_109));
+        config.rtp[0].addresses = vec![Addresses { bind: LOCALHOST, advertised: "::".parse().unwrap() }];
     });
     assert!(matches!(unspecified, StartError::Advertised { .. }));
     assert!(matches!(start(|config| config.browser.clear()), StartError::NoBrowserListener));
     assert!(matches!(start(|config| config.workers = 0), StartError::Workers { .. }));
-    let twice = start(|config| config.rtp = vec![interface("a", 24_100..=24_109); 2]);
+    let twice = start(|config| config.rtp = vec![interface("a", &["127.0.0.1"], &[], 24_100..=24_109); 2]);
     assert!(matches!(twice, StartError::DuplicateInterface { .. }));
     let few = start(|config| {
-        config.rtp.push(interface("trunk", 24_100..=24_103));
+        config.rtp.push(interface("trunk", &["127.0.0.1"], &[], 24_100..=24_103));
         config.workers = 3;
     });
     assert!(matches!(few, StartError::PortRange { .. }));
@@ -50,7 +47,7 @@ async fn a_configuration_that_peers_could_not_use_is_refused() {
 async fn workers_have_ports_of_their_own_and_a_session_stays_with_its_worker() {
     let mut config = config();
     config.workers = 2;
-    config.rtp.push(interface("trunk", 24_110..=24_149));
+    config.rtp.push(interface("trunk", &["127.0.0.1"], &[], 24_110..=24_149));
     let (relay, _events) = Relay::start(config).unwrap();
     let addresses = relay.browser_addresses();
     assert_eq!(addresses.len(), 2);

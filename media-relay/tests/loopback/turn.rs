@@ -235,6 +235,10 @@ async fn connections_of_one_address_are_limited_and_free_again_at_once() {
     let address = relay.turn_addresses().tcp[0];
     let (first, _second) = (answered(address).await.unwrap(), answered(address).await.unwrap());
     assert!(answered(address).await.is_none());
+    // The totals are written at the end of the round that refused it.
+    while relay.totals().turn.streams_refused == 0 {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(relay.totals().turn.streams_refused, 1);
     drop(first);
     while answered(address).await.is_none() {}

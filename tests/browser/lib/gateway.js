@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import { connect } from 'node:tls';
 import dgram from 'node:dgram';
 import { tmpdir } from 'node:os';
@@ -55,11 +55,11 @@ export class Gateway {
   }
 
   get origin() {
-    return `https://${this.#domain}:${this.wssPort}`;
+    return `https://${this.#host === LOOPBACK ? 'localhost' : bracketed(this.#host)}:${this.wssPort}`;
   }
 
   get #domain() {
-    return this.#host === LOOPBACK ? 'localhost' : this.#host;
+    return this.#host === LOOPBACK || isIPv6(this.#host) ? 'localhost' : this.#host;
   }
 
   /** Waits until every call that began has ended and the store, which is counted from time to time, holds none. */
@@ -140,7 +140,7 @@ export class Gateway {
     const users = join(this.#folder, 'users');
     await writeFile(users, Object.entries(USERS).map((user) => `${user.join(':')}\n`).join(''), { mode: 0o600 });
     const sections = {
-      listen: { wss: `${this.#host}:${this.wssPort}`, sip_udp: `127.0.0.1:${this.sipPort}`, sip_tcp: `127.0.0.1:${this.sipPort}` },
+      listen: { wss: `${bracketed(this.#host)}:${this.wssPort}`, sip_udp: `127.0.0.1:${this.sipPort}`, sip_tcp: `127.0.0.1:${this.sipPort}` },
       admin: { listen: `127.0.0.1:${this.adminPort}` },
       browser: { domain: this.#domain, grace: `${GRACE_SECONDS}s`, page: new URL('../../../gateway/web/dist', import.meta.url).pathname },
       users: { file: users },
@@ -193,6 +193,11 @@ function toml(keys) {
 async function makeCertificate(chain, key, address, name = 'turn') {
   const make = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', `/CN=${name}`];
   await promisify(execFile)('openssl', [...make, '-addext', `subjectAltName=IP:${address},DNS:${name}`, '-keyout', key, '-out', chain]);
+}
+
+/** As it is written before a port. */
+function bracketed(host) {
+  return isIPv6(host) ? `[${host}]` : host;
 }
 
 /** The system's choice; nobody else takes it in the moment before the gateway does. */

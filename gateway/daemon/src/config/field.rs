@@ -48,6 +48,17 @@ pub struct Addresses {
     pub advertised: IpAddr,
 }
 
+/// One or several [`Addresses`], best first; a single one is written without brackets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressList(pub Vec<Addresses>);
+
+impl Addresses {
+    /// An address that peers are told as it is bound.
+    pub const fn of(address: IpAddr) -> Self {
+        Self { bind: address, advertised: address }
+    }
+}
+
 fn text(value: &Value, expected: &str) -> Result<String, String> {
     match &value.kind {
         ValueKind::String(s) => Ok(s.clone()),
@@ -199,9 +210,11 @@ impl Field for Addresses {
         let written = text(value, "an IP address, or two as \"bind/advertised\"")?;
         let (bind, advertised) = written.split_once('/').unwrap_or((&written, &written));
         match (bind.parse::<IpAddr>(), advertised.parse::<IpAddr>()) {
-            (Ok(_), Ok(advertised)) if advertised.is_unspecified() => Err(format!(
-                "{advertised} can't be told to peers: write the address they reach, as \"{bind}/203.0.113.7\""
-            )),
+            (Ok(_), Ok(advertised)) if advertised.is_unspecified() || advertised.is_multicast() => {
+                Err(format!(
+                    "{advertised} can't be told to peers: write the address they reach, as \"{bind}/203.0.113.7\""
+                ))
+            }
             (Ok(bind), Ok(advertised)) if bind.is_ipv4() == advertised.is_ipv4() => {
                 Ok(Self { bind, advertised })
             }
@@ -215,6 +228,25 @@ impl Field for Addresses {
             format!("`\"{}\"`", self.bind)
         } else {
             format!("`\"{}/{}\"`", self.bind, self.advertised)
+        }
+    }
+}
+
+impl Field for AddressList {
+    const KIND: &'static str = "IP address, or bind/advertised, or a list of them";
+    fn read(value: &Value) -> Result<Self, String> {
+        let list = Vec::<Addresses>::read(value)?;
+        let repeated = list.iter().enumerate().find(|(i, one)| list[..*i].contains(one));
+        match repeated {
+            Some((_, one)) => Err(format!("{} is there twice", one.show().trim_matches('`'))),
+            None if list.is_empty() => Err("expected at least one IP address".into()),
+            None => Ok(Self(list)),
+        }
+    }
+    fn show(&self) -> String {
+        match &self.0[..] {
+            [one] => one.show(),
+            _ => self.0.show(),
         }
     }
 }

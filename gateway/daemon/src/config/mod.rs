@@ -10,7 +10,7 @@ mod section;
 use std::path::{Path, PathBuf};
 
 pub use ::config::{Value, ValueKind};
-pub use field::{Addresses, Duration, Field, PortRange};
+pub use field::{AddressList, Addresses, Duration, Field, PortRange};
 pub use reader::{Mistake, Mistakes, Reader, Table};
 pub use section::{FieldDoc, Log, Section};
 

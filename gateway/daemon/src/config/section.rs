@@ -45,17 +45,18 @@ macro_rules! section {
                 root: &mut $crate::config::Table,
             ) -> Self {
                 let mut table = reader.section(root, $path);
-                let section = Self::take_keys(reader, &mut table);
+                let section = Self::take_keys(reader, &mut table, $path);
                 reader.refuse_unknown($path, &table);
                 section
             }
 
-            /// Takes its keys out of the section's table, which may have others.
+            /// Takes its keys out of the table of a section, which may have others.
             pub fn take_keys(
                 reader: &mut $crate::config::Reader,
                 table: &mut $crate::config::Table,
+                section: &str,
             ) -> Self {
-                Self { $($field: reader.take(table, $path, stringify!($field), $default)),+ }
+                Self { $($field: reader.take(table, section, stringify!($field), $default)),+ }
             }
 
             /// Its part of the reference.

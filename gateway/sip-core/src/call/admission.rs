@@ -50,6 +50,8 @@ pub struct Callee {
 pub struct Candidate {
     /// Where the INVITE goes.
     pub destination: Destination,
+    /// What we call ourselves there: [`Link::local`].
+    pub local: String,
     /// Its Request-URI.
     pub request_uri: String,
 }
@@ -83,7 +85,7 @@ pub struct Link {
     /// Requests of a dialog go straight to the address that the peer's Contact or Record-Route names if it is a
     /// literal one within these networks; otherwise they go to `destination`.
     pub networks: Vec<Network>,
-    /// Which of the relay's interfaces a plain RTP leg uses.
+    /// Which of the relay's interfaces a plain RTP leg uses; without one the relay goes by the peer's address.
     pub interface: Option<String>,
     /// May a plain RTP leg believe an address that was not signalled?
     pub learn: relay_api::Learn,

@@ -176,6 +176,13 @@ impl Call {
                 Some(seconds) => response.header(Name::RetryAfter, seconds),
                 None => response,
             };
+            let response = match status::warning_of(ending.cause) {
+                Some((code, text)) => {
+                    let warning = format!("{code} {} \"{text}\"", self.a.link.local);
+                    response.header(Name::Warning, warning)
+                }
+                None => response,
+            };
             step.respond(LegName::A, response, &asked.from);
             self.status = Some(ending.status.code());
         }

@@ -13,6 +13,7 @@ use crate::routing::Destination;
 use crate::transaction::cancel_for;
 
 use super::leg::{HOPS, Leg, Peer, State};
+use super::session::Then;
 use super::step::Step;
 use super::stored::Stored;
 use super::{Call, CallTimer, Candidate, Effect, Failure, FarEnd, orphan, status};
@@ -86,13 +87,22 @@ impl Call {
     /// Calls the next candidate; false if there is none, or if nobody wants the call any more.
     pub(super) fn call_next(&mut self, step: &mut Step<'_>) -> bool {
         let FarEnd::Leg(b) = &mut self.b else { return false };
-        if self.ending.is_some() || b.state != State::Early || b.further.is_empty() {
+        let is_open = matches!(b.state, State::Waiting | State::Early);
+        if self.ending.is_some() || !is_open || b.further.is_empty() {
             return false;
         }
         let next = b.further.remove(0);
+        let is_elsewhere = next.destination.trunk_ip() != b.link.destination.trunk_ip();
         b.turn_to(next, step);
-        self.declare_media(step);
-        self.invite_callee(step);
+        if is_elsewhere {
+            // The relay may have another address for it.
+            step.stop(CallTimer::NoAnswer);
+            b.state = State::Waiting;
+            self.declare_media_then(Then::Call, step);
+        } else {
+            self.declare_media(step);
+            self.invite_callee(step);
+        }
         true
     }
 
@@ -211,6 +221,7 @@ impl Leg {
     fn turn_to(&mut self, next: Candidate, step: &Step<'_>) {
         self.dialog.retarget(next.request_uri);
         self.link.destination = next.destination;
+        self.link.local = next.local;
         *self.media = self.media.anew(&self.link, super::leg::session_id(step.call, self.name));
         self.forks.clear();
         self.peer = Peer::default();

@@ -1,6 +1,6 @@
 //! One leg's sound: what its two ends agreed on, and what the relay must do for it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use relay_api::{Codec, Direction, DtlsRole, LegDescription, LegSpec, RtpLeg, WebRtcLeg};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,8 @@ pub(super) struct LegMedia {
     /// Our offer which the peer did not answer yet.
     proposal: Option<Ours>,
     agreed: Option<Agreed>,
+    /// Where the peer of the first offer receives sound: known before the relay makes our side.
+    origin: Option<IpAddr>,
 }
 
 /// Our half of a description.
@@ -44,6 +46,7 @@ impl LegMedia {
             offer: None,
             proposal: None,
             agreed: None,
+            origin: None,
         }
     }
 
@@ -60,8 +63,14 @@ impl LegMedia {
         allowed: &[CodecName],
         own: &[SocketAddr],
     ) -> Result<(), SdpError> {
-        let mut remote = self.negotiation.receive_offer(sdp)?;
+        let mut negotiation = self.negotiation.clone();
+        let mut remote = negotiation.receive_offer(sdp)?;
+        self.check_family(&remote)?;
+        self.negotiation = negotiation;
         remote.formats = sdp::select(&remote.formats, allowed);
+        if self.description.is_none() {
+            self.origin = remote.rtp.map(|rtp| rtp.ip());
+        }
         self.offer = Some(without_echo(remote, own));
         Ok(())
     }
@@ -69,7 +78,9 @@ impl LegMedia {
     /// Takes the peer's answer: to our open offer, or once more to the last (a 200 after a 183, another fork).
     pub(super) fn receive_answer(&mut self, sdp: &[u8], own: &[SocketAddr]) -> Result<(), SdpError> {
         let mut negotiation = self.negotiation.clone();
-        let remote = without_echo(negotiation.receive_answer(sdp)?, own);
+        let remote = negotiation.receive_answer(sdp)?;
+        self.check_family(&remote)?;
+        let remote = without_echo(remote, own);
         let ours = match (&self.proposal, &self.agreed) {
             (Some(proposal), _) => proposal,
             (None, Some(agreed)) => &agreed.ours,
@@ -82,6 +93,16 @@ impl LegMedia {
         self.proposal = None;
         self.negotiation = negotiation;
         Ok(())
+    }
+
+    /// RFC 6157 §3: without ICE a peer of the other family can't be reached from the address that it was told.
+    fn check_family(&self, remote: &RemoteAudio) -> Result<(), SdpError> {
+        match (self.own_address(), remote.rtp) {
+            (Some(ours), Some(theirs)) if ours.is_ipv4() != theirs.is_ipv4() => {
+                Err(SdpError::NotAcceptable("an address of another family than ours"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Our offer. Payload types keep the meaning they have on this leg (RFC 3264 §8.3.2).
@@ -212,6 +233,7 @@ impl LegMedia {
             }),
             Profile::PlainRtp => LegSpec::Rtp(RtpLeg {
                 interface: link.interface.clone(),
+                peer: self.origin.or(link.destination.trunk_ip()),
                 remote: remote.and_then(RemoteAudio::rtp_remote),
                 codecs: self.codecs(),
                 direction: self.flow(),

@@ -86,6 +86,11 @@ impl Call {
             // A later specification is in force already: another node was faster.
             RelayError::Stale { .. } => {}
             RelayError::Invalid { .. } => self.end(Cause::NoCommonCodec, None, None, step),
+            RelayError::NoAddress { .. } => {
+                if !self.call_next(step) {
+                    self.end(Cause::NoCommonAddress, None, None, step);
+                }
+            }
             RelayError::Full { .. } | RelayError::Unknown | RelayError::Unavailable => {
                 self.end(Cause::MediaLost, None, None, step);
             }

@@ -82,16 +82,37 @@ pub(super) fn reason_of(cause: Cause) -> Option<&'static str> {
         Cause::MediaLost => "SIP;cause=503;text=\"Media lost\"",
         Cause::MediaTimeout => "SIP;cause=408;text=\"Media timeout\"",
         Cause::NoCommonCodec => "SIP;cause=488;text=\"No common codec\"",
+        Cause::NoCommonAddress => "SIP;cause=488;text=\"Incompatible network address formats\"",
         Cause::Operator => "SIP;cause=480;text=\"Ended by operator\"",
         Cause::Shutdown => "SIP;cause=503;text=\"Shutting down\"",
     })
+}
+
+/// The Warning (RFC 3261 §20.43), without its agent, of a refusal for this cause.
+pub(super) fn warning_of(cause: Cause) -> Option<(u16, &'static str)> {
+    match cause {
+        Cause::NoCommonAddress => Some((301, "Incompatible network address formats")),
+        Cause::HungUp
+        | Cause::Cancelled
+        | Cause::Refused
+        | Cause::NoAnswer
+        | Cause::NotAcknowledged
+        | Cause::DialogLost
+        | Cause::SessionExpired
+        | Cause::FlowLost
+        | Cause::MediaLost
+        | Cause::MediaTimeout
+        | Cause::NoCommonCodec
+        | Cause::Operator
+        | Cause::Shutdown => None,
+    }
 }
 
 /// The final status of an unanswered first INVITE when the call ends for this cause.
 pub(super) fn status_of(cause: Cause) -> Status {
     match cause {
         Cause::HungUp | Cause::Cancelled => Status::REQUEST_TERMINATED,
-        Cause::NoCommonCodec => Status::NOT_ACCEPTABLE_HERE,
+        Cause::NoCommonCodec | Cause::NoCommonAddress => Status::NOT_ACCEPTABLE_HERE,
         Cause::MediaLost | Cause::Shutdown => Status::SERVICE_UNAVAILABLE,
         Cause::Refused
         | Cause::NoAnswer

@@ -53,6 +53,8 @@ pub enum Cause {
     MediaTimeout,
     /// The two sides have no codec in common.
     NoCommonCodec,
+    /// The relay has no address of the peer's family, IPv4 or IPv6.
+    NoCommonAddress,
     /// An operator ended it.
     Operator,
     /// The node stops.

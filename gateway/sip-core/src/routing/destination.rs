@@ -26,6 +26,14 @@ impl Destination {
         }
     }
 
+    /// The address, when it is a trunk's.
+    pub fn trunk_ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Flow(_) => None,
+            Self::Trunk(trunk) => Some(trunk.address.ip()),
+        }
+    }
+
     /// Does the transport itself repeat what was lost (RFC 3261 §17)?
     pub fn is_reliable(&self) -> bool {
         match self {

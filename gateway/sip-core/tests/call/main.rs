@@ -4,6 +4,7 @@
 mod cancel;
 mod dialog;
 mod failover;
+mod families;
 mod flow;
 mod genesys;
 mod hang_up;

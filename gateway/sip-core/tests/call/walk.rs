@@ -156,6 +156,10 @@ impl Walk {
             1 => self.t.feed(Event::MediaFailed(RelayError::Unavailable)),
             2 => self.t.feed(Event::MediaFailed(RelayError::Stale { revision: 1 })),
             3 => self.t.relay_says(leg, EventKind::MediaStarted),
+            4 => {
+                let peer = "2001:db8::8".parse().unwrap();
+                self.t.feed(Event::MediaFailed(RelayError::NoAddress { peer }))
+            }
             _ => {
                 let spec = self.t.spec.clone().expect("media was declared with the INVITE");
                 self.t.feed(Event::MediaReady(Box::new(describe(&spec))))

@@ -172,7 +172,7 @@ impl Pool {
             outcome = self.put(index, spec).await;
             match &outcome {
                 Err(RelayError::Unavailable) => self.give_back(index, spec.id.clone()),
-                Err(RelayError::Full { .. }) => {}
+                Err(RelayError::Full { .. } | RelayError::NoAddress { .. }) => {}
                 Ok(_) | Err(RelayError::Stale { .. } | RelayError::Unknown | RelayError::Invalid { .. }) => {
                     return outcome;
                 }

@@ -79,7 +79,7 @@ impl Call {
             sender = pump(&mut *dtls, &mut to_engine).or(sender);
         }
         wire.kept = None;
-        let pair = PortPair { interface: 0, rtp: rtp.port() };
+        let pair = PortPair { range: 0, rtp: rtp.port() };
         Self { now, engine, wire, pair, check, sender: sender.unwrap() }
     }
 
@@ -132,9 +132,11 @@ fn config() -> EngineConfig {
         candidates: vec![BROWSER],
         interfaces: vec![Interface {
             name: "trunk".to_owned(),
+            networks: Vec::new(),
             advertised: PLAIN_PEER.ip(),
-            ports: 40_000..=40_001,
+            range: 0,
         }],
+        ranges: vec![40_000..=40_001],
         identity: Arc::new(DimplIdentity::generate().unwrap()),
         media_timeout: Duration::from_secs(60),
         port_quarantine: Duration::ZERO,
@@ -157,6 +159,7 @@ fn session(identity: &DimplIdentity) -> SessionSpec {
     };
     let trunk = RtpLeg {
         interface: None,
+        peer: None,
         remote: Some(RtpRemote { rtp: PLAIN_PEER, rtcp: PLAIN_PEER }),
         codecs,
         direction: Direction::SendRecv,

@@ -13,11 +13,11 @@ pub enum SocketId {
     Rtcp(PortPair),
 }
 
-/// Two adjacent ports of an interface: RFC 3550 §11.
+/// Two adjacent ports of a range: RFC 3550 §11.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PortPair {
-    /// Index into [`EngineConfig::interfaces`](super::EngineConfig::interfaces).
-    pub interface: u8,
+    /// Index into [`EngineConfig::ranges`](super::EngineConfig::ranges).
+    pub range: u8,
     /// The even one.
     pub rtp: u16,
 }

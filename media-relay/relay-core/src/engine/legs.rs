@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use relay_api::{LegName, LegSpec, RelayError};
 
-use super::{Engine, Io, PortPair, validate};
+use super::{Engine, Interface, Io, PortPair, interface};
 use crate::leg::Leg;
 use crate::leg::plain::Plain;
 use crate::leg::web::Web;
@@ -26,9 +26,10 @@ impl Engine {
                 Leg::web(web, self.epoch, now, &mut self.random)
             }
             LegSpec::Rtp(rtp) => {
-                let pair = self.pair(rtp.interface.as_deref(), slot, now, io)?;
-                let advertised = self.config.interfaces[usize::from(pair.interface)].advertised;
-                Leg::plain(Plain::new(pair, advertised), self.epoch, now, &mut self.random)
+                let at = interface::of_leg(&self.config.interfaces, rtp)?;
+                let Interface { range, advertised, .. } = self.config.interfaces[at];
+                let pair = self.pair(range, slot, now, io)?;
+                Leg::plain(Plain::new(at, pair, advertised), self.epoch, now, &mut self.random)
             }
             LegSpec::Service(service) => Leg::service(*service, self.epoch, now, &mut self.random),
         };
@@ -40,16 +41,15 @@ impl Engine {
     /// Finds a port pair that can be bound.
     fn pair(
         &mut self,
-        interface: Option<&str>,
+        range: u8,
         slot: usize,
         now: Instant,
         io: &mut dyn Io,
     ) -> Result<PortPair, RelayError> {
-        let at = validate::interface(&self.config.interfaces, interface)?;
-        let ports = &mut self.ports[at];
+        let ports = &mut self.ports[usize::from(range)];
         for _ in 0..MAX_BIND_TRIES {
             let Some(rtp) = ports.take(slot, now) else { break };
-            let pair = PortPair { interface: at as u8, rtp };
+            let pair = PortPair { range, rtp };
             if io.open(pair) {
                 return Ok(pair);
             }
@@ -70,7 +70,7 @@ impl Engine {
         }
         if let Some(plain) = leg.as_plain() {
             io.close(plain.pair);
-            self.ports[usize::from(plain.pair.interface)].put_back(plain.pair.rtp, now);
+            self.ports[usize::from(plain.pair.range)].put_back(plain.pair.rtp, now);
         }
     }
 }

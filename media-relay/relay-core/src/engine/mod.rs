@@ -5,6 +5,7 @@
 
 mod early;
 mod events;
+pub(crate) mod interface;
 mod io;
 mod legs;
 mod ports;
@@ -12,7 +13,7 @@ pub(crate) mod schedule;
 mod validate;
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,7 @@ use crate::session::Session;
 use crate::stun::Request;
 use early::Early;
 pub(crate) use events::Events;
+pub use interface::Interface;
 pub use io::{Io, PortPair, SocketId};
 use ports::Ports;
 use schedule::{GRID, Schedule};
@@ -39,8 +41,10 @@ use schedule::{GRID, Schedule};
 pub struct EngineConfig {
     /// What browsers are told, best first.
     pub candidates: Vec<SocketAddr>,
-    /// Where plain RTP peers reach us; the first is the default. At most 256.
+    /// Where plain RTP peers reach us. At most 256.
     pub interfaces: Vec<Interface>,
+    /// The ports of the interfaces, used in pairs. At most 256.
+    pub ranges: Vec<RangeInclusive<u16>>,
     /// Our certificate.
     pub identity: Arc<dyn Identity>,
     /// Silence on a leg that should speak, after which `MediaTimeout` is told.
@@ -51,17 +55,6 @@ pub struct EngineConfig {
     pub max_sessions: usize,
     /// From the operating system's generator.
     pub seed: [u8; 32],
-}
-
-/// A range of ports for plain RTP peers.
-#[derive(Clone, Debug)]
-pub struct Interface {
-    /// What `RtpLeg::interface` names.
-    pub name: String,
-    /// What peers are told.
-    pub advertised: IpAddr,
-    /// Used in pairs.
-    pub ports: RangeInclusive<u16>,
 }
 
 /// What an engine holds and has dropped.
@@ -111,11 +104,8 @@ pub(crate) struct Outside<'a> {
 impl Engine {
     /// An engine without sessions.
     pub fn new(config: EngineConfig, now: Instant) -> Self {
-        let ports = config
-            .interfaces
-            .iter()
-            .map(|interface| Ports::new(interface.ports.clone(), config.port_quarantine))
-            .collect();
+        let ports =
+            config.ranges.iter().map(|range| Ports::new(range.clone(), config.port_quarantine)).collect();
         Self {
             random: Random::new(config.seed),
             config,
@@ -290,11 +280,11 @@ impl Engine {
         now: Instant,
         io: &mut dyn Io,
     ) -> Result<(), RelayError> {
+        let keeps =
+            |name| self.sessions[slot].leg(name).is_of(leg_spec(&spec, name), &self.config.interfaces);
+        let kept = [(LegName::A, keeps(LegName::A)?), (LegName::B, keeps(LegName::B)?)];
         let mut replacements = Vec::new();
-        for name in [LegName::A, LegName::B] {
-            if self.sessions[slot].leg(name).is_of(leg_spec(&spec, name), &self.config.interfaces) {
-                continue;
-            }
+        for (name, _) in kept.into_iter().filter(|(_, is_kept)| !is_kept) {
             match self.leg(leg_spec(&spec, name), slot, name, now, io) {
                 Ok(leg) => replacements.push((name, leg)),
                 Err(error) => {
@@ -390,7 +380,7 @@ impl Engine {
         now: Instant,
         io: &mut dyn Io,
     ) -> Option<usize> {
-        let slot = self.ports.get(usize::from(pair.interface))?.owner(pair.rtp)?;
+        let slot = self.ports.get(usize::from(pair.range))?.owner(pair.rtp)?;
         let mut outside = outside!(self, io);
         let session = self.sessions.get_mut(slot)?;
         session.plain(pair, path, buffer, length, now, &mut outside);

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use relay_api::{Codec, LegSpec, RelayError, SessionSpec};
 
-use super::Interface;
 use crate::dtls::Expected;
 
 /// The parts of a specification that do not depend on the engine's state.
@@ -17,15 +16,6 @@ pub(super) fn check(spec: &SessionSpec) -> Result<(), RelayError> {
     )?;
     leg(&spec.a)?;
     leg(&spec.b)
-}
-
-/// The index of the named interface, or the first.
-pub(super) fn interface(interfaces: &[Interface], name: Option<&str>) -> Result<usize, RelayError> {
-    let at = match name {
-        Some(name) => interfaces.iter().position(|interface| interface.name == name),
-        None => (!interfaces.is_empty()).then_some(0),
-    };
-    at.ok_or_else(|| invalid("no such RTP interface"))
 }
 
 fn leg(spec: &LegSpec) -> Result<(), RelayError> {

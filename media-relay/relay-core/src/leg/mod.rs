@@ -10,14 +10,14 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use relay_api::{
-    Codec, Direction, EventKind, LegDescription, LegKind, LegSpec, LegStatistics, RtpLeg, Service,
-    StreamStatistics, WebRtcLeg,
+    Codec, Direction, EventKind, LegDescription, LegKind, LegSpec, LegStatistics, RelayError, RtpLeg,
+    Service, StreamStatistics, WebRtcLeg,
 };
 
 use crate::bridge::digits::{Detector, Transmitter};
 use crate::bridge::routes::Routes;
 use crate::bridge::stream::Stream;
-use crate::engine::{EngineConfig, Interface, Io, SocketId};
+use crate::engine::{EngineConfig, Interface, Io, SocketId, interface};
 use crate::quality::Quality;
 use crate::random::Random;
 use crate::rtcp::CNAME;
@@ -115,14 +115,14 @@ impl Leg {
     }
 
     /// Can this leg be adapted to `spec`, or must another take its place?
-    pub(crate) fn is_of(&self, spec: &LegSpec, interfaces: &[Interface]) -> bool {
+    pub(crate) fn is_of(&self, spec: &LegSpec, interfaces: &[Interface]) -> Result<bool, RelayError> {
         match (&self.transport, spec) {
-            (Transport::Web(_), LegSpec::WebRtc(_)) => true,
-            (Transport::Plain(plain), LegSpec::Rtp(rtp)) => rtp.interface.as_ref().is_none_or(|name| {
-                interfaces.get(usize::from(plain.pair.interface)).is_some_and(|ours| ours.name == *name)
-            }),
-            (Transport::Service(ours, _), LegSpec::Service(wanted)) => ours == wanted,
-            (Transport::Web(_) | Transport::Plain(_) | Transport::Service(..), _) => false,
+            (Transport::Web(_), LegSpec::WebRtc(_)) => Ok(true),
+            (Transport::Plain(plain), LegSpec::Rtp(rtp)) => {
+                interface::stays(interfaces, plain.interface, rtp)
+            }
+            (Transport::Service(ours, _), LegSpec::Service(wanted)) => Ok(ours == wanted),
+            (Transport::Web(_) | Transport::Plain(_) | Transport::Service(..), _) => Ok(false),
         }
     }
 

@@ -7,6 +7,8 @@ use relay_api::{Learn, RtpLeg, RtpRemote};
 use crate::engine::{PortPair, SocketId};
 
 pub(crate) struct Plain {
+    /// Index into [`EngineConfig::interfaces`](crate::EngineConfig::interfaces).
+    pub(crate) interface: usize,
     pub(crate) pair: PortPair,
     /// What the peer is told.
     local: SocketAddr,
@@ -17,9 +19,9 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    pub(crate) fn new(pair: PortPair, advertised: IpAddr) -> Self {
+    pub(crate) fn new(interface: usize, pair: PortPair, advertised: IpAddr) -> Self {
         let local = SocketAddr::new(advertised, pair.rtp);
-        Self { pair, local, remote: None, learn: Learn::Never, learned: None }
+        Self { interface, pair, local, remote: None, learn: Learn::Never, learned: None }
     }
 
     /// A peer that gives us back our own address has none: sound sent there would go round for ever.

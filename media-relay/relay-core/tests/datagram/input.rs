@@ -86,9 +86,11 @@ impl Relay {
             candidates: vec![stranger()],
             interfaces: vec![Interface {
                 name: "trunk".to_owned(),
+                networks: Vec::new(),
                 advertised: peer().ip(),
-                ports: 40_000..=40_001,
+                range: 0,
             }],
+            ranges: vec![40_000..=40_001],
             identity: Arc::new(DimplIdentity::generate().expect("a certificate")),
             media_timeout: Duration::from_secs(60),
             port_quarantine: Duration::ZERO,
@@ -98,7 +100,7 @@ impl Relay {
         let mut engine = Engine::new(config, now);
         let description = engine.put(call(), now, &mut Watch).expect("a session");
         let LegDescription::Rtp { rtp, .. } = description.b else { panic!("a plain leg") };
-        Self { engine, io: Watch, pair: PortPair { interface: 0, rtp: rtp.port() }, now }
+        Self { engine, io: Watch, pair: PortPair { range: 0, rtp: rtp.port() }, now }
     }
 
     fn receives(&mut self, way: u8, datagram: &[u8]) {
@@ -143,6 +145,7 @@ fn call() -> SessionSpec {
     };
     let trunk = RtpLeg {
         interface: None,
+        peer: None,
         remote: Some(RtpRemote { rtp: peer(), rtcp: peer() }),
         codecs,
         direction: Direction::SendRecv,

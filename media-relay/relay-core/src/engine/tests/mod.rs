@@ -80,9 +80,11 @@ impl Rig {
             candidates: vec![address("203.0.113.1:3478")],
             interfaces: vec![Interface {
                 name: "trunk".to_owned(),
+                networks: Vec::new(),
                 advertised: "203.0.113.2".parse().unwrap(),
-                ports,
+                range: 0,
             }],
+            ranges: vec![ports],
             identity: Arc::new(DimplIdentity::generate().unwrap()),
             media_timeout: MEDIA_TIMEOUT,
             port_quarantine: QUARANTINE,
@@ -314,6 +316,7 @@ fn codec(name: &str, receive: u8, send: u8) -> Codec {
 fn rtp_leg(remote: Option<RtpRemote>) -> LegSpec {
     LegSpec::Rtp(RtpLeg {
         interface: None,
+        peer: None,
         remote,
         codecs: vec![codec("PCMU", 0, 0), codec("telephone-event", 101, 97)],
         direction: Direction::SendRecv,
@@ -327,7 +330,7 @@ fn spec(id: &str, revision: u64, a: LegSpec, b: LegSpec) -> SessionSpec {
 
 fn pair_of(description: &LegDescription) -> PortPair {
     let LegDescription::Rtp { rtp, .. } = description else { panic!("not a plain leg") };
-    PortPair { interface: 0, rtp: rtp.port() }
+    PortPair { range: 0, rtp: rtp.port() }
 }
 
 /// The receiver report that a peer answers a sender report with, at once; `heard` is what it says besides.

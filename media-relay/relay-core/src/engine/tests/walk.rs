@@ -99,7 +99,7 @@ fn walk(seed: u8) {
                 rig.receives(MUX, browsers[at].address, &check);
             }
             _ => {
-                let pair = PortPair { interface: 0, rtp: 40_000 + 2 * dice.below(5) as u16 };
+                let pair = PortPair { range: 0, rtp: 40_000 + 2 * dice.below(5) as u16 };
                 let socket = [MUX, SocketId::Rtp(pair), SocketId::Rtcp(pair), SocketId::Mux(9)]
                     [dice.below(4) as usize];
                 let sources = [remote().rtp, remote().rtcp, stranger(), browsers[0].address];

@@ -1,0 +1,260 @@
+//! `[[trunk]]`: SIP peers, and what each is told of us.
+
+use std::net::{IpAddr, SocketAddr};
+
+use daemon::config::{Duration, Field, FieldDoc, Reader, Section, Table};
+use daemon::words;
+use ipnet::IpNet;
+
+use super::settings::{Listen, RelayKind, Settings, check_told};
+
+/// A SIP trunk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trunk {
+    /// For the dial plan, the log and metrics.
+    pub name: String,
+    /// Host name or address, with an optional port: `pbx.example.com` (RFC 3263), `192.0.2.7:5060`, `[2001:db8::7]`.
+    pub address: String,
+    /// Further hosts, tried in their order when those before fail.
+    pub backup_addresses: Vec<String>,
+    /// How it is reached.
+    pub transport: TrunkTransport,
+    /// What it is told in Via and Contact, if not `listen.advertised`: at most one address of each family.
+    pub advertised: Vec<IpAddr>,
+    /// The relay's interface for its sound; without one the relay goes by its address.
+    pub relay_interface: Option<String>,
+    /// Codecs offered to it and accepted from it, best first.
+    pub codecs: Vec<String>,
+    /// Networks its requests come from.
+    pub cidrs: Vec<IpNet>,
+    /// Believe the first source of RTP instead of the signalled address alone.
+    pub learn_address: bool,
+    /// How long an INVITE may stay without any response before the next address is tried.
+    pub first_reply: Duration,
+}
+
+/// How a trunk is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrunkTransport {
+    /// UDP.
+    Udp,
+    /// TCP.
+    Tcp,
+    /// TLS over TCP.
+    Tls,
+}
+words!(TrunkTransport: "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
+
+/// Every codec the relay can carry; a trunk's list is taken from these.
+pub const CODECS: [&str; 4] = ["opus", "PCMU", "PCMA", "G722"];
+
+impl TrunkTransport {
+    /// Our listener for it, and its key.
+    pub fn listener(self, listen: &Listen) -> (&'static str, Option<SocketAddr>) {
+        match self {
+            Self::Udp => ("listen.sip_udp", listen.sip_udp),
+            Self::Tcp => ("listen.sip_tcp", listen.sip_tcp),
+            Self::Tls => ("listen.sip_tls", listen.sip_tls),
+        }
+    }
+}
+
+impl Trunk {
+    /// Where the trunk is, best first.
+    pub fn hosts(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.address).chain(&self.backup_addresses)
+    }
+
+    /// Our address in Via and Contact, at most one for each family that the listener serves: a trunk is reached in one of
+    /// these families only.
+    pub fn told(&self, listen: &Listen) -> Vec<SocketAddr> {
+        let Some(listener) = self.transport.listener(listen).1 else { return Vec::new() };
+        let own = [listener.ip()];
+        let lists = [&self.advertised[..], &listen.advertised[..], &own[..]];
+        let told = lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
+        let is_both = listener.is_ipv6() && listener.ip().is_unspecified();
+        let served = told.iter().filter(|told| is_both || told.is_ipv4() == listener.is_ipv4());
+        served.map(|told| SocketAddr::new(*told, listener.port())).collect()
+    }
+}
+
+/// Takes the repeated section.
+pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
+    let tables = reader.sections(root, "trunk");
+    let trunks = tables.into_iter().enumerate().filter_map(|(i, mut table)| {
+        let section = format!("trunk[{i}]");
+        let name = reader.require(&mut table, &section, "name");
+        let address = reader.require(&mut table, &section, "address");
+        let backup_addresses = reader.take(&mut table, &section, "backup_addresses", Vec::new());
+        let transport = reader.take(&mut table, &section, "transport", TrunkTransport::Udp);
+        let advertised = reader.take(&mut table, &section, "advertised", Vec::new());
+        let relay_interface = reader.take(&mut table, &section, "relay_interface", None);
+        let codecs = reader.take(&mut table, &section, "codecs", default_codecs());
+        let cidrs = reader.take(&mut table, &section, "cidrs", Vec::new());
+        let learn_address = reader.take(&mut table, &section, "learn_address", false);
+        let first_reply = reader.take(&mut table, &section, "first_reply", FIRST_REPLY);
+        reader.refuse_unknown(&section, &table);
+        Some(Trunk {
+            name: name?,
+            address: address?,
+            backup_addresses,
+            transport,
+            advertised,
+            relay_interface,
+            codecs,
+            cidrs,
+            learn_address,
+            first_reply,
+        })
+    });
+    trunks.collect()
+}
+
+/// What no single key can know.
+pub(super) fn check(settings: &Settings, reader: &mut Reader) {
+    for (i, trunk) in settings.trunks.iter().enumerate() {
+        let key = format!("trunk[{i}]");
+        if settings.trunks[..i].iter().any(|other| other.name == trunk.name) {
+            reader.mistake(format!("{key}.name"), format!("{:?} names two trunks", trunk.name));
+        }
+        if trunk.cidrs.is_empty() {
+            reader
+                .mistake(format!("{key}.cidrs"), "expected at least one network that its requests come from");
+        }
+        if trunk.first_reply.0.is_zero() {
+            reader.mistake(format!("{key}.first_reply"), "expected a time above zero");
+        }
+        if trunk.codecs.is_empty() {
+            reader.mistake(format!("{key}.codecs"), "expected at least one codec");
+        }
+        for codec in trunk.codecs.iter().filter(|codec| !CODECS.contains(&codec.as_str())) {
+            let known = CODECS.join(", ");
+            reader.mistake(format!("{key}.codecs"), format!("{codec:?} is not one of {known}"));
+        }
+        check_way(settings, trunk, &key, reader);
+        check_interface(settings, trunk, &key, reader);
+    }
+    if let Some(name) = &settings.dialplan.trunk
+        && !settings.trunks.iter().any(|trunk| trunk.name == *name)
+    {
+        reader.mistake("dialplan.trunk", format!("{name:?} is not the name of a [[trunk]]"));
+    }
+}
+
+/// Can SIP go there and back?
+fn check_way(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut Reader) {
+    if let Err(what) = check_told(&trunk.advertised) {
+        reader.mistake(format!("{key}.advertised"), what);
+    }
+    let (listener, bind) = trunk.transport.listener(&settings.listen);
+    let Some(bind) = bind else {
+        return reader.mistake(format!("{key}.transport"), format!("needs {listener}, which is not set"));
+    };
+    let told = trunk.told(&settings.listen);
+    if told.is_empty() {
+        let what = format!("none of the advertised addresses is of the family of {listener} ({bind})");
+        return reader.mistake(key, what);
+    }
+    for ip in trunk.hosts().filter_map(|host| literal(host)) {
+        if !told.iter().any(|told| told.is_ipv4() == ip.is_ipv4()) {
+            let what = format!(
+                "{ip} is of a family that {listener} ({bind}) does not serve or has no advertised address in"
+            );
+            reader.mistake(format!("{key}.address"), what);
+        }
+    }
+}
+
+/// Has the relay inside a place for its sound? Relays of a pool have configurations of their own.
+fn check_interface(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut Reader) {
+    if settings.relay.kind == RelayKind::Pool {
+        return;
+    }
+    let (addressing, interface) = (&settings.relay_addressing, trunk.relay_interface.as_deref());
+    if let Some(name) = interface.filter(|name| !addressing.has_interface(name)) {
+        let what = format!("{name:?} is not the name of a [[relay.interface]]");
+        return reader.mistake(format!("{key}.relay_interface"), what);
+    }
+    for ip in trunk.hosts().filter_map(|host| literal(host)) {
+        if let Err(error) = addressing.address_for(interface, ip) {
+            let what = format!("{error}: add one to relay.rtp_address or to a [[relay.interface]]");
+            reader.mistake(format!("{key}.address"), what);
+        }
+    }
+}
+
+/// The address, if the host is no name.
+fn literal(host: &str) -> Option<IpAddr> {
+    let with_port = host.parse::<SocketAddr>().map(|address| address.ip());
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    with_port.ok().or_else(|| bare.parse().ok())
+}
+
+/// Its part of the reference.
+pub(super) fn section() -> Section {
+    let required = || "required".to_string();
+    let field = |key, kind, default, doc: &str| FieldDoc { key, kind, default, doc: doc.into() };
+    Section {
+        title: "`[[trunk]]`".into(),
+        doc: "A SIP peer that is callable and may call. Repeat the section for each.",
+        fields: vec![
+            field("name", String::KIND, required(), "For the dial plan, the log and metrics."),
+            field(
+                "address",
+                String::KIND,
+                required(),
+                "Host name or address, IPv6 in brackets, with an optional port. A name without a port is looked up as RFC 3263 says.",
+            ),
+            field(
+                "backup_addresses",
+                Vec::<String>::KIND,
+                Vec::<String>::new().show(),
+                "Further hosts, in the order in which they are tried when no address of those before answers.",
+            ),
+            field("transport", TrunkTransport::KIND, TrunkTransport::Udp.show(), "How it is reached."),
+            field(
+                "advertised",
+                Vec::<IpAddr>::KIND,
+                Vec::<IpAddr>::new().show(),
+                "The address that it is told in Via and Contact, or one of each family, if that is another than `listen.advertised`.",
+            ),
+            field(
+                "relay_interface",
+                String::KIND,
+                Option::<String>::None.show(),
+                "Name of the relay's interface for its sound. Without one the relay goes by the network of the trunk's address.",
+            ),
+            field(
+                "codecs",
+                Vec::<String>::KIND,
+                default_codecs().show(),
+                "Offered and accepted, best first.",
+            ),
+            field(
+                "cidrs",
+                Vec::<IpNet>::KIND,
+                required(),
+                "Networks that its requests come from. Over UDP a source can be forged: keep the listener on a network that nobody else can send to.",
+            ),
+            field(
+                "learn_address",
+                bool::KIND,
+                false.show(),
+                "Believe the first source of RTP instead of the signalled address alone. A stranger who is faster gets the sound.",
+            ),
+            field(
+                "first_reply",
+                Duration::KIND,
+                FIRST_REPLY.show(),
+                "An address that sends no response to an INVITE in this time is left for the next one, which gets half the time. At most four are tried for a call.",
+            ),
+        ],
+    }
+}
+
+/// Four candidates together, each with the step of the call timers: below five seconds.
+const FIRST_REPLY: Duration = Duration(std::time::Duration::from_millis(2_400));
+
+fn default_codecs() -> Vec<String> {
+    vec!["PCMU".into(), "PCMA".into()]
+}
