@@ -33,9 +33,21 @@ impl Relay {
 
     /// Creates or changes a session. Repeating a specification changes nothing and gives the same description.
     pub async fn put(&self, spec: SessionSpec) -> Result<SessionDescription, RelayError> {
-        let placed = self.placement.place(&spec.id);
-        let worker = &self.workers[placed.worker()];
-        worker.ask(|reply| Command::Put { spec: Box::new(spec), placed, reply }).await
+        let mut refused = Vec::new();
+        loop {
+            let placed = self.placement.place(&spec.id, &refused);
+            let at = placed.worker();
+            let spec = Box::new(spec.clone());
+            match self.workers[at].ask(|reply| Command::Put { spec, placed, reply }).await {
+                // Its ports may rest while others' are free; a session that exists stays where it is.
+                Err(RelayError::Full { .. })
+                    if refused.len() + 1 < self.workers.len() && !refused.contains(&at) =>
+                {
+                    refused.push(at);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Ends a session: its ports rest, its keys are wiped. Its last statistics; none if it does not exist, which is no

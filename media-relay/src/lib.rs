@@ -10,7 +10,6 @@ mod config;
 pub mod control;
 mod handle;
 mod metrics;
-mod pace;
 mod placement;
 pub mod program;
 mod settings;

@@ -35,15 +35,15 @@ pub(crate) struct Placed {
 }
 
 impl Placement {
-    /// `capacity`: sessions that one worker has room for.
+    /// `capacity`: sessions that one worker has ports for, if none of them rests.
     pub(crate) fn new(workers: usize, capacity: usize) -> Self {
         let state =
             State { homes: HashMap::new(), sessions: vec![0; workers], full: capacity.clamp(1, COMFORTABLE) };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// The way to the worker of a session that may be new.
-    pub(crate) fn place(&self, id: &SessionId) -> Placed {
+    /// The way to the worker of a session that may be new; a new one goes to none of `refused` while there are others.
+    pub(crate) fn place(&self, id: &SessionId, refused: &[usize]) -> Placed {
         let mut state = self.lock();
         let worker = match state.homes.get_mut(id) {
             Some(home) => {
@@ -51,7 +51,7 @@ impl Placement {
                 home.worker
             }
             None => {
-                let worker = state.choose();
+                let worker = state.choose(refused);
                 state.sessions[worker] += 1;
                 state.homes.insert(id.clone(), Home { worker, commands: 1, exists: false });
                 worker
@@ -62,7 +62,7 @@ impl Placement {
 
     /// The worker that a new session would get.
     pub(crate) fn next(&self) -> usize {
-        self.lock().choose()
+        self.lock().choose(&[])
     }
 
     /// The way to the worker of a session that there may be.
@@ -81,10 +81,11 @@ impl Placement {
 }
 
 impl State {
-    fn choose(&self) -> usize {
-        let fewest = || self.sessions.iter().enumerate().min_by_key(|(_, sessions)| **sessions);
-        let roomy = self.sessions.iter().position(|&sessions| sessions < self.full);
-        roomy.or_else(|| fewest().map(|(worker, _)| worker)).unwrap_or_default()
+    fn choose(&self, refused: &[usize]) -> usize {
+        let others = || self.sessions.iter().enumerate().filter(|(worker, _)| !refused.contains(worker));
+        let roomy = others().find(|(_, sessions)| **sessions < self.full);
+        let chosen = roomy.or_else(|| others().min_by_key(|(_, sessions)| **sessions));
+        chosen.map(|(worker, _)| worker).unwrap_or_default()
     }
 }
 
@@ -113,8 +114,8 @@ impl Drop for Placed {
     }
 }
 
-/// Sessions that one worker carries with ease: 50,000 packets a second, about a third of a core (docs/performance.md).
-const COMFORTABLE: usize = 500;
+/// Sessions that one worker carries with ease: 25,000 packets a second, a fifth of a core (docs/performance.md).
+const COMFORTABLE: usize = 250;
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +126,7 @@ mod tests {
     }
 
     fn made(placement: &Placement, number: usize) -> usize {
-        let placed = placement.place(&id(number));
+        let placed = placement.place(&id(number), &[]);
         let worker = placed.worker();
         placed.done(true);
         worker
@@ -140,11 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn who_refused_is_passed_over_and_who_has_the_session_is_not() {
+        let placement = Placement::new(3, 10);
+        assert_eq!(placement.place(&id(1), &[0]).worker(), 1);
+        assert_eq!(placement.place(&id(1), &[0, 1]).worker(), 2);
+        assert_eq!(made(&placement, 1), 0);
+        assert_eq!(placement.place(&id(1), &[0]).worker(), 0);
+    }
+
+    #[test]
     fn what_ended_or_never_was_leaves_nothing() {
         let placement = Placement::new(2, 1);
         made(&placement, 1);
-        placement.place(&id(2)).done(false);
-        drop(placement.place(&id(3)));
+        placement.place(&id(2), &[]).done(false);
+        drop(placement.place(&id(3), &[]));
         assert!(placement.find(&id(3)).is_none());
         assert_eq!(placement.find(&id(1)).map(|placed| placed.worker()), Some(0));
         if let Some(placed) = placement.find(&id(1)) {
@@ -158,7 +168,7 @@ mod tests {
     fn a_session_is_not_lost_while_commands_are_on_their_way() {
         let placement = Placement::new(2, 1);
         made(&placement, 9);
-        let (refused, wanted) = (placement.place(&id(1)), placement.place(&id(1)));
+        let (refused, wanted) = (placement.place(&id(1), &[]), placement.place(&id(1), &[]));
         assert_eq!((refused.worker(), wanted.worker()), (1, 1));
         refused.done(false);
         wanted.done(true);

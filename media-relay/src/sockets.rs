@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use relay_core::turn::RelayedPort;
 use relay_core::{Io, PortPair, SocketId};
+use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::net::sockopt;
 use socket2::{Domain, Socket, Type};
@@ -55,6 +56,9 @@ struct Poll {
     waker: Waker,
 }
 
+/// What a wait tells, [`EVENTS`] at most.
+pub(crate) struct Told(Vec<epoll::Event>);
+
 /// Ends a wait from another thread.
 #[derive(Clone)]
 pub(crate) struct Waker(Arc<OwnedFd>);
@@ -77,9 +81,9 @@ impl Sockets {
         Registry(Arc::clone(&self.poll.epoll))
     }
 
-    /// Waits for `timeout` at most, for ever without one; `ready` is filled anew.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
-        self.poll.wait(timeout, ready);
+    /// Waits for `timeout` at most, for ever without one; `told` is filled anew.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, told: &mut Told) {
+        self.poll.wait(timeout, told);
     }
 
     /// Reads one datagram, if there is one.
@@ -150,23 +154,28 @@ impl Poll {
         Ok(epoll::add(&self.epoll, socket, token, epoll::EventFlags::IN)?)
     }
 
-    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) {
-        ready.clear();
+    fn wait(&self, timeout: Option<Duration>, told: &mut Told) {
+        told.0.clear();
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let empty = epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) };
-        let mut events = [empty; EVENTS];
         // Interrupted by a signal: as if nothing had happened.
-        let count = epoll::wait(&self.epoll, &mut events, timeout.as_ref()).unwrap_or(0);
-        for event in &events[..count] {
-            ready.push(match event.data.u64() {
-                WAKER => Ready::Woken,
-                token if token >= TURN => Ready::Turn(turn_source(token)),
-                token => Ready::Readable(socket_id(token)),
-            });
-        }
-        if ready.contains(&Ready::Woken) {
+        _ = epoll::wait(&self.epoll, spare_capacity(&mut told.0), timeout.as_ref());
+        if told.0.iter().any(|event| event.data.u64() == WAKER) {
             self.waker.reset();
         }
+    }
+}
+
+impl Told {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(EVENTS))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Ready> {
+        self.0.iter().map(|event| match event.data.u64() {
+            WAKER => Ready::Woken,
+            token if token >= TURN => Ready::Turn(turn_source(token)),
+            token => Ready::Readable(socket_id(token)),
+        })
     }
 }
 

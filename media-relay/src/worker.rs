@@ -15,9 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::{BoundRange, Config, StartError};
 use crate::handle::Reply;
-use crate::pace::Pace;
 use crate::placement::Placed;
-use crate::sockets::{self, Ready, Sockets, Waker};
+use crate::sockets::{self, Ready, Sockets, Told, Waker};
 use crate::totals::{Shared, Totals};
 use crate::turn::{AcceptedStream, Bound, Common, Listeners, MediaAddress, Read, Source, Turn};
 
@@ -129,9 +128,7 @@ fn start(
         events,
         shared: Arc::clone(&shared),
         buffer: vec![0; BUFFER].into(),
-        pace: Pace::new(Instant::now()),
         received: 0,
-        handled: 0,
     };
     let thread = std::thread::Builder::new().name(format!("media-{number}")).spawn(|| driver.run())?;
     Ok(Worker {
@@ -206,25 +203,23 @@ struct Driver {
     events: mpsc::Sender<Event>,
     shared: Arc<Shared>,
     buffer: Box<[u8]>,
-    pace: Pace,
     received: u64,
-    /// Datagrams of this round, TURN's included.
-    handled: u32,
 }
 
 impl Driver {
     fn run(mut self) {
-        let mut ready = Vec::new();
+        let mut told = Told::new();
         let mut has_more = false;
         loop {
-            self.sockets.wait(self.timeout(has_more), &mut ready);
+            self.sockets.wait(self.timeout(has_more), &mut told);
             let now = Instant::now();
-            self.handled = 0;
-            for what in &ready {
-                match *what {
+            // Who alone has something has most likely one datagram; asking for another would cost a system call in vain.
+            let most = if told.iter().count() > 1 { BATCH } else { 1 };
+            for what in told.iter() {
+                match what {
                     Ready::Woken => {}
-                    Ready::Readable(socket) => self.receive(socket, now),
-                    Ready::Turn(source) => self.receive_turn(source, now),
+                    Ready::Readable(socket) => self.receive(socket, most, now),
+                    Ready::Turn(source) => self.receive_turn(source, most, now),
                 }
             }
             if self.engine.poll_timeout().is_some_and(|due| due <= now) {
@@ -241,10 +236,6 @@ impl Driver {
             }
             self.tell_events();
             self.publish();
-            self.pace.count(self.handled, now);
-            if let Some(pause) = self.pace.pause(now, Instant::now()).filter(|_| !has_more) {
-                std::thread::sleep(pause);
-            }
         }
     }
 
@@ -264,36 +255,31 @@ impl Driver {
     }
 
     /// Reads some: what is left is told again, after the other sockets had their turn.
-    fn receive(&mut self, socket: SocketId, now: Instant) {
-        let most = match socket {
-            SocketId::Mux(_) if self.pace.is_busy() => MUX_BATCH,
-            // The next packet is most likely not there yet; asking for it would cost a system call in vain.
-            SocketId::Mux(_) | SocketId::Rtp(_) | SocketId::Rtcp(_) => 1,
-        };
+    fn receive(&mut self, socket: SocketId, most: usize, now: Instant) {
+        // The peer of a plain leg sends one packet in 20 ms.
+        let most = if matches!(socket, SocketId::Mux(_)) { most } else { 1 };
         for _ in 0..most {
             let Some((length, source)) = self.sockets.receive(socket, &mut self.buffer[..LARGEST]) else {
                 return;
             };
             self.received += 1;
-            self.handled += 1;
             let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
             self.engine.handle_input(socket, source, &mut self.buffer, length, now, &mut outlet);
         }
     }
 
     /// As above; a packet for one of this worker's media addresses goes straight to its engine.
-    fn receive_turn(&mut self, source: Source, now: Instant) {
+    fn receive_turn(&mut self, source: Source, most: usize, now: Instant) {
         if let Some(turn) = &mut self.turn {
             turn.prepare(source, now);
         }
-        let most = if matches!(source, Source::Stream(_)) { STREAM_BATCH } else { MUX_BATCH };
+        let most = if matches!(source, Source::Stream(_)) { STREAM_BATCH } else { most };
         for _ in 0..most {
             let Some(turn) = &mut self.turn else { return };
             match turn.read(source, &mut self.buffer[..LARGEST], now) {
                 Read::Nothing => return,
-                Read::Done => self.handled += 1,
+                Read::Done => {}
                 Read::ToEngine(ToEngine { mux, relayed, payload }) => {
-                    self.handled += 1;
                     let (length, buffer) = (payload.len(), &mut self.buffer[payload.start..]);
                     let mut outlet = Outlet::new(&mut self.sockets, &mut self.turn, now);
                     self.engine.handle_input(SocketId::Mux(mux), relayed, buffer, length, now, &mut outlet);
@@ -346,7 +332,7 @@ impl Driver {
             Command::TurnStream(stream) => {
                 let source = self.turn.as_mut().and_then(|turn| turn.take_over(*stream, now));
                 if let Some(source) = source {
-                    self.receive_turn(source, now);
+                    self.receive_turn(source, 1, now);
                 }
             }
         }
@@ -438,7 +424,7 @@ fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
     Ok(mux)
 }
 
-/// Sessions that one worker has room for, each with one plain leg at least, whichever interface they are at.
+/// Sessions that one worker has ports for, each with one plain leg, whichever interface they are at.
 pub(crate) fn capacity(config: &Config) -> usize {
     let pairs = config.ranges().into_iter().map(|BoundRange { ports, .. }| {
         let first = usize::from(*ports.start()).next_multiple_of(2);
@@ -469,8 +455,8 @@ pub(crate) fn share(ports: &RangeInclusive<u16>, number: usize, of: usize) -> Op
 const COMMAND_QUEUE: usize = 256;
 /// Commands per wake-up.
 const COMMAND_BATCH: usize = 16;
-/// Datagrams per wake-up and browser socket.
-const MUX_BATCH: usize = 64;
+/// Datagrams per wake-up and socket of browsers or TURN clients.
+const BATCH: usize = 64;
 /// Messages per wake-up and TURN connection: more than its buffers hold, so that none is forgotten in them.
 const STREAM_BATCH: usize = 65_536;
 /// Larger than any frame of a network that carries sound.

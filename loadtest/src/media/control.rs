@@ -4,11 +4,13 @@ use super::browser::Remote;
 use serde_json::{Value, json};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, SocketAddrV4, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client of one relay.
 pub struct Control {
+    at: SocketAddr,
     stream: BufReader<TcpStream>,
+    asked: Instant,
 }
 
 /// What a browser's offer says.
@@ -28,10 +30,7 @@ impl Control {
     /// # Errors
     /// What the operating system says.
     pub fn new(at: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(at)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        Ok(Self { at, stream: connect(at)?, asked: Instant::now() })
     }
 
     /// Declares a session between a browser and, once its address is known, a trunk; what both are told.
@@ -87,6 +86,10 @@ impl Control {
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
+        if self.asked.elapsed() >= SILENT {
+            self.stream = connect(self.at)?;
+        }
+        self.asked = Instant::now();
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: relay\r\nContent-Length: {length}\r\n\r\n");
         self.stream.get_mut().write_all((head + body).as_bytes())?;
@@ -112,8 +115,17 @@ impl Control {
     }
 }
 
+fn connect(at: SocketAddr) -> io::Result<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(at)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    Ok(BufReader::new(stream))
+}
+
 fn session(call: &str) -> String {
     format!("/v1/sessions/{call}")
 }
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// The relay closes a connection that is silent for a minute.
+const SILENT: Duration = Duration::from_secs(30);

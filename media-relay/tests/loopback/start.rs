@@ -76,6 +76,22 @@ async fn workers_have_ports_of_their_own_and_a_session_stays_with_its_worker() {
 }
 
 #[tokio::test]
+async fn a_worker_whose_ports_rest_is_passed_over() {
+    let mut config = config();
+    config.workers = 2;
+    config.rtp.push(interface("trunk", &["127.0.0.1"], &[], 24_102..=24_109));
+    let (relay, _events) = Relay::start(config).unwrap();
+    let wanted = |number| spec(&format!("call-{number}"), 1, rtp_leg(None), LegSpec::Service(Service::Echo));
+    for number in 0..4 {
+        relay.put(wanted(number)).await.unwrap();
+        relay.delete(&wanted(number).id).await.unwrap();
+    }
+    let full = relay.put(wanted(4)).await;
+    assert!(matches!(full, Err(RelayError::Full { .. })), "all rest");
+    assert_eq!(relay.totals().sessions, 0);
+}
+
+#[tokio::test]
 async fn the_last_handle_takes_the_relay_and_its_sockets_with_it() {
     let (relay, mut events) = Relay::start(config()).unwrap();
     let address = relay.browser_addresses()[0];
