@@ -91,7 +91,10 @@ impl Call {
                     self.end(Cause::NoCommonAddress, None, None, step);
                 }
             }
-            RelayError::Full { .. } | RelayError::Unknown | RelayError::Unavailable => {
+            RelayError::Full { .. }
+            | RelayError::Unknown
+            | RelayError::NoInterface { .. }
+            | RelayError::Unavailable => {
                 self.end(Cause::MediaLost, None, None, step);
             }
         }
