@@ -82,7 +82,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let access = Access::read(settings, &state, &runtime)?;
     let turn = turn::Turn::of(settings, &access)?;
     let turn_secret = turn.told.as_ref().map(|told| Arc::clone(&told.secret));
-    let (relay, mut relay_events) = relay::start(settings, turn.server, &runtime, &registry)?;
+    let (relay, mut relay_events) = relay::start(settings, turn.server, &access.relays, &runtime, &registry)?;
     let transports = Transports::new();
     let node = Node::new(
         runtime,

@@ -1,7 +1,7 @@
 //! `[[relay.pool]]`: media relays that are programs of their own.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::Uri;
 use daemon::config::{Field, FieldDoc, Reader, Section, Table};
@@ -38,6 +38,18 @@ impl PoolRelay {
         let url: Uri = self.url.parse().map_err(|_| expected())?;
         let is_http = matches!(url.scheme_str(), Some("http" | "https"));
         if is_http && url.host().is_some() && url.path() == "/" { Ok(url) } else { Err(expected()) }
+    }
+
+    /// PEM chain and key, if they are named.
+    pub fn certificate_files(&self) -> Option<(&Path, &Path)> {
+        self.certificate_file.as_deref().zip(self.key_file.as_deref())
+    }
+
+    /// What counts only after a restart: all but where the certificate's files are.
+    pub(super) fn fixed(&self) -> Self {
+        let has_one = |file: &Option<PathBuf>| file.is_some().then(PathBuf::new);
+        let (certificate_file, key_file) = (has_one(&self.certificate_file), has_one(&self.key_file));
+        Self { certificate_file, key_file, ..self.clone() }
     }
 
     /// The files whose paths the configuration gives.
@@ -157,7 +169,7 @@ pub(super) fn section() -> Section {
                 "certificate_file",
                 file,
                 none(),
-                "PEM file with the certificate chain to show to a relay that asks for one; read at the start.",
+                "PEM file with the certificate chain to show to a relay that asks for one.",
             ),
             field("key_file", file, none(), "PEM file with its private key."),
             field(

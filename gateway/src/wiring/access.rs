@@ -1,5 +1,6 @@
 //! What can change while calls go on: certificates, users, secrets.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -23,6 +24,8 @@ pub(super) struct Access {
     pub(super) turn: TurnAccess,
     /// Of `listen.wss` and `listen.sip_tls`, if one of them is on.
     pub(super) certificate: Option<Arc<Certificate>>,
+    /// What relays of the pool are shown, by their names.
+    pub(super) relays: HashMap<String, Arc<Certificate>>,
 }
 
 impl Access {
@@ -31,6 +34,7 @@ impl Access {
     pub(super) fn read(settings: &Settings, state: &StateFolder, runtime: &Tokio) -> anyhow::Result<Self> {
         let users = kept_users(settings, state)?;
         let turn = named_turn_files(settings)?;
+        let relays = shown_to_relays(settings)?;
         let is_needed = settings.listen.wss.or(settings.listen.sip_tls).is_some();
         let certificate = is_needed.then(|| certificate(settings, state)).transpose()?;
         let turn = with_our_own(turn, settings, state, runtime)?;
@@ -41,7 +45,7 @@ impl Access {
                 (UsersFile::read(&demo_users::file(state))?, made)
             }
         };
-        Ok(Self { users: Arc::new(users), new_users, turn, certificate })
+        Ok(Self { users: Arc::new(users), new_users, turn, certificate, relays })
     }
 }
 
@@ -62,6 +66,11 @@ fn named_turn_files(settings: &Settings) -> anyhow::Result<TurnAccess> {
         secrets: secrets.context("turn.secrets_file")?.unwrap_or_default(),
         certificate: certificate.transpose()?,
     })
+}
+
+fn shown_to_relays(settings: &Settings) -> anyhow::Result<HashMap<String, Arc<Certificate>>> {
+    let files = settings.relay_pool.iter().filter_map(|relay| Some((relay, relay.certificate_files()?)));
+    files.map(|(relay, (chain, key))| Ok((relay.name.clone(), Certificate::load(chain, key)?))).collect()
 }
 
 /// Adds the certificate of `[tls]` and a secret of ours where TURN needs them and has none.
