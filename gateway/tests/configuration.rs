@@ -70,8 +70,16 @@ fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
     let unknown = format!("{local}\ncolour = \"blue\"");
     assert_eq!(mistakes(&pool(&relay("a", &unknown))), ["relay.pool[0].colour"]);
     let (chain, key) = ("certificate_file = \"c\"", "key_file = \"k\"");
-    for lines in [format!("{local}\n{chain}"), format!("{local}\n{key}"), format!("{local}\n{chain}\n{key}")]
-    {
+    let authorities = "ca_file = \"ca.pem\"";
+    let unprotected = format!("url = \"http://192.0.2.7:8180\"\nunprotected = true\n{authorities}");
+    for lines in [
+        format!("{local}\n{chain}"),
+        format!("{local}\n{key}"),
+        format!("{local}\n{chain}\n{key}"),
+        format!("{local}\n{authorities}"),
+        format!("{local}\n{authorities}\n{chain}\n{key}"),
+        unprotected,
+    ] {
         assert_eq!(mistakes(&pool(&relay("a", &lines))), ["relay.pool[0]"], "{lines}");
     }
     let text = pool(&relay("a", "url = \"https://relay.example.com:8180\"\nca_file = \"ca.pem\""));

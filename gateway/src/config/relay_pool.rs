@@ -57,12 +57,14 @@ impl PoolRelay {
         [&mut self.token_file, &mut self.ca_file, &mut self.certificate_file, &mut self.key_file]
     }
 
-    fn check_certificate(&self) -> Result<(), &'static str> {
+    /// Of what only TLS uses.
+    fn check_tls(&self) -> Result<(), &'static str> {
         if self.certificate_file.is_some() != self.key_file.is_some() {
             return Err("certificate_file and key_file go together: set both or neither");
         }
-        if self.certificate_file.is_some() && self.ca_file.is_none() {
-            return Err("certificate_file is shown by TLS alone: set ca_file and use https");
+        let is_http = self.parse_url().is_ok_and(|url| url.scheme_str() == Some("http"));
+        if is_http && (self.ca_file.is_some() || self.certificate_file.is_some()) {
+            return Err("ca_file, certificate_file and key_file are for https alone, and url is http");
         }
         Ok(())
     }
@@ -125,7 +127,7 @@ pub(super) fn check(
         if let Err(what) = relay.check_url() {
             reader.mistake(format!("relay.pool[{i}].url"), what);
         }
-        if let Err(what) = relay.check_certificate() {
+        if let Err(what) = relay.check_tls() {
             reader.mistake(format!("relay.pool[{i}]"), what);
         }
     }
