@@ -111,7 +111,10 @@ fn turn_is_told_to_browsers_by_those_who_have_it() {
     );
     assert_eq!(mistakes(&format!("{both}\ncolour = 1"), ""), ["turn.colour"]);
     assert_eq!(mistakes("on_wss = true", ""), ["turn.urls"]);
-    let on_wss = format!("on_wss = true\n{urls}");
+    assert_eq!(mistakes(&format!("on_wss = true\n{urls}"), ""), ["turn.urls"], "none of TLS");
+    let on_wss = "on_wss = true\nurls = [\"turns:localhost:8443\"]".to_owned();
+    let certificate = "certificate_file = \"c\"\nkey_file = \"k\"";
+    assert_eq!(mistakes(&format!("{on_wss}\n{certificate}"), ""), ["turn.certificate_file"], "never shown");
     assert_eq!(mistakes(&on_wss, "[listen]\nwss = \"off\""), ["turn.on_wss"]);
     assert_eq!(mistakes(&format!("{on_wss}\nrelayed_ports = [40000, 40999]"), ""), ["turn.relayed_ports"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"";
