@@ -211,7 +211,21 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
     );
     let four = "address = \"192.0.2.1\"\n";
     assert_eq!(trunk(&format!("{four}relay_interface = \"x\""), ""), ["trunk[0].relay_interface"]);
-    assert_eq!(trunk(&format!("{four}advertised = [\"::1\"]"), ""), ["trunk[0]"], "of the other family");
+    assert_eq!(
+        trunk(&format!("{four}backup_addresses = [\"[2001:db8::9]\"]"), both),
+        ["trunk[0].backup_addresses"]
+    );
+    for wrong in
+        ["2001:db8::9", "a b", "sip:pbx.example.com", "user@pbx.example.com", "pbx.example.com:70000", ""]
+    {
+        assert_eq!(trunk(&format!("address = {wrong:?}"), both), ["trunk[0].address"], "{wrong:?}");
+    }
+    for own in ["[\"::1\"]", "[\"127.0.0.1\", \"::1\"]"] {
+        let keys = format!("{four}advertised = {own}");
+        assert_eq!(trunk(&keys, ""), ["trunk[0].advertised"], "of a family that the listener has not");
+    }
+    let other = "[listen]\nadvertised = [\"2001:db8::7\"]\n";
+    assert_eq!(trunk(four, other), ["trunk[0]"], "nothing to tell it");
     assert_eq!(trunk(&format!("{four}advertised = [\"0.0.0.0\"]"), ""), ["trunk[0].advertised"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"\n";
     let named = format!("{pool}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{four}relay_interface = \"x\"\n");
