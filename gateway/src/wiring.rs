@@ -22,7 +22,6 @@ use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
 use sip_core::call::Policy;
-use sip_core::message::Uri;
 use sip_core::routing::locate::{Scheme, Target};
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
@@ -40,7 +39,7 @@ use crate::adapters::{
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
-use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
+use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport, host_and_port};
 use crate::http::page::Page;
 use crate::ports::resolver::Resolver;
 use crate::ports::runtime::Runtime;
@@ -82,7 +81,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let access = Access::read(settings, &state, &runtime)?;
     let turn = turn::Turn::of(settings, &access)?;
     let turn_secret = turn.told.as_ref().map(|told| Arc::clone(&told.secret));
-    let (relay, mut relay_events) = relay::start(settings, turn.server, &runtime, &registry)?;
+    let (relay, mut relay_events) = relay::start(settings, turn.server, &access.relays, &runtime, &registry)?;
     let transports = Transports::new();
     let node = Node::new(
         runtime,
@@ -361,9 +360,9 @@ fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> a
     for trunk in &settings.trunks {
         let (transport, scheme) = way(trunk.transport);
         for (at, host) in trunk.hosts().enumerate() {
-            let uri = format!("sip:{host}");
-            let uri = Uri::parse(&uri).map_err(|_| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
-            let target = Target::new(uri.host, uri.port, Some(transport), scheme);
+            let (host, port) =
+                host_and_port(host).ok_or_else(|| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
+            let target = Target::new(&host, port, Some(transport), scheme);
             let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
             tokio::spawn(async move {
                 keep_resolved(resolver, target, vec![transport], move |candidates| {

@@ -70,8 +70,16 @@ fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
     let unknown = format!("{local}\ncolour = \"blue\"");
     assert_eq!(mistakes(&pool(&relay("a", &unknown))), ["relay.pool[0].colour"]);
     let (chain, key) = ("certificate_file = \"c\"", "key_file = \"k\"");
-    for lines in [format!("{local}\n{chain}"), format!("{local}\n{key}"), format!("{local}\n{chain}\n{key}")]
-    {
+    let authorities = "ca_file = \"ca.pem\"";
+    let unprotected = format!("url = \"http://192.0.2.7:8180\"\nunprotected = true\n{authorities}");
+    for lines in [
+        format!("{local}\n{chain}"),
+        format!("{local}\n{key}"),
+        format!("{local}\n{chain}\n{key}"),
+        format!("{local}\n{authorities}"),
+        format!("{local}\n{authorities}\n{chain}\n{key}"),
+        unprotected,
+    ] {
         assert_eq!(mistakes(&pool(&relay("a", &lines))), ["relay.pool[0]"], "{lines}");
     }
     let text = pool(&relay("a", "url = \"https://relay.example.com:8180\"\nca_file = \"ca.pem\""));
@@ -103,7 +111,10 @@ fn turn_is_told_to_browsers_by_those_who_have_it() {
     );
     assert_eq!(mistakes(&format!("{both}\ncolour = 1"), ""), ["turn.colour"]);
     assert_eq!(mistakes("on_wss = true", ""), ["turn.urls"]);
-    let on_wss = format!("on_wss = true\n{urls}");
+    assert_eq!(mistakes(&format!("on_wss = true\n{urls}"), ""), ["turn.urls"], "none of TLS");
+    let on_wss = "on_wss = true\nurls = [\"turns:localhost:8443\"]".to_owned();
+    let certificate = "certificate_file = \"c\"\nkey_file = \"k\"";
+    assert_eq!(mistakes(&format!("{on_wss}\n{certificate}"), ""), ["turn.certificate_file"], "never shown");
     assert_eq!(mistakes(&on_wss, "[listen]\nwss = \"off\""), ["turn.on_wss"]);
     assert_eq!(mistakes(&format!("{on_wss}\nrelayed_ports = [40000, 40999]"), ""), ["turn.relayed_ports"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"";
@@ -200,7 +211,21 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
     );
     let four = "address = \"192.0.2.1\"\n";
     assert_eq!(trunk(&format!("{four}relay_interface = \"x\""), ""), ["trunk[0].relay_interface"]);
-    assert_eq!(trunk(&format!("{four}advertised = [\"::1\"]"), ""), ["trunk[0]"], "of the other family");
+    assert_eq!(
+        trunk(&format!("{four}backup_addresses = [\"[2001:db8::9]\"]"), both),
+        ["trunk[0].backup_addresses"]
+    );
+    for wrong in
+        ["2001:db8::9", "a b", "sip:pbx.example.com", "user@pbx.example.com", "pbx.example.com:70000", ""]
+    {
+        assert_eq!(trunk(&format!("address = {wrong:?}"), both), ["trunk[0].address"], "{wrong:?}");
+    }
+    for own in ["[\"::1\"]", "[\"127.0.0.1\", \"::1\"]"] {
+        let keys = format!("{four}advertised = {own}");
+        assert_eq!(trunk(&keys, ""), ["trunk[0].advertised"], "of a family that the listener has not");
+    }
+    let other = "[listen]\nadvertised = [\"2001:db8::7\"]\n";
+    assert_eq!(trunk(four, other), ["trunk[0]"], "nothing to tell it");
     assert_eq!(trunk(&format!("{four}advertised = [\"0.0.0.0\"]"), ""), ["trunk[0].advertised"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"\n";
     let named = format!("{pool}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{four}relay_interface = \"x\"\n");

@@ -141,7 +141,10 @@ impl Reloadable<'_> {
         if self.settings.turn.is_on() && new.turn.is_on() {
             self.renew_turn(turn).await;
         }
-        reload::done(&self.settings.fixed_changes(&new));
+        reload::done(
+            "certificates, authorities, tokens and TURN secrets",
+            &self.settings.fixed_changes(&new),
+        );
     }
 
     async fn renew_turn(&self, TurnAccess { secrets, certificate }: TurnAccess) {

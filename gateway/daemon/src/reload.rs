@@ -17,10 +17,10 @@ pub fn read<C: Configuration, T>(
     read.inspect_err(|why| tracing::error!("the new configuration is refused: {why:#}")).ok()
 }
 
-/// Says that the new files count, and which changed keys don't yet.
-pub fn done(fixed_changes: &[&str]) {
+/// Says what was read again and counts from now on, such as `certificates`, and which changed keys don't yet.
+pub fn done(read: &str, fixed_changes: &[&str]) {
     if !fixed_changes.is_empty() {
         tracing::warn!(keys = fixed_changes.join(", "), "changed, but counts only after a restart");
     }
-    tracing::info!("certificates, users, tokens and secrets were read again");
+    tracing::info!("{read} were read again");
 }

@@ -13,18 +13,16 @@ pub struct DemoUser {
     pub password: Zeroizing<String>,
 }
 
-/// The file of the demo users, and their passwords if they were made just now.
+/// Where they are kept.
+pub fn file(state: &StateFolder) -> PathBuf {
+    state.file(FILE)
+}
+
+/// Makes the file.
 ///
 /// # Errors
-/// If it can't be written.
-pub fn demo_users(
-    state: &StateFolder,
-    random: impl Fn(&mut [u8]),
-) -> Result<(PathBuf, Vec<DemoUser>), StateFolderError> {
-    let path = state.file(FILE);
-    if path.exists() {
-        return Ok((path, Vec::new()));
-    }
+/// If it can't be written, or is there already.
+pub fn make(state: &StateFolder, random: impl Fn(&mut [u8])) -> Result<Vec<DemoUser>, StateFolderError> {
     let users = NAMES.map(|name| DemoUser { name, password: password(&random) });
     let mut text = Zeroizing::new(String::from(
         "# Demo users, made on the first start. Delete this file for new passwords.\n",
@@ -33,7 +31,7 @@ pub fn demo_users(
         text.push_str(&format!("{}:{}\n", user.name, user.password.as_str()));
     }
     state.write_new(FILE, text.as_bytes())?;
-    Ok((path, users.into()))
+    Ok(users.into())
 }
 
 /// Four groups of four letters and digits without look-alikes: 79 bits, and still to be typed on a phone.
@@ -67,18 +65,16 @@ mod tests {
     use crate::adapters::users_file::UsersFile;
 
     #[test]
-    fn passwords_of_demo_users_are_shown_once() {
+    fn demo_users_with_passwords_of_their_own_are_made_once() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateFolder::open(folder.path()).unwrap();
         let next = Cell::new(0);
         let count = |bytes: &mut [u8]| bytes.fill_with(|| next.replace((next.get() + 1) % 256) as u8);
-        let (path, made) = demo_users(&state, count).unwrap();
+        let made = make(&state, count).unwrap();
         assert_eq!(made.len(), 2);
         assert_ne!(made[0].password, made[1].password);
         assert_eq!(made[0].password.len(), 19);
-        let (again, shown) = demo_users(&state, count).unwrap();
-        assert_eq!(again, path);
-        assert!(shown.is_empty());
-        assert!(UsersFile::read(&path).is_ok());
+        assert!(make(&state, count).is_err());
+        assert!(UsersFile::read(&file(&state)).is_ok());
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use daemon::network::network_of;
 use sip_core::auth::server::Realm;
 use sip_core::auth::{self, Verdict, server};
 use sip_core::message::{Name, Status};
@@ -87,10 +88,11 @@ impl<R: Runtime> Node<R> {
     }
 }
 
-/// Failed logins by address, so that guessing passwords is slow. The user is never locked out: other addresses go on.
+/// Failed logins by IPv4 address and IPv6 /64, so that guessing passwords is slow. The user is never locked out: other
+/// addresses go on.
 pub(super) struct FailedLogins {
     a_minute: u32,
-    by_address: Mutex<HashMap<IpAddr, Window>>,
+    by_network: Mutex<HashMap<IpAddr, Window>>,
 }
 
 struct Window {
@@ -100,22 +102,23 @@ struct Window {
 
 impl FailedLogins {
     pub(super) fn new(a_minute: u32) -> Self {
-        Self { a_minute, by_address: Mutex::default() }
+        Self { a_minute, by_network: Mutex::default() }
     }
 
     fn are_too_many(&self, address: IpAddr, now: Instant) -> bool {
         self.with(|windows| {
-            windows.get(&address).is_some_and(|window| !window.is_over(now) && window.count >= self.a_minute)
+            let window = windows.get(&network_of(address));
+            window.is_some_and(|window| !window.is_over(now) && window.count >= self.a_minute)
         })
     }
 
     fn count(&self, address: IpAddr, now: Instant) {
         self.with(|windows| {
-            // When full, what is known of the others is worth more than one address more.
-            if windows.len() >= MAX_ADDRESSES && !windows.contains_key(&address) {
-                return;
+            let network = network_of(address);
+            if windows.len() >= MAX_NETWORKS && !windows.contains_key(&network) {
+                forget_oldest(windows);
             }
-            let window = windows.entry(address).or_insert(Window { since: now, count: 0 });
+            let window = windows.entry(network).or_insert(Window { since: now, count: 0 });
             if window.is_over(now) {
                 *window = Window { since: now, count: 0 };
             }
@@ -128,7 +131,7 @@ impl FailedLogins {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<IpAddr, Window>) -> T) -> T {
-        act(&mut self.by_address.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.by_network.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -138,12 +141,23 @@ impl Window {
     }
 }
 
+/// A network gets a further window in the same minute only after each of [`MAX_NETWORKS`] others began one.
+fn forget_oldest(windows: &mut HashMap<IpAddr, Window>) {
+    let oldest = windows.iter().min_by_key(|(_, window)| window.since);
+    if let Some(network) = oldest.map(|(network, _)| *network) {
+        windows.remove(&network);
+    }
+}
+
 const MINUTE: Duration = Duration::from_secs(60);
-/// Addresses with failed logins in the last minute that are remembered.
-const MAX_ADDRESSES: usize = 10_000;
+/// Networks with failed logins in the last minute that are remembered; for one more the oldest is forgotten, so that nobody
+/// is refused because of others.
+const MAX_NETWORKS: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     const ATTACKER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(198, 51, 100, 1));
@@ -157,5 +171,31 @@ mod tests {
         failed.count(ATTACKER, at(1));
         assert!(failed.are_too_many(ATTACKER, at(59)));
         assert!(!failed.are_too_many(ATTACKER, at(60)));
+    }
+
+    #[test]
+    fn another_address_of_the_same_subnet_brings_no_more_guesses() {
+        let failed = FailedLogins::new(1);
+        let address = |text: &str| text.parse().unwrap();
+        failed.count(address("2001:db8::1"), Instant::START);
+        assert!(failed.are_too_many(address("2001:db8::ffff:2"), Instant::START));
+        assert!(!failed.are_too_many(address("2001:db8:0:1::1"), Instant::START));
+    }
+
+    #[test]
+    fn guesses_from_more_addresses_than_are_remembered_count_too() {
+        let failed = FailedLogins::new(2);
+        let address = |n: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0A00_0000 + n));
+        let at = |n: u32| Instant::START + Duration::from_micros(n.into());
+        let (second, last) = (1, MAX_NETWORKS as u32);
+        for n in 0..=last {
+            failed.count(address(n), at(n));
+        }
+        assert_eq!(failed.with(|windows| windows.len()), MAX_NETWORKS);
+        for n in [second, last] {
+            assert!(!failed.are_too_many(address(n), at(last)), "nobody is refused because of others");
+            failed.count(address(n), at(last));
+            assert!(failed.are_too_many(address(n), at(last)));
+        }
     }
 }

@@ -221,7 +221,7 @@ impl<R: Runtime> Node<R> {
                 Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
                 Effect::Abandon { invite } => self.0.transactions.abandon(&invite),
                 Effect::PassOver { to, seconds } => self.pass_over(id, &to, seconds),
-                Effect::Media { spec, relay } => events.push_back(self.make_media(*spec, relay).await),
+                Effect::Media { spec, relay } => events.push_back(self.make_media(id, *spec, relay).await),
                 Effect::ReleaseMedia(session) => self.release_media(id, session),
                 Effect::Dtmf { session, leg, digit, duration_ms } => {
                     if let Err(error) = self.0.ports.relay.dtmf(&session, leg, digit, duration_ms).await {
@@ -281,11 +281,11 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    async fn make_media(&self, spec: SessionSpec, relay: Option<RelayName>) -> Event {
+    async fn make_media(&self, call: CallId, spec: SessionSpec, relay: Option<RelayName>) -> Event {
         match self.0.ports.relay.put(spec, relay).await {
             Ok(description) => Event::MediaReady(Box::new(description)),
             Err(error) => {
-                tracing::warn!(%error, "no media");
+                tracing::warn!(%call, %error, "no media");
                 Event::MediaFailed(error)
             }
         }

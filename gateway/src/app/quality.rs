@@ -27,9 +27,9 @@ impl<R: Runtime> Node<R> {
 
     /// Gives a call's media back, and notes how they were. The call does not wait for it; a node that stops does.
     pub(super) fn release_media(&self, call: CallId, session: Place) {
-        self.0.releases.fetch_add(1, Ordering::AcqRel);
-        let node = self.clone();
+        let release = Release::begin(self);
         self.0.runtime.spawn(async move {
+            let Release(node) = &release;
             match node.0.ports.relay.delete(&session).await {
                 Ok(Some(SessionStatistics { a, b, .. })) => {
                     node.media_ended(&call, LegName::A, &a);
@@ -38,7 +38,6 @@ impl<R: Runtime> Node<R> {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(%call, %error, "media could not be given back"),
             }
-            node.0.releases.fetch_sub(1, Ordering::AcqRel);
         });
     }
 
@@ -72,6 +71,23 @@ impl<R: Runtime> Node<R> {
             sent_jitter_ms = of(sent, |quality| quality.jitter_ms),
             "sound of a call that ended"
         );
+    }
+}
+
+/// Media that are being given back; dropped when they are, or when that failed in whatever way.
+struct Release<R>(Node<R>);
+
+impl<R> Release<R> {
+    fn begin(node: &Node<R>) -> Self {
+        node.0.releases.fetch_add(1, Ordering::AcqRel);
+        Self(node.clone())
+    }
+}
+
+impl<R> Drop for Release<R> {
+    fn drop(&mut self) {
+        let Self(node) = self;
+        node.0.releases.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -25,8 +25,8 @@ impl Settings {
         changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
     }
 
-    /// Everything in `[relay]`.
-    fn relay_of(&self) -> (&Relay, &Addressing, &[PoolRelay]) {
-        (&self.relay, &self.relay_addressing, &self.relay_pool)
+    /// Everything in `[relay]` that is not read again.
+    fn relay_of(&self) -> (&Relay, &Addressing, Vec<PoolRelay>) {
+        (&self.relay, &self.relay_addressing, self.relay_pool.iter().map(PoolRelay::fixed).collect())
     }
 }

@@ -11,6 +11,7 @@ pub use settings::{
     Admin, Browser, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings, State,
     Store, StoreKind, Tls, Users,
 };
+pub(crate) use trunk::host_and_port;
 pub use trunk::{CODECS, Trunk, TrunkTransport};
 pub use turn::TurnClients;
 pub(crate) use turn::is_on as has_turn;

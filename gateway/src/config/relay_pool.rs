@@ -1,7 +1,7 @@
 //! `[[relay.pool]]`: media relays that are programs of their own.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use axum::http::Uri;
 use daemon::config::{Field, FieldDoc, Reader, Section, Table};
@@ -40,17 +40,31 @@ impl PoolRelay {
         if is_http && url.host().is_some() && url.path() == "/" { Ok(url) } else { Err(expected()) }
     }
 
+    /// PEM chain and key, if they are named.
+    pub fn certificate_files(&self) -> Option<(&Path, &Path)> {
+        self.certificate_file.as_deref().zip(self.key_file.as_deref())
+    }
+
+    /// What counts only after a restart: all but where the certificate's files are.
+    pub(super) fn fixed(&self) -> Self {
+        let has_one = |file: &Option<PathBuf>| file.is_some().then(PathBuf::new);
+        let (certificate_file, key_file) = (has_one(&self.certificate_file), has_one(&self.key_file));
+        Self { certificate_file, key_file, ..self.clone() }
+    }
+
     /// The files whose paths the configuration gives.
     pub(super) fn paths(&mut self) -> [&mut Option<PathBuf>; 4] {
         [&mut self.token_file, &mut self.ca_file, &mut self.certificate_file, &mut self.key_file]
     }
 
-    fn check_certificate(&self) -> Result<(), &'static str> {
+    /// Of what only TLS uses.
+    fn check_tls(&self) -> Result<(), &'static str> {
         if self.certificate_file.is_some() != self.key_file.is_some() {
             return Err("certificate_file and key_file go together: set both or neither");
         }
-        if self.certificate_file.is_some() && self.ca_file.is_none() {
-            return Err("certificate_file is shown by TLS alone: set ca_file and use https");
+        let is_http = self.parse_url().is_ok_and(|url| url.scheme_str() == Some("http"));
+        if is_http && (self.ca_file.is_some() || self.certificate_file.is_some()) {
+            return Err("ca_file, certificate_file and key_file are for https alone, and url is http");
         }
         Ok(())
     }
@@ -113,7 +127,7 @@ pub(super) fn check(
         if let Err(what) = relay.check_url() {
             reader.mistake(format!("relay.pool[{i}].url"), what);
         }
-        if let Err(what) = relay.check_certificate() {
+        if let Err(what) = relay.check_tls() {
             reader.mistake(format!("relay.pool[{i}]"), what);
         }
     }
@@ -157,7 +171,7 @@ pub(super) fn section() -> Section {
                 "certificate_file",
                 file,
                 none(),
-                "PEM file with the certificate chain to show to a relay that asks for one; read at the start.",
+                "PEM file with the certificate chain to show to a relay that asks for one.",
             ),
             field("key_file", file, none(), "PEM file with its private key."),
             field(

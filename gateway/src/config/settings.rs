@@ -151,7 +151,7 @@ section! {
         calls_per_user: u32 = 10,
         /// Registered contacts of one user.
         bindings_per_user: u32 = 10,
-        /// Failed logins a minute from one address, after which further tries are answered with 403 unjudged.
+        /// Failed logins a minute from one IPv4 address or one IPv6 /64, after which further tries are answered with 403 unjudged.
         failed_logins_per_minute: u32 = 20,
     }
 }

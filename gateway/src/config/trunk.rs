@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use daemon::config::{Duration, Field, FieldDoc, Reader, Section, Table};
 use daemon::words;
 use ipnet::IpNet;
+use sip_core::message::Uri;
 
 use super::settings::{Listen, RelayKind, Settings, check_told};
 
@@ -62,7 +63,7 @@ impl TrunkTransport {
 impl Trunk {
     /// Where the trunk is, best first.
     pub fn hosts(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.address).chain(&self.backup_addresses)
+        self.hosts_by_key().map(|(_, host)| host)
     }
 
     /// Our address in Via and Contact, at most one for each family that the listener serves: a trunk is reached in one of
@@ -72,10 +73,23 @@ impl Trunk {
         let own = [listener.ip()];
         let lists = [&self.advertised[..], &listen.advertised[..], &own[..]];
         let told = lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
-        let is_both = listener.is_ipv6() && listener.ip().is_unspecified();
-        let served = told.iter().filter(|told| is_both || told.is_ipv4() == listener.is_ipv4());
+        let served = told.iter().filter(|told| serves(listener, **told));
         served.map(|told| SocketAddr::new(*told, listener.port())).collect()
     }
+
+    /// As [`Trunk::hosts`], each with its key.
+    fn hosts_by_key(&self) -> impl Iterator<Item = (&'static str, &String)> {
+        let backups = self.backup_addresses.iter().map(|host| ("backup_addresses", host));
+        std::iter::once(("address", &self.address)).chain(backups)
+    }
+}
+
+/// Takes one of a trunk's hosts apart: a name or an address, IPv6 in brackets, and its port if it has one.
+pub(crate) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    let uri = format!("sip:{text}");
+    let uri = Uri::parse(&uri).ok()?;
+    let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
+    (text == format!("{}{port}", uri.host)).then(|| (uri.host.to_owned(), uri.port))
 }
 
 /// Takes the repeated section.
@@ -131,6 +145,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
             let known = CODECS.join(", ");
             reader.mistake(format!("{key}.codecs"), format!("{codec:?} is not one of {known}"));
         }
+        for (of, host) in trunk.hosts_by_key().filter(|(_, host)| host_and_port(host).is_none()) {
+            let what = format!(
+                "expected a host name or an address, IPv6 in brackets, with an optional port, found {host:?}"
+            );
+            reader.mistake(format!("{key}.{of}"), what);
+        }
         check_way(settings, trunk, &key, reader);
         check_interface(settings, trunk, &key, reader);
     }
@@ -150,19 +170,32 @@ fn check_way(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut Reader)
     let Some(bind) = bind else {
         return reader.mistake(format!("{key}.transport"), format!("needs {listener}, which is not set"));
     };
-    let told = trunk.told(&settings.listen);
-    if told.is_empty() {
-        let what = format!("none of the advertised addresses is of the family of {listener} ({bind})");
-        return reader.mistake(key, what);
+    for own in trunk.advertised.iter().filter(|own| !serves(bind, **own)) {
+        let what = format!("{own} is of a family that {listener} ({bind}) does not serve");
+        reader.mistake(format!("{key}.advertised"), what);
     }
-    for ip in trunk.hosts().filter_map(|host| literal(host)) {
+    let told = trunk.told(&settings.listen);
+    if told.is_empty() && trunk.advertised.is_empty() {
+        let what = format!("none of the advertised addresses is of the family of {listener} ({bind})");
+        reader.mistake(key, what);
+    }
+    if told.is_empty() {
+        return;
+    }
+    for (of, ip) in trunk.hosts_by_key().filter_map(literal) {
         if !told.iter().any(|told| told.is_ipv4() == ip.is_ipv4()) {
             let what = format!(
                 "{ip} is of a family that {listener} ({bind}) does not serve or has no advertised address in"
             );
-            reader.mistake(format!("{key}.address"), what);
+            reader.mistake(format!("{key}.{of}"), what);
         }
     }
+}
+
+/// Can it be told to peers of this listener?
+fn serves(listener: SocketAddr, told: IpAddr) -> bool {
+    let is_both = listener.is_ipv6() && listener.ip().is_unspecified();
+    is_both || told.is_ipv4() == listener.is_ipv4()
 }
 
 /// Has the relay inside a place for its sound? Relays of a pool have configurations of their own.
@@ -175,19 +208,19 @@ fn check_interface(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut R
         let what = format!("{name:?} is not the name of a [[relay.interface]]");
         return reader.mistake(format!("{key}.relay_interface"), what);
     }
-    for ip in trunk.hosts().filter_map(|host| literal(host)) {
+    for (of, ip) in trunk.hosts_by_key().filter_map(literal) {
         if let Err(error) = addressing.address_for(interface, ip) {
             let what = format!("{error}: add one to relay.rtp_address or to a [[relay.interface]]");
-            reader.mistake(format!("{key}.address"), what);
+            reader.mistake(format!("{key}.{of}"), what);
         }
     }
 }
 
 /// The address, if the host is no name.
-fn literal(host: &str) -> Option<IpAddr> {
-    let with_port = host.parse::<SocketAddr>().map(|address| address.ip());
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    with_port.ok().or_else(|| bare.parse().ok())
+fn literal<'a>((of, host): (&'a str, &String)) -> Option<(&'a str, IpAddr)> {
+    let (host, _) = host_and_port(host)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+    bare.parse().ok().map(|ip| (of, ip))
 }
 
 /// Its part of the reference.

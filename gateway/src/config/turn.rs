@@ -46,6 +46,9 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
         reader.mistake("turn.on_wss", "listen.wss is \"off\"");
     }
     let tells = !clients.urls.is_empty();
+    if clients.on_wss && tells && !clients.urls.iter().any(|url| url.starts_with(SECURE)) {
+        reader.mistake("turn.urls", "expected a \"turns:…\" among them: turn.on_wss is TURN over TLS");
+    }
     match (settings.relay.kind, is_on) {
         (RelayKind::Embedded, false) if tells => {
             reader.mistake("turn.urls", "needs a listener: udp, tcp, tls or on_wss");
@@ -80,9 +83,11 @@ pub(super) fn section() -> Section {
 }
 
 fn is_turn(url: &str) -> bool {
-    let host = url.strip_prefix("turn:").or_else(|| url.strip_prefix("turns:"));
+    let host = url.strip_prefix("turn:").or_else(|| url.strip_prefix(SECURE));
     host.is_some_and(|host| !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_graphic()))
 }
 
+/// The scheme for TLS (RFC 7065 §3.1).
+const SECURE: &str = "turns:";
 /// What is stolen is worth little.
 const LONGEST: Time = Time::from_secs(600);

@@ -1,5 +1,6 @@
 //! The media relay that the configuration wants: inside, or a pool of programs.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -80,9 +81,11 @@ impl MediaEvents {
     }
 }
 
+/// `shown`: the certificates for relays of the pool, by their names.
 pub(super) fn start(
     settings: &Settings,
     turn: Option<TurnConfig>,
+    shown: &HashMap<String, Arc<Certificate>>,
     runtime: &Tokio,
     registry: &Registry,
 ) -> anyhow::Result<(Media, MediaEvents)> {
@@ -99,7 +102,8 @@ pub(super) fn start(
             Ok((Media::Embedded(relay), MediaEvents::Embedded(events)))
         }
         RelayKind::Pool => {
-            let relays = settings.relay_pool.iter().map(pool_relay).collect::<anyhow::Result<_>>()?;
+            let relays = settings.relay_pool.iter().map(|relay| pool_relay(relay, shown.get(&relay.name)));
+            let relays = relays.collect::<anyhow::Result<_>>()?;
             let runtime = *runtime;
             let chance = move || {
                 let mut bytes = [0; 8];
@@ -115,13 +119,11 @@ pub(super) fn start(
     }
 }
 
-fn pool_relay(relay: &PoolRelay) -> anyhow::Result<(RelayName, Endpoint)> {
+fn pool_relay(relay: &PoolRelay, shown: Option<&Arc<Certificate>>) -> anyhow::Result<(RelayName, Endpoint)> {
     let url = relay.parse_url().map_err(|what| anyhow!("relay {:?}: {what}", relay.name))?;
     let roots = relay.ca_file.as_deref().map(tls::authorities).transpose()?;
-    let shown = relay.certificate_file.as_deref().zip(relay.key_file.as_deref());
-    let shown = shown.map(|(chain, key)| Certificate::load(chain, key)).transpose()?;
     let tls = match (roots, shown) {
-        (Some(roots), Some(certificate)) => Some(tls::client_with(roots, certificate)?),
+        (Some(roots), Some(certificate)) => Some(tls::client_with(roots, certificate.clone())?),
         (Some(roots), None) => Some(tls::client(roots)?),
         (None, _) => None,
     };

@@ -35,12 +35,17 @@ impl Reloadable<'_> {
         super::announce_users(&access.new_users);
         replace(&self.access.certificate, &access.certificate);
         replace(&self.access.turn.certificate, &access.turn.certificate);
+        for (name, shown) in &self.access.relays {
+            if let Some(new) = access.relays.get(name) {
+                shown.replace(new);
+            }
+        }
         if let (Some(told), Some(first)) = (&self.turn_secret, access.turn.secrets.first()) {
             // The relay first, so that nobody is told what it does not know.
             self.relay.set_turn_secrets(&access.turn.secrets).await;
             told.store(Arc::new(first.clone()));
         }
-        reload::done(&self.settings.fixed_changes(&new));
+        reload::done("certificates, users and TURN secrets", &self.settings.fixed_changes(&new));
     }
 }
 

@@ -107,6 +107,23 @@ async fn a_relay_that_asks_who_we_are_is_shown_a_certificate() {
     assert_eq!(answering.await.unwrap(), 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relay_that_trusts_another_authority_is_shown_the_new_certificate_after_sighup() {
+    let mut relay = Relay::start_asking(32_760..=32_767);
+    let gateway = gateway_of(&[&relay]);
+    relay.kill();
+    write_client_certificate(relay.folder.path());
+    gateway.signal("-HUP");
+    let becomes = async |ready: f64| {
+        while gateway.find_metric("gateway_relay_ready{relay=\"relay-0\"}") != Some(ready) {
+            tokio::task::yield_now().await;
+        }
+    };
+    becomes(0.0).await;
+    relay.restart();
+    becomes(1.0).await;
+}
+
 #[tokio::test]
 async fn a_pool_is_ready_when_its_first_relay_is() {
     let mut relay = Relay::start(37_300..=37_399);

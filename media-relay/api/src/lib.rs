@@ -350,6 +350,13 @@ pub enum RelayError {
         /// For the log.
         reason: String,
     },
+    /// The relay has no RTP interface of the name that was given, or none for the peer: an operator's mistake there or at
+    /// the gateway. Another relay may have it.
+    #[error("{reason}")]
+    NoInterface {
+        /// For the log.
+        reason: String,
+    },
     /// The peer's address is of a family, IPv4 or IPv6, in which the interface for it has no address (RFC 6157).
     #[error("the interface for {peer} has no address of its family")]
     NoAddress {

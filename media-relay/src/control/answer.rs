@@ -56,7 +56,9 @@ fn status_of_error(error: &RelayError) -> StatusCode {
         RelayError::Full { .. } | RelayError::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         RelayError::Stale { .. } => StatusCode::CONFLICT,
         RelayError::Unknown => StatusCode::NOT_FOUND,
-        RelayError::Invalid { .. } | RelayError::NoAddress { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        RelayError::Invalid { .. } | RelayError::NoInterface { .. } | RelayError::NoAddress { .. } => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
     }
 }
 

@@ -75,6 +75,9 @@ impl Turn {
         if self.certificate_file.is_some() != self.key_file.is_some() {
             reader.mistake("turn", "certificate_file and key_file go together: set both or neither");
         }
+        if self.certificate_file.is_some() && self.tls.is_empty() {
+            reader.mistake("turn.certificate_file", "is of no use: only listeners of turn.tls show it");
+        }
         if self.realm.chars().count() > MOST_REALM {
             reader.mistake("turn.realm", format!("expected at most {MOST_REALM} characters"));
         }

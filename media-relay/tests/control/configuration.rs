@@ -92,7 +92,10 @@ fn turn_needs_a_secret_a_certificate_for_tls_and_ports_of_its_own() {
     let tls = "tls = [\"0.0.0.0:443\"]\nsecrets_file = \"s\"\n";
     assert_eq!(mistakes("udp = [\"127.0.0.1:5349\"]\n"), ["turn.secrets_file"]);
     assert_eq!(mistakes(tls), ["turn.tls"]);
-    let tls = format!("{tls}certificate_file = \"c\"\nkey_file = \"k\"\n");
+    let certificate = "certificate_file = \"c\"\nkey_file = \"k\"\n";
+    let tcp = "tcp = [\"127.0.0.1:5349\"]\nsecrets_file = \"s\"\n";
+    assert_eq!(mistakes(&format!("{tcp}{certificate}")), ["turn.certificate_file"]);
+    let tls = format!("{tls}{certificate}");
     assert_eq!(mistakes(&format!("{tls}relayed_ports = [49998, 50001]\n")), ["turn.relayed_ports"]);
     assert_eq!(
         mistakes(&format!("{tls}relayed_ports = [3400, 3499]\n")),

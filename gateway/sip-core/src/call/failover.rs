@@ -3,6 +3,7 @@
 //! Each attempt is a new INVITE of the same call: new branch, next CSeq number, so that two addresses of one server don't
 //! take the second for a merged request (RFC 3261 §8.2.2.2). The caller never hears of an attempt that came to nothing.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use relay_api::LegName;
@@ -104,6 +105,19 @@ impl Call {
             self.invite_callee(step);
         }
         true
+    }
+
+    /// The relay has no address for this peer. If the callee is there, its next candidate at another address is called;
+    /// false if there is none, or if the peer is the caller.
+    pub(super) fn call_elsewhere(&mut self, peer: IpAddr, step: &mut Step<'_>) -> bool {
+        let FarEnd::Leg(b) = &mut self.b else { return false };
+        let is_there =
+            |to: &Destination| to.trunk_ip().is_some_and(|ip| ip.to_canonical() == peer.to_canonical());
+        if !is_there(&b.link.destination) {
+            return false;
+        }
+        b.further.retain(|next| !is_there(&next.destination));
+        self.call_next(step)
     }
 
     /// A response to an attempt that was abandoned; false if it is to another request.

@@ -86,12 +86,15 @@ impl Call {
             // A later specification is in force already: another node was faster.
             RelayError::Stale { .. } => {}
             RelayError::Invalid { .. } => self.end(Cause::NoCommonCodec, None, None, step),
-            RelayError::NoAddress { .. } => {
-                if !self.call_next(step) {
+            RelayError::NoAddress { peer } => {
+                if !self.call_elsewhere(*peer, step) {
                     self.end(Cause::NoCommonAddress, None, None, step);
                 }
             }
-            RelayError::Full { .. } | RelayError::Unknown | RelayError::Unavailable => {
+            RelayError::Full { .. }
+            | RelayError::Unknown
+            | RelayError::NoInterface { .. }
+            | RelayError::Unavailable => {
                 self.end(Cause::MediaLost, None, None, step);
             }
         }

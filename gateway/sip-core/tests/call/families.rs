@@ -73,6 +73,26 @@ fn an_offer_of_a_family_that_the_relay_has_not_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_family_that_the_relay_has_not_for_the_caller_is_no_reason_to_try_the_callees_next_binding() {
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    t.candidates = 2;
+    t.invites(Some(&of_ipv6(&trunk_offer()))).and();
+    t.feed(Event::MediaFailed(RelayError::NoAddress { peer: ip("2001:db8::9") }));
+    t.does("release, A 488, ended NoCommonAddress");
+    assert!(t.a.last().header(Name::Warning).is_some());
+}
+
+#[test]
+fn another_port_of_an_address_that_the_relay_can_not_reach_is_not_tried() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    t.candidates = 2;
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).and();
+    t.feed(Event::MediaFailed(RelayError::NoAddress { peer: ip("192.0.2.8") }));
+    t.does("release, A 488, ended NoCommonAddress");
+}
+
+#[test]
 fn a_trunks_next_address_of_another_family_waits_for_our_address_of_that_family() {
     let mut t = calling_two_families();
     t.relay_ready().and();

@@ -280,6 +280,7 @@ fn what_the_relay_refuses_is_told() {
     for (error, status) in [
         (relay_api::RelayError::Full { what: "ports".into() }, 503),
         (relay_api::RelayError::Unavailable, 503),
+        (relay_api::RelayError::NoInterface { reason: "x".into() }, 503),
         (relay_api::RelayError::Invalid { reason: "x".into() }, 488),
     ] {
         let mut t = Trace::new(Kind::BrowserToTrunk);

@@ -172,6 +172,9 @@ impl Pool {
             outcome = self.put(index, spec).await;
             match &outcome {
                 Err(RelayError::Unavailable) => self.give_back(index, spec.id.clone()),
+                Err(error @ RelayError::NoInterface { .. }) => {
+                    tracing::warn!(relay = self.members[index].name.0, %error, "passed over");
+                }
                 Err(RelayError::Full { .. } | RelayError::NoAddress { .. }) => {}
                 Ok(_) | Err(RelayError::Stale { .. } | RelayError::Unknown | RelayError::Invalid { .. }) => {
                     return outcome;
@@ -217,3 +220,6 @@ impl Pool {
 /// Relays that are asked for one new session: a caller waits a second for each at most.
 const MOST_TRIES: usize = 3;
 const EVENT_QUEUE: usize = 1_024;
+
+#[cfg(test)]
+mod tests;

@@ -102,11 +102,11 @@ fn is_same_family(a: IpAddr, b: IpAddr) -> bool {
 }
 
 fn unnamed(name: &str) -> RelayError {
-    RelayError::Invalid { reason: format!("no RTP interface is named {name:?}") }
+    RelayError::NoInterface { reason: format!("no RTP interface is named {name:?}") }
 }
 
 fn nobodys() -> RelayError {
-    RelayError::Invalid { reason: "no RTP interface is for this peer".to_owned() }
+    RelayError::NoInterface { reason: "no RTP interface is for this peer".to_owned() }
 }
 
 #[cfg(test)]

@@ -57,7 +57,6 @@ fn a_specification_that_cannot_be_carried_out_is_refused_before_anything_changes
     };
     let to = |text: &str| Some(RtpRemote { rtp: address(text), rtcp: address(text) });
     let mut bad = vec![
-        with_rtp(|rtp| rtp.interface = Some("elsewhere".to_owned())),
         with_rtp(|rtp| rtp.codecs = vec![codec("PCMU", 128, 0)]),
         with_rtp(|rtp| rtp.codecs = vec![codec("PCMU", 0, 0); 33]),
         with_web(|remote| remote.ufrag = "abc".to_owned()),
@@ -75,6 +74,8 @@ fn a_specification_that_cannot_be_carried_out_is_refused_before_anything_changes
     for spec in bad {
         assert!(matches!(rig.put(&spec), Err(RelayError::Invalid { .. })), "{spec:?}");
     }
+    let elsewhere = with_rtp(|rtp| rtp.interface = Some("elsewhere".to_owned()));
+    assert!(matches!(rig.put(&elsewhere), Err(RelayError::NoInterface { .. })));
     assert_eq!(rig.engine.totals(), Totals::default());
     assert!(rig.io.open.is_empty() && rig.engine.by_ufrag.is_empty());
 }
