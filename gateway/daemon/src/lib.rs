@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod cli;
 pub mod config;
 pub mod logging;
+pub mod network;
 pub mod reload;
 pub mod signals;
 pub mod state_folder;

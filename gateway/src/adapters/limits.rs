@@ -1,10 +1,11 @@
 //! What one listener allows its peers: connections, time, bytes and messages.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use daemon::network::network_of;
 use tokio::time::Instant;
 
 /// Bounds of one listener, or of the connections we dial.
@@ -138,7 +139,7 @@ impl Gate {
 
     /// Lets one more connection in, or not.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
-        let address = network(address);
+        let address = network_of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let here = open.by_address.get(&address).copied().unwrap_or(0);
         if open.total >= self.total || here >= self.per_address {
@@ -171,14 +172,6 @@ pub(crate) struct Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         self.gate.leave(self.address);
-    }
-}
-
-/// What counts as one address: a host is given a whole /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -133,7 +133,7 @@ section! {
     Limits at "limits" {
         /// Connections in all.
         connections: u32 = 10_000,
-        /// Connections from one address.
+        /// Connections from one IPv4 address or one IPv6 /64.
         connections_per_address: u32 = 100,
         /// Messages a second that one connection may send for long; bursts of four times that pass.
         messages_per_second: u32 = 100,
