@@ -180,6 +180,9 @@ impl Session {
         let (clock_rate, send, is_event) = match leg.routes.of(header.payload_type) {
             Route::Unknown => {
                 leg.counters.unknown_payload_type += 1;
+                if leg.receives() {
+                    leg.quality.reception.pass_over(&header);
+                }
                 return;
             }
             Route::Sound { clock_rate, send } => (clock_rate, send, false),
