@@ -33,6 +33,7 @@ fn every_mistake_is_reported_at_once() {
         [relay]
         rtp_ports = [40001, 3]
         browser_address = "0.0.0.0"
+        media_timeout = "0s"
         [[trunk]]
         name = "pbx"
         address = "192.0.2.1"
@@ -50,6 +51,7 @@ fn every_mistake_is_reported_at_once() {
         "listen.sip_udp",
         "trunk[0].cidrs",
         "trunk[0].codecs",
+        "relay.media_timeout",
     ];
     assert_eq!(mistakes(text), expected);
 }

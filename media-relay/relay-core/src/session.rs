@@ -255,6 +255,12 @@ impl Session {
             .min()
     }
 
+    /// Was a leg heard that had been silent, so that its next silence is to be waited for? Asked once.
+    pub(crate) fn take_return(&mut self) -> bool {
+        let [a, b] = &mut self.legs;
+        a.take_return() | b.take_return()
+    }
+
     fn progress(&mut self, name: LegName, progress: Progress, now: Instant, outside: &mut Outside<'_>) {
         match progress {
             Progress::None => {}
