@@ -33,6 +33,7 @@ fn every_mistake_is_reported_at_once() {
         [relay]
         rtp_ports = [40001, 3]
         browser_address = "0.0.0.0"
+        media_timeout = "0s"
         [[trunk]]
         name = "pbx"
         address = "192.0.2.1"
@@ -50,6 +51,7 @@ fn every_mistake_is_reported_at_once() {
         "listen.sip_udp",
         "trunk[0].cidrs",
         "trunk[0].codecs",
+        "relay.media_timeout",
     ];
     assert_eq!(mistakes(text), expected);
 }
@@ -173,7 +175,7 @@ fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
         [[relay.interface]]
         name = "inside"
         address = ["10.0.0.9", "10.0.0.10"]
-        networks = ["192.0.2.0/24"]
+        networks = ["192.0.2.77/24"]
     "#;
     let expected = [
         "relay.browser_address",
@@ -183,13 +185,23 @@ fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
         "relay.interface[2].name",
         "relay.interface[2].address",
         "relay.interface[2].networks",
-        "relay.rtp_ports",
+        "relay.interface[1].ports",
         "relay.browser_port",
         "relay.browser_port",
     ];
     assert_eq!(mistakes(text), expected);
     let few = "[relay]\nrtp_ports = [40000, 40003]\nworkers = 3";
     assert_eq!(mistakes(few), ["relay.rtp_ports"], "a pair for each worker");
+    let interface = "[[relay.interface]]\nname = \"a\"\naddress = \"127.0.0.2\"";
+    assert_eq!(mistakes(&format!("{few}\n{interface}")), ["relay.rtp_ports"; 2], "of both");
+    let few = format!("[relay]\nworkers = 3\n{interface}\nports = [50000, 50003]");
+    assert_eq!(mistakes(&few), ["relay.interface[0].ports"]);
+    assert_eq!(
+        mistakes("[relay]\nbrowser_port = 65534\nworkers = 3"),
+        ["relay.browser_port"],
+        "a port for each"
+    );
+    assert!(config::parse::<Settings>("[relay]\nbrowser_port = 65533\nworkers = 3", Path::new("")).is_ok());
 }
 
 #[test]

@@ -103,12 +103,10 @@ impl Addressing {
 
     /// What no single key can know; they are in `section`.
     pub fn check(&self, section: &str, reader: &mut Reader) {
-        if u16::try_from(self.keys.browser_port).is_err() {
-            reader.mistake(format!("{section}.browser_port"), "expected a port from 0 to 65535");
-        }
         if self.keys.workers as usize > MAX_WORKERS {
             reader.mistake(format!("{section}.workers"), format!("expected at most {MAX_WORKERS}"));
         }
+        self.check_browser_port(section, reader);
         self.check_browser_addresses(section, reader);
         self.check_interfaces(section, reader);
         self.check_ports(section, reader);
@@ -220,6 +218,18 @@ impl Addressing {
         })
     }
 
+    fn check_browser_port(&self, section: &str, reader: &mut Reader) {
+        let (key, port) = (format!("{section}.browser_port"), self.keys.browser_port);
+        let workers = self.addresses().workers.min(MAX_WORKERS) as u32;
+        let highest = u32::from(u16::MAX);
+        if port > highest {
+            reader.mistake(key, "expected a port from 0 to 65535");
+        } else if port != 0 && port + workers - 1 > highest {
+            let most = highest + 1 - workers;
+            reader.mistake(key, format!("expected at most {most}: each of {workers} workers needs a port"));
+        }
+    }
+
     fn check_browser_addresses(&self, section: &str, reader: &mut Reader) {
         let listeners = self.browser_listeners();
         for (i, listener) in listeners.iter().enumerate() {
@@ -257,7 +267,8 @@ impl Addressing {
                         format!("{network} is of a family in which it has no address"),
                     );
                 }
-                let elsewhere = self.interfaces[..i].iter().find(|other| other.networks.contains(network));
+                let is_same = |other: &IpNet| other.trunc() == network.trunc();
+                let elsewhere = self.interfaces[..i].iter().find(|other| other.networks.iter().any(is_same));
                 if let Some(other) = elsewhere {
                     reader.mistake(key("networks"), format!("{network} is one of {:?} as well", other.name));
                 }
@@ -273,12 +284,12 @@ impl Addressing {
                 let what = format!(
                     "the ports {range} are too few: each of {workers} workers needs a pair, even and odd"
                 );
-                reader.mistake(format!("{section}.rtp_ports"), what);
+                reader.mistake(self.ports_key(section, range), what);
             }
             for other in ranges[..i].iter().filter(|other| range.is_in_the_way_of(other)) {
                 let what =
                     format!("the ports {other} and {range} overlap: make them the same or keep them apart");
-                reader.mistake(format!("{section}.rtp_ports"), what);
+                reader.mistake(self.ports_key(section, range), what);
             }
         }
         for browsers in self.browser_ranges() {
@@ -286,6 +297,17 @@ impl Addressing {
                 let what = format!("{browsers}, a port for each worker, is in the way of the ports {range}");
                 reader.mistake(format!("{section}.browser_port"), what);
             }
+        }
+    }
+
+    /// Where these ports are configured.
+    fn ports_key(&self, section: &str, range: &BoundRange) -> String {
+        let is_of = |ports: PortRange| range.ports == (ports.first..=ports.last);
+        let is_at = |list: &AddressList| list.0.iter().any(|one| one.bind == range.bind);
+        let of_interface = self.interfaces.iter().position(|one| is_of(one.ports) && is_at(&one.address));
+        match of_interface.filter(|_| !is_of(self.keys.rtp_ports)) {
+            Some(i) => format!("{section}.{INTERFACE}[{i}].ports"),
+            None => format!("{section}.rtp_ports"),
         }
     }
 }

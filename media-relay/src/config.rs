@@ -241,6 +241,8 @@ pub enum StartError {
     Certificate(String),
 }
 
+/// The least that [`Config::media_timeout`] may be where it is configured: a pause in what is said is no silence.
+pub const MIN_MEDIA_TIMEOUT: Duration = Duration::from_secs(1);
 /// More threads than any machine this runs on has cores; guards against a slipped digit.
 pub(crate) const MAX_WORKERS: usize = 256;
 /// Of each kind: an octet counts them.

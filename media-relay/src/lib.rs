@@ -19,7 +19,7 @@ mod turn;
 mod worker;
 
 pub use addressing::{Addressing, AddressingKeys, InterfaceKeys};
-pub use config::{BoundRange, BrowserListener, Config, RtpInterface, StartError};
+pub use config::{BoundRange, BrowserListener, Config, MIN_MEDIA_TIMEOUT, RtpInterface, StartError};
 pub use handle::{Events, Relay};
 pub use metrics::register_relay_metrics;
 pub use relay_core::turn::PeerRule;

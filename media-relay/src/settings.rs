@@ -7,6 +7,7 @@ use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::section;
 
 use crate::addressing::{Addressing, AddressingKeys};
+use crate::config::MIN_MEDIA_TIMEOUT;
 use crate::control::ProtectionFiles;
 use crate::turn::settings::Turn;
 
@@ -41,7 +42,7 @@ section! {
 section! {
     /// Sound.
     Media at "media" {
-        /// Silence on a leg that should speak, after which the gateway is told.
+        /// Silence on a leg that should speak, after which the gateway is told; at least 1s.
         timeout: Duration = Duration::seconds(60),
         /// Sessions at a time; more are refused.
         max_sessions: u32 = 4_000,
@@ -195,6 +196,9 @@ impl Media {
     fn check(&self, reader: &mut Reader) {
         if self.max_sessions == 0 {
             reader.mistake("media.max_sessions", "expected at least 1");
+        }
+        if self.timeout.0 < MIN_MEDIA_TIMEOUT {
+            reader.mistake("media.timeout", "expected at least 1s");
         }
     }
 }

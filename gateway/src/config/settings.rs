@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::{section, words};
-use media_relay::{Addressing, AddressingKeys, TurnSettings};
+use media_relay::{Addressing, AddressingKeys, MIN_MEDIA_TIMEOUT, TurnSettings};
 
 use super::relay_pool::{self, PoolRelay};
 use super::trunk::{self, Trunk};
@@ -115,7 +115,7 @@ section! {
     Relay at "relay" {
         /// `embedded` runs it inside this process, `pool` asks those of `[[relay.pool]]`; the gateway is ready when the first of them is.
         kind: RelayKind = RelayKind::Embedded,
-        /// A call that receives no sound for this long ends.
+        /// A call that receives no sound for this long ends; at least 1s.
         media_timeout: Duration = Duration::seconds(60),
     }
 }
@@ -133,7 +133,7 @@ section! {
     Limits at "limits" {
         /// Connections in all.
         connections: u32 = 10_000,
-        /// Connections from one address.
+        /// Connections from one IPv4 address or one IPv6 /64.
         connections_per_address: u32 = 100,
         /// Messages a second that one connection may send for long; bursts of four times that pass.
         messages_per_second: u32 = 100,
@@ -270,6 +270,9 @@ impl Configuration for Settings {
         trunk::check(self, reader);
         relay_pool::check(self.relay.kind, &self.relay_pool, &self.relay_addressing.interfaces, reader);
         self.relay_addressing.check(RELAY, reader);
+        if self.relay.media_timeout.0 < MIN_MEDIA_TIMEOUT {
+            reader.mistake("relay.media_timeout", "expected at least 1s");
+        }
         turn::check(self, reader);
         if self.tls.certificate_file.is_some() != self.tls.key_file.is_some() {
             reader.mistake("tls", "certificate_file and key_file go together: set both or neither");

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "../../../media-relay/tests/built/mod.rs"]
+mod built;
 mod commands;
 mod failover;
 mod networks;
@@ -32,22 +34,22 @@ const SLACK: u64 = 12 * 1_024;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_calls_a_browser_over_udp() {
-    sipp_calls("udp", "u1", 10_000..=15_999).await;
+    sipp_calls("udp", "u1", 10_000..=12_499).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sipp_calls_a_browser_over_tcp() {
-    sipp_calls("tcp", "t1", 16_000..=21_999).await;
+    sipp_calls("tcp", "t1", 12_500..=14_999).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_calls_sipp_over_udp() {
-    browser_calls("udp", "u1", 22_000..=26_999).await;
+    browser_calls("udp", "u1", 15_000..=17_499).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_calls_sipp_over_tcp() {
-    browser_calls("tcp", "t1", 27_000..=31_999).await;
+    browser_calls("tcp", "t1", 17_500..=19_999).await;
 }
 
 async fn sipp_calls(transport: &str, sipp_transport: &str, rtp_ports: RangeInclusive<u16>) {

@@ -41,12 +41,12 @@ fn sections(first_port: u16, six: SocketAddr) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_trunk_is_told_the_address_of_its_network_and_hears_itself_there() {
-    let gateway = Gateway::of_both_families("sipp", &sections(32_560, "[::1]:9".parse().unwrap()));
+    let gateway = Gateway::of_both_families("sipp", &sections(32_660, "[::1]:9".parse().unwrap()));
     for ip in ["127.0.0.1", "127.0.0.2", "::1"] {
         let trunk = Trunk::at(ip).await;
         let at = SocketAddr::new(ip.parse().unwrap(), gateway.sip.port());
         let relay = trunk.calls_echo(at).await;
-        assert_eq!(relay, SocketAddr::new(at.ip(), 32_560));
+        assert_eq!(relay, SocketAddr::new(at.ip(), 32_660));
         // The pair is free again once the call is gone.
         while UdpSocket::bind(relay).await.is_err() {
             tokio::task::yield_now().await;
@@ -61,7 +61,7 @@ async fn each_trunk_is_told_the_address_of_its_network_and_hears_itself_there() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_calls_a_trunk_over_ipv6() {
     let trunk = Trunk::at("::1").await;
-    let gateway = Gateway::of_both_families("six", &sections(32_570, trunk.sip.local_addr().unwrap()));
+    let gateway = Gateway::of_both_families("six", &sections(32_670, trunk.sip.local_addr().unwrap()));
     let mut phone = Phone::register(gateway.ws, "alice").await;
     let answering = tokio::spawn(async move { trunk.answers().await });
     phone.call("+4930123456").await;
@@ -69,7 +69,7 @@ async fn a_browser_calls_a_trunk_over_ipv6() {
     let here = format!("[::1]:{}", gateway.sip.port());
     assert!(invite.header(Name::Via).unwrap().starts_with(&format!("SIP/2.0/UDP {here};")));
     assert!(invite.header(Name::Contact).unwrap().contains(&format!("@{here}>")));
-    assert_eq!(media_address(&invite), "[::1]:32570".parse().unwrap());
+    assert_eq!(media_address(&invite), "[::1]:32670".parse().unwrap());
     let candidates = |ip: &str| {
         phone.heard.lines().any(|line| line.contains(&format!(" {ip} ")) && line.contains("typ host"))
     };
@@ -78,7 +78,7 @@ async fn a_browser_calls_a_trunk_over_ipv6() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)] // RFC 6157 §3, RFC 3261 §20.43
 async fn a_trunk_whose_family_the_relay_has_not_is_told_why() {
-    let relay = "[relay]\nbrowser_port = 0\nrtp_ports = [32580, 32581]\nworkers = 1\n";
+    let relay = "[relay]\nbrowser_port = 0\nrtp_ports = [32680, 32681]\nworkers = 1\n";
     let gateway = Gateway::of_both_families("sipp", relay);
     let trunk = Trunk::at("127.0.0.1").await;
     let at = SocketAddr::new("127.0.0.1".parse().unwrap(), gateway.sip.port());

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use daemon::certificate::Certificate;
@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::phone::Phone;
 use crate::program::{Gateway, Shape};
-use crate::{run_uac, sipp};
+use crate::{built, run_uac, sipp};
 
 const TOKEN: &str = "a-token-of-more-than-32-characters";
 const CLIENT_AUTHORITY: &str = "clients.pem";
@@ -30,7 +30,7 @@ const CLIENT_KEY: &str = "client.key";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_over_a_pool_of_relays_leave_nothing_there() {
-    let relays = [Relay::start(32_000..=33_999), Relay::start(34_000..=35_999)];
+    let relays = [Relay::start(20_000..=21_999), Relay::start(22_000..=23_999)];
     let gateway = gateway(&relays);
     let mut phone = Phone::register(gateway.ws, "alice").await;
     let answering = tokio::spawn(async move { phone.answer(200).await });
@@ -43,7 +43,7 @@ async fn calls_over_a_pool_of_relays_leave_nothing_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn when_a_relay_dies_its_calls_end_on_both_legs_and_the_others_go_on() {
     const CALLS: usize = 10;
-    let [mut first, second] = [Relay::start(36_000..=36_499), Relay::start(36_500..=36_999)];
+    let [mut first, second] = [Relay::start(24_000..=24_499), Relay::start(24_500..=24_999)];
     let gateway = gateway_of(&[&first, &second]);
     let phone = Phone::register(gateway.ws, "alice").await;
     let (answering, mut caller) = under_way(&gateway, phone, CALLS).await;
@@ -65,7 +65,7 @@ async fn when_a_relay_dies_its_calls_end_on_both_legs_and_the_others_go_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_was_restarted_unnoticed_has_lost_its_calls() {
     const CALLS: usize = 5;
-    let mut relay = Relay::start(37_100..=37_199);
+    let mut relay = Relay::start(25_100..=25_199);
     let gateway = gateway_of(&[&relay]);
     let phone = Phone::register(gateway.ws, "alice").await;
     let (answering, mut caller) = under_way(&gateway, phone, CALLS).await;
@@ -84,7 +84,7 @@ async fn a_relay_that_was_restarted_unnoticed_has_lost_its_calls() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
-    let mut relay = Relay::start(37_000..=37_099);
+    let mut relay = Relay::start(25_000..=25_099);
     let gateway = gateway_of(&[&relay]);
     let _phone = Phone::register(gateway.ws, "alice").await;
     relay.kill();
@@ -99,7 +99,7 @@ async fn without_a_relay_a_call_is_refused_and_none_is_left_waiting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_relay_that_asks_who_we_are_is_shown_a_certificate() {
-    let relay = Relay::start_asking(37_200..=37_299);
+    let relay = Relay::start_asking(25_200..=25_299);
     let gateway = gateway_of(&[&relay]);
     let mut phone = Phone::register(gateway.ws, "alice").await;
     let answering = tokio::spawn(async move { phone.answer(5).await });
@@ -126,7 +126,7 @@ async fn a_relay_that_trusts_another_authority_is_shown_the_new_certificate_afte
 
 #[tokio::test]
 async fn a_pool_is_ready_when_its_first_relay_is() {
-    let mut relay = Relay::start(37_300..=37_399);
+    let mut relay = Relay::start(25_300..=25_399);
     relay.kill();
     let roots = tls::authorities(&relay.folder.path().join("self-signed.pem")).unwrap();
     let endpoint = Endpoint {
@@ -275,7 +275,7 @@ fn run(folder: &Path, listen: SocketAddr, rtp_ports: &RangeInclusive<u16>) -> (C
         "#
     );
     fs::write(&config, text).unwrap();
-    let mut command = Command::new(program());
+    let mut command = Command::new(built::media_relay(env!("CARGO_BIN_EXE_gateway")));
     let mut child = command.args(["run", "--config"]).arg(&config).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -328,14 +328,4 @@ async fn are_empty(relays: &[Relay]) {
             tokio::task::yield_now().await;
         }
     }
-}
-
-/// The relay's program, which lies beside the gateway's; built if only the gateway was.
-fn program() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_gateway")).with_file_name("media-relay");
-    if !program.exists() {
-        let build = ["build", "--quiet", "--locked", "--package", "media-relay"];
-        assert!(Command::new(env!("CARGO")).args(build).status().unwrap().success());
-    }
-    program
 }

@@ -22,8 +22,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway with one trunk on `transport`, users `alice` and `bob` with the password `secret`. The ports for RTP are
-    /// enough for the calls of five seconds, as long as a port rests.
+    /// A gateway with one trunk on `transport`, users `alice` and `bob` with the password `secret`. The ports for RTP, all
+    /// of one worker, are enough for the calls of five seconds, as long as a port rests.
     pub fn start(transport: &str, rtp_ports: RangeInclusive<u16>) -> Self {
         Self::start_with(transport, rtp_ports, "", "filter = \"warn\"")
     }
@@ -31,7 +31,7 @@ impl Gateway {
     /// The same with more lines in `[[trunk]]`, and those of `[log]`.
     pub fn start_with(transport: &str, rtp_ports: RangeInclusive<u16>, trunk_lines: &str, log: &str) -> Self {
         let (first, last) = rtp_ports.into_inner();
-        let relay = format!("[relay]\nbrowser_port = 0\nrtp_ports = [{first}, {last}]\n");
+        let relay = format!("[relay]\nbrowser_port = 0\nrtp_ports = [{first}, {last}]\nworkers = 1\n");
         Self::launch(&Shape { transport, trunk_lines, sections: &relay, log, ..Shape::default() })
     }
 

@@ -32,7 +32,7 @@ async fn certificate_users_and_turn_secret_change_under_a_call_and_a_mistake_cha
     let gateway = Gateway::with_relay_and_log(
         "udp",
         &format!(
-            "[relay]\nbrowser_port = 0\nrtp_ports = [32620, 32639]\n[turn]\ntcp = [\"{turn}\"]\ntls = [\"{turns}\"]\n\
+            "[relay]\nbrowser_port = 0\nrtp_ports = [32620, 32639]\nworkers = 2\n[turn]\ntcp = [\"{turn}\"]\ntls = [\"{turns}\"]\n\
              urls = [\"turn:{turn}?transport=tcp\"]\nsecrets_file = {secrets:?}\nrelayed_ports = [32640, 32659]\n"
         ),
         "filter = \"info\"",

@@ -16,7 +16,7 @@ async fn a_registered_browser_gets_credentials_of_its_own_that_the_relay_takes()
     let gateway = Gateway::with_relay(
         "udp",
         &format!(
-            "[relay]\nbrowser_port = 0\nrtp_ports = [32500, 32519]\n[turn]\ntcp = [\"{turn}\"]\n\
+            "[relay]\nbrowser_port = 0\nrtp_ports = [32500, 32519]\nworkers = 2\n[turn]\ntcp = [\"{turn}\"]\n\
              urls = [\"turn:{turn}?transport=tcp\"]\nallocations_per_user = 1\nrelayed_ports = [32540, 32559]\n"
         ),
     );
@@ -60,7 +60,7 @@ async fn packets_go_by_tls_over_the_port_of_wss_and_back() {
     }
     let gateway = Gateway::with_relay(
         "udp",
-        "[relay]\nbrowser_port = 0\nrtp_ports = [32560, 32579]\n[turn]\non_wss = true\n\
+        "[relay]\nbrowser_port = 0\nrtp_ports = [32560, 32579]\nworkers = 2\n[turn]\non_wss = true\n\
          urls = [\"turns:localhost:443\"]\npeers = [\"127.0.0.1/32:32600-32601\"]\nrelayed_ports = [32580, 32599]\n",
     );
     let told = told(&Phone::register(gateway.ws, "alice").await);

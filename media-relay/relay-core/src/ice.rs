@@ -2,7 +2,7 @@
 //!
 //! It never sends checks. A check that authenticates makes its source a *valid* path; the one that the browser
 //! nominates is the *selected* path. What does not authenticate gets no answer at all, nor does a check that somebody
-//! overheard and sends from elsewhere.
+//! overheard and sends from elsewhere; one that is repeated from a valid path is answered and changes nothing.
 
 mod seen;
 
@@ -147,7 +147,8 @@ impl Agent {
             Some(_) | None => return Checked::default(),
         };
         // RFC 8489 §6.2.1: a browser repeats a request from the same address, and has another id for each path.
-        let is_overheard = self.seen.contains(&request.transaction) && !self.is_valid(&path);
+        let is_repeated = self.seen.contains(&request.transaction);
+        let is_overheard = is_repeated && !self.is_valid(&path);
         if is_overheard || !self.budget.take(now) {
             return Checked::default();
         }
@@ -155,8 +156,12 @@ impl Agent {
         if let Some(refusal) = refusal(request) {
             return Checked { answer: request.refuse(refusal, key, out), ..Checked::default() };
         }
-        let mut checked =
-            Checked { answer: request.accept(path.remote, key, out), valid: true, ..Checked::default() };
+        let answer = request.accept(path.remote, key, out);
+        if is_repeated {
+            // Addresses can be forged: it is no sign of the browser's life, nor its choice of a path.
+            return Checked { answer, ..Checked::default() };
+        }
+        let mut checked = Checked { answer, valid: true, ..Checked::default() };
         if is_current && let Some(previous) = self.previous.take() {
             checked.retired = Some(previous.local.ufrag);
             checked.forgotten = self.forget_all_but(path);

@@ -180,6 +180,9 @@ impl Session {
         let (clock_rate, send, is_event) = match leg.routes.of(header.payload_type) {
             Route::Unknown => {
                 leg.counters.unknown_payload_type += 1;
+                if leg.receives() {
+                    leg.quality.reception.pass_over(&header);
+                }
                 return;
             }
             Route::Sound { clock_rate, send } => (clock_rate, send, false),
@@ -250,6 +253,12 @@ impl Session {
             })
             .flatten()
             .min()
+    }
+
+    /// Was a leg heard that had been silent, so that its next silence is to be waited for? Asked once.
+    pub(crate) fn take_return(&mut self) -> bool {
+        let [a, b] = &mut self.legs;
+        a.take_return() | b.take_return()
     }
 
     fn progress(&mut self, name: LegName, progress: Progress, now: Instant, outside: &mut Outside<'_>) {

@@ -40,7 +40,7 @@ pub struct TurnConfig {
     pub allocations: u32,
     /// For each allocation and direction, in octets of payload per second; more is dropped.
     pub bytes_per_second: u32,
-    /// TCP and TLS connections from one address; more are closed at once.
+    /// TCP and TLS connections from one IPv4 address or one IPv6 /64; more are closed at once.
     pub streams_per_address: u32,
     /// TCP and TLS connections in all; more are closed at once.
     pub streams: u32,

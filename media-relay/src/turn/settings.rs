@@ -43,7 +43,7 @@ section! {
         allocations: u32 = 4_000,
         /// Of each allocation and direction; more is dropped.
         bytes_per_second: u32 = 125_000,
-        /// TCP and TLS connections from one address; more are closed at once.
+        /// TCP and TLS connections from one IPv4 address or one IPv6 /64; more are closed at once.
         connections_per_address: u32 = 64,
         /// TCP and TLS connections in all; more are closed at once.
         connections: u32 = 4_000,

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use daemon::network::network_of;
 use relay_core::turn::{Client, Quota};
 use rustls::{ServerConfig, ServerConnection};
 
@@ -106,13 +107,13 @@ impl Streams {
     ) -> io::Result<u64> {
         socket.set_nonblocking(true)?;
         socket.set_nodelay(true)?;
-        if !self.quotas.take(&octets(address.ip())) {
+        if !self.quotas.take(&counted(address.ip())) {
             return Err(io::ErrorKind::QuotaExceeded.into());
         }
         let id = self.next_id;
         self.next_id += 1;
         if let Err(error) = self.registry.add_turn(&socket, Source::Stream(id)) {
-            self.quotas.give_back(&octets(address.ip()));
+            self.quotas.give_back(&counted(address.ip()));
             return Err(error);
         }
         self.all.insert(id, Stream::new(socket, address, tls, now));
@@ -198,7 +199,7 @@ impl Streams {
     fn close(&mut self, id: u64) {
         // A closed socket leaves the poll by itself.
         if let Some(stream) = self.all.remove(&id) {
-            self.quotas.give_back(&octets(stream.address.ip()));
+            self.quotas.give_back(&counted(stream.address.ip()));
             self.dead.push(Client::Stream { id, address: stream.address });
         }
     }
@@ -220,8 +221,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
-fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
+/// The octets of what counts as one address.
+fn counted(ip: IpAddr) -> Vec<u8> {
+    match network_of(ip) {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
     }
@@ -233,3 +235,40 @@ const ACCEPT_BATCH: usize = 16;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How exactly deadlines are kept.
 const SWEEP: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::net::TcpListener;
+    use std::sync::Mutex;
+
+    use relay_core::turn::Quotas;
+
+    use super::*;
+    use crate::sockets::Sockets;
+
+    #[test]
+    fn connections_of_an_ipv6_subnet_are_those_of_one_address() {
+        let now = Instant::now();
+        let sockets = Sockets::new(Vec::new(), Vec::new()).unwrap();
+        let quotas = SharedQuotas(Arc::new(Mutex::new(Quotas::new(2, 100))));
+        let mut streams = Streams::new(Vec::new(), quotas, None, sockets.registry()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let mut comes_from = |address: &str| {
+            let client = TcpStream::connect(to).unwrap();
+            streams.adopt(client, address.parse().unwrap(), Ok(None), now)
+        };
+        let first = comes_from("[2001:db8::1]:50000").unwrap();
+        assert!(comes_from("[2001:db8::2]:50000").is_some());
+        assert_eq!(comes_from("[2001:db8::ffff:3]:50000"), None);
+        assert!(comes_from("[2001:db8:0:1::1]:50000").is_some(), "of another network");
+        assert!(comes_from("192.0.2.1:50000").is_some());
+        assert_eq!(streams.refused, 1);
+        streams.close(first);
+        let client = TcpStream::connect(to).unwrap();
+        let third = streams.adopt(client, "[2001:db8::ffff:3]:50000".parse().unwrap(), Ok(None), now);
+        assert!(third.is_some(), "its place was given back");
+    }
+}

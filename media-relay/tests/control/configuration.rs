@@ -44,6 +44,7 @@ fn every_mistake_is_reported_at_once() {
         [media]
         browser_port = 70000
         max_sessions = 0
+        timeout = "0s"
         rtp_ports = [3, 1]
         [turm]
     "#;
@@ -55,6 +56,7 @@ fn every_mistake_is_reported_at_once() {
         "control.client_ca_file",
         "control.orphaned_after",
         "media.max_sessions",
+        "media.timeout",
         "media.browser_port",
     ];
     assert_eq!(mistakes(text), expected);

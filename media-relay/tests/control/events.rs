@@ -63,7 +63,7 @@ async fn streams_end_when_the_relay_stops() {
 #[tokio::test]
 async fn a_stream_of_sound_that_becomes_poor_is_told() {
     let peer = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let lab = Lab::start(25_260..=25_269, 10).await;
+    let lab = Lab::start(25_540..=25_549, 10).await;
     let mut stream = Stream::open(lab.at, "").await;
     stream.line().await;
     let put = lab.put(&echo("call", 1, peer.local_addr().ok())).await;

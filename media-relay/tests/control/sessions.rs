@@ -40,7 +40,7 @@ async fn a_repeated_put_changes_nothing_and_a_stale_one_is_refused() {
 
 #[tokio::test]
 async fn a_session_goes_on_at_another_relay_where_it_is_declared_again() {
-    let (old, new) = (Lab::start(25_410..=25_419, 10).await, Lab::start(25_420..=25_429, 10).await);
+    let (old, new) = (Lab::start(25_500..=25_509, 10).await, Lab::start(25_510..=25_519, 10).await);
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     peer.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let remote = peer.local_addr().ok();
@@ -66,7 +66,7 @@ async fn the_example_of_the_documentation_makes_a_session() {
     let text = std::fs::read_to_string(file).unwrap();
     let (_, rest) = text.split_once("-d '").unwrap();
     let (body, _) = rest.split_once('\'').unwrap();
-    let lab = Lab::start(25_400..=25_409, 10).await;
+    let lab = Lab::start(25_520..=25_529, 10).await;
     assert_eq!(lab.ask("PUT", "/v1/sessions/call-1", body).await.status, 200);
 }
 
@@ -157,7 +157,7 @@ async fn a_session_carries_sound_and_digits() {
 #[tokio::test]
 async fn the_answer_to_a_delete_is_how_the_session_was() {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let lab = Lab::start(25_250..=25_259, 10).await;
+    let lab = Lab::start(25_530..=25_539, 10).await;
     let description: SessionDescription = read(&lab.put(&echo("call", 1, peer.local_addr().ok())).await);
     let relay_api::LegDescription::Rtp { rtp, .. } = description.a else { panic!("a plain leg") };
     for sequence in [1, 2, 4] {

@@ -9,7 +9,7 @@ use crate::{relay, rtp_leg};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_that_loses_packets_is_told_of_and_its_score_falls() {
-    let (relay, mut events) = relay(24_200..=24_209);
+    let (relay, mut events) = relay(24_150..=24_159);
     let (mut browser, mut peer) = (Browser::new().await, Peer::new().await);
     let description = connect(&relay, &mut browser, "lossy", rtp_leg(Some(peer.remote()))).await;
     let (trunk, frame) = (rtp_address(&description), [0x55; 160]);

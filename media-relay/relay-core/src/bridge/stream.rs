@@ -11,6 +11,8 @@ pub(crate) struct Stream {
     /// Of the first packet.
     first: u16,
     sequence: u16,
+    /// Sequence numbers from the first to the last, with those of packets that the source lost.
+    numbers: u64,
     /// Of the packet sent last, and when that timestamp was new.
     timestamp: u32,
     timestamp_at: Option<Instant>,
@@ -27,6 +29,8 @@ pub(crate) struct Stream {
 pub(crate) struct Numbering {
     /// Sequence number of the first packet.
     pub(crate) first: u16,
+    /// From the first to the last: of more nobody can tell.
+    pub(crate) numbers: u64,
     /// Of the packet sent last.
     pub(crate) clock_rate: u32,
 }
@@ -58,6 +62,7 @@ impl Stream {
             ssrc,
             first: sequence + 1,
             sequence,
+            numbers: 0,
             timestamp,
             timestamp_at: None,
             sent_at: None,
@@ -75,7 +80,8 @@ impl Stream {
 
     /// `None` before the first packet.
     pub(crate) fn numbering(&self) -> Option<Numbering> {
-        self.sent_at.map(|_| Numbering { first: self.first, clock_rate: self.clock_rate })
+        let Self { first, numbers, clock_rate, .. } = *self;
+        self.sent_at.map(|_| Numbering { first, numbers, clock_rate })
     }
 
     /// What comes next is from elsewhere, though its SSRC may be the same.
@@ -182,6 +188,7 @@ impl Stream {
         self.octets = self.octets.wrapping_add(size as u32);
         self.sent_at = Some(now);
         if is_ahead {
+            self.numbers += u64::from(outgoing.sequence.wrapping_sub(self.sequence));
             self.sequence = outgoing.sequence;
             self.clock_rate = clock_rate;
             if self.timestamp_at.is_none() || outgoing.timestamp != self.timestamp {

@@ -212,11 +212,14 @@ impl Engine {
             },
             SocketId::Rtp(pair) | SocketId::Rtcp(pair) => self.plain(pair, path, buffer, length, now, io),
         };
-        match slot {
-            // Media only moves deadlines away.
-            Some(slot) if is_media && self.schedule.is_far(slot, now) => {}
-            Some(slot) => self.reschedule(slot, now),
-            None => self.strangers += 1,
+        let Some(slot) = slot else {
+            self.strangers += 1;
+            return;
+        };
+        // Media moves deadlines away, but brings back that of a leg which was silent.
+        let may_wait = is_media && self.schedule.is_far(slot, now) && !self.sessions[slot].take_return();
+        if !may_wait {
+            self.reschedule(slot, now);
         }
     }
 

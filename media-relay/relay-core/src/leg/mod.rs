@@ -43,6 +43,8 @@ pub(crate) struct Leg {
     was_ready: bool,
     has_spoken: bool,
     is_silent: bool,
+    /// It was heard again after that was told.
+    is_back: bool,
     last_heard: Instant,
     /// When the next packet of our own may go.
     slot: Instant,
@@ -107,6 +109,7 @@ impl Leg {
             was_ready: false,
             has_spoken: false,
             is_silent: false,
+            is_back: false,
             last_heard: now,
             slot: now,
             report_at: now,
@@ -232,6 +235,7 @@ impl Leg {
 
     /// Something believable arrived; the event if it is the first sound.
     pub(crate) fn heard(&mut self, is_sound: bool, now: Instant) -> Option<EventKind> {
+        self.is_back |= self.is_silent;
         (self.last_heard, self.is_silent) = (now, false);
         let is_first = is_sound && !self.has_spoken;
         self.has_spoken |= is_sound;
@@ -282,6 +286,11 @@ impl Leg {
     pub(crate) fn silence_due(&self, media_timeout: Duration) -> Option<Instant> {
         (self.is_ready() && self.direction.receives() && !self.is_silent)
             .then(|| self.last_heard + media_timeout)
+    }
+
+    /// Was it heard after its silence was told? Asked once.
+    pub(crate) fn take_return(&mut self) -> bool {
+        std::mem::take(&mut self.is_back)
     }
 
     /// Tells of silence once.

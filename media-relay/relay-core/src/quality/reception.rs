@@ -45,6 +45,14 @@ impl Reception {
         }
     }
 
+    /// A packet of a format that was not negotiated (comfort noise, say): it isn't heard, but it was not lost. It begins no
+    /// stream.
+    pub(crate) fn pass_over(&mut self, header: &Header) {
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == header.ssrc) {
+            source.count(header.sequence);
+        }
+    }
+
     /// A sender report of the stream.
     pub(crate) fn sender_report(&mut self, ssrc: u32, ntp_middle: u32, now: Instant) {
         if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == ssrc) {

@@ -160,6 +160,27 @@ fn a_silent_peer_is_told_of_once_and_again_after_it_spoke() {
     assert_eq!(timeouts(&mut rig, &browser), [LegName::B]);
 }
 
+#[test]
+fn a_silence_after_the_first_is_told_in_time_too() {
+    let mut rig = Rig::new();
+    // Below the time between two reports; and the relay has no silence in G.722 that would wake the session.
+    rig.engine.config.media_timeout = Duration::from_secs(2);
+    let (_, mut spec, pair) = rig.call(DtlsRole::Passive);
+    spec.revision = 2;
+    if let LegSpec::Rtp(leg) = &mut spec.b {
+        leg.codecs = vec![codec("G722", 9, 9)];
+    }
+    rig.put(&spec).unwrap();
+    rig.after(Duration::from_secs(3));
+    rig.events();
+    for sequence in 0..8 {
+        rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp_of(9, sequence, &[0x22; 160]));
+        rig.after(Duration::from_secs(2) + GRID);
+        let events = rig.events();
+        assert_eq!(events.last(), Some(&(LegName::B, EventKind::MediaTimeout)), "{sequence}");
+    }
+}
+
 impl Browser {
     /// The same browser as far as ICE sees.
     fn clone_for_checks(&self) -> Self {

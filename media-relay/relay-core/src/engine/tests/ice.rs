@@ -89,6 +89,28 @@ fn an_overheard_check_leads_the_sound_nowhere_else() {
     assert!(is_success(&rig.receives(MUX, moved, &check), moved));
 }
 
+#[test] // RFC 7675 §5.1: consent is renewed by the browser alone
+fn an_overheard_check_renews_no_consent_and_chooses_no_path() {
+    let mut rig = Rig::new();
+    let (mut browser, _, pair) = rig.call(DtlsRole::Passive);
+    let (old, new) = (browser.address, address("198.51.100.8:50001"));
+    let nominates_old = browser.check(true);
+    rig.receives(MUX, old, &nominates_old);
+    let nominates_new = browser.check(true);
+    rig.receives(MUX, new, &nominates_new);
+    // Sent by somebody else, under the browser's addresses.
+    rig.after(Duration::from_secs(5));
+    assert!(is_success(&rig.receives(MUX, old, &nominates_old), old));
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22));
+    assert_eq!(sent[0].to, new);
+    for _ in 0..3 {
+        rig.after(Duration::from_secs(8));
+        assert!(is_success(&rig.receives(MUX, new, &nominates_new), new));
+    }
+    rig.after(CONSENT - Duration::from_secs(28));
+    assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 1);
+}
+
 #[test]
 fn a_browser_that_moved_without_nominating_is_followed() {
     let mut rig = Rig::new();

@@ -125,6 +125,24 @@ fn what_was_dropped_on_hold_is_no_loss() {
     assert_eq!(lost(talk.rig.statistics("call").b), Some(0));
 }
 
+#[test] // RFC 3389: comfort noise has numbers of the same stream
+fn comfort_noise_that_nobody_negotiated_is_no_loss() {
+    let mut rig = Rig::new();
+    let (_, _, pair) = rig.call(DtlsRole::Passive);
+    let mut say = |packet: Vec<u8>| rig.receives(SocketId::Rtp(pair), remote().rtp, &packet);
+    for sequence in (0..200).filter(|sequence| sequence % 20 != 7) {
+        let is_noise = sequence % 20 >= 10;
+        say(if is_noise { rtp_of(13, sequence, &[0x40]) } else { rtp(sequence, 0x22) });
+    }
+    // Of another source it counts for nothing.
+    let mut foreign = rtp_of(13, 30_000, &[0x40]);
+    foreign[8..12].copy_from_slice(&7_u32.to_be_bytes());
+    say(foreign);
+    let leg = rig.statistics("call").b;
+    assert_eq!((leg.received.packets, leg.unknown_payload_type), (90, 101));
+    assert_eq!(lost(leg), Some(10));
+}
+
 #[test]
 fn reports_about_a_stream_that_is_not_ours_count_for_nothing() {
     let mut talk = Talk::new();
