@@ -145,20 +145,29 @@ fn our_own_address_is_nobodys() {
     assert!(sent.iter().all(|sent| sent.to == browser.address));
 }
 
-#[test] // re-anchoring: the peer hears one stream, whoever is behind it
-fn a_new_plain_peer_continues_the_stream_to_the_browser() {
+fn moved() -> RtpRemote {
+    RtpRemote { rtp: address("192.0.2.10:7000"), rtcp: address("192.0.2.10:7001") }
+}
+
+/// A call whose plain peer has spoken and is elsewhere from now on; the header that the browser heard last.
+fn peer_moves() -> (Rig, Browser, PortPair, crate::rtp::Header) {
     let mut rig = Rig::new();
     let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
     let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(700, 0x22));
     let before = crate::rtp::Header::parse(&browser.open(&sent[0].datagram)).unwrap();
     rig.after(Duration::from_millis(20));
     spec.revision = 2;
-    let moved = RtpRemote { rtp: address("192.0.2.10:7000"), rtcp: address("192.0.2.10:7001") };
-    spec.b = rtp_leg(Some(moved));
+    spec.b = rtp_leg(Some(moved()));
     rig.put(&spec).unwrap();
+    (rig, browser, pair, before)
+}
+
+#[test] // re-anchoring: the peer hears one stream, whoever is behind it
+fn a_new_plain_peer_continues_the_stream_to_the_browser() {
+    let (mut rig, mut browser, pair, before) = peer_moves();
     let mut packet = rtp(9, 0x23);
     packet[8..12].copy_from_slice(&[9; 4]);
-    let sent = rig.receives(SocketId::Rtp(pair), moved.rtp, &packet);
+    let sent = rig.receives(SocketId::Rtp(pair), moved().rtp, &packet);
     let after = crate::rtp::Header::parse(&browser.open(&sent[0].datagram)).unwrap();
     assert_eq!((after.ssrc, after.sequence), (before.ssrc, before.sequence.wrapping_add(1)));
     assert_eq!(after.timestamp, before.timestamp.wrapping_add(160));
@@ -166,17 +175,9 @@ fn a_new_plain_peer_continues_the_stream_to_the_browser() {
 
 #[test] // a media server takes over another's stream, and is a little behind
 fn a_plain_peer_that_moves_under_its_old_ssrc_is_heard_at_once() {
-    let mut rig = Rig::new();
-    let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
-    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(700, 0x22));
-    let before = crate::rtp::Header::parse(&browser.open(&sent[0].datagram)).unwrap();
-    rig.after(Duration::from_millis(20));
-    spec.revision = 2;
-    let moved = RtpRemote { rtp: address("192.0.2.10:7000"), rtcp: address("192.0.2.10:7001") };
-    spec.b = rtp_leg(Some(moved));
-    rig.put(&spec).unwrap();
+    let (mut rig, mut browser, pair, before) = peer_moves();
     for (sequence, step) in [(690, 1), (691, 2)] {
-        let sent = rig.receives(SocketId::Rtp(pair), moved.rtp, &rtp(sequence, 0x23));
+        let sent = rig.receives(SocketId::Rtp(pair), moved().rtp, &rtp(sequence, 0x23));
         let after = crate::rtp::Header::parse(&browser.open(&sent[0].datagram)).unwrap();
         assert_eq!((after.ssrc, after.sequence), (before.ssrc, before.sequence.wrapping_add(step)));
         assert_eq!(after.timestamp, before.timestamp.wrapping_add(160 * u32::from(step)));
