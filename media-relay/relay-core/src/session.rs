@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use relay_api::{EventKind, LegName, SessionSpec, SessionStatistics};
 
+use crate::bridge::Content;
 use crate::bridge::digits::Digit;
 use crate::bridge::routes::Route;
+use crate::bridge::source::Place;
+use crate::bridge::stream::Format;
 use crate::demux::{self, Kind};
 use crate::dtls::Progress;
 use crate::engine::{Outside, PortPair, SocketId};
@@ -66,10 +69,9 @@ impl Session {
 
     /// The named leg's peer is elsewhere from now on; who hears it goes on hearing one stream.
     pub(crate) fn moved(&mut self, name: LegName) {
-        let (leg, other) = self.pair(name);
+        let leg = self.leg_mut(name);
         leg.quality.reception.restart();
-        let listener = if other.is_echo() { leg } else { other };
-        listener.forget_source();
+        leg.source.forget();
     }
 
     /// An ICE check that names this leg.
@@ -84,6 +86,8 @@ impl Session {
         let Some(web) = self.leg_mut(name).as_web_mut() else { return Checked::default() };
         let (checked, progress) = web.check(request, path, now, outside);
         self.progress(name, progress, now, outside);
+        // Its consent may be back.
+        self.leg_mut(name).settle(now, outside.random);
         checked
     }
 
@@ -177,37 +181,39 @@ impl Session {
             leg.counters.unknown_payload_type += 1;
             return;
         };
-        let (clock_rate, send, is_event) = match leg.routes.of(header.payload_type) {
-            Route::Unknown => {
-                leg.counters.unknown_payload_type += 1;
-                if leg.receives() {
-                    leg.quality.reception.pass_over(&header);
-                }
-                return;
+        let Route::Negotiated { content, clock_rate, send } = leg.routes.of(header.payload_type) else {
+            leg.counters.unknown_payload_type += 1;
+            if leg.receives() {
+                leg.quality.reception.pass_over(&header);
             }
-            Route::Sound { clock_rate, send } => (clock_rate, send, false),
-            Route::Events { clock_rate, send } => (clock_rate, send, true),
+            return;
         };
         let started = leg.heard(true, now);
         let mut digit = None;
         if leg.receives() {
             leg.counters.received_packets += 1;
             leg.counters.received_bytes += header.payload.len() as u64;
-            leg.quality.reception.receive(&header, clock_rate, is_event, now);
-            digit = match is_event {
-                true => leg.detector.event(header.timestamp, &buffer[header.payload.clone()]),
-                false => leg.detector.sound(header.timestamp),
+            leg.quality.reception.receive(&header, clock_rate, content == Content::Event, now);
+            let place = leg.source.place(&header, content, clock_rate);
+            digit = match content {
+                Content::Event => {
+                    leg.detector.event(&header, place, clock_rate, &buffer[header.payload.clone()])
+                }
+                Content::Sound => leg.detector.sound(&header, place, clock_rate),
             };
             let listener = if other.is_echo() { leg } else { other };
+            if place == Place::First {
+                listener.forget_source();
+            }
             if let Some(payload_type) = send {
-                listener.pass(&header, clock_rate, payload_type, buffer, now, outside.io);
+                let format = Format { content, clock_rate, payload_type };
+                listener.pass(&header, place, format, buffer, now, outside.io);
             }
         }
         if let Some(kind) = started {
             outside.events.push(&self.spec.id, name, kind);
         }
-        if let Some(Digit { digit, duration }) = digit {
-            let duration_ms = duration.saturating_mul(1_000) / clock_rate;
+        if let Some(Digit { digit, duration_ms }) = digit {
             outside.events.push(&self.spec.id, name, EventKind::Dtmf { digit, duration_ms });
         }
     }
@@ -225,6 +231,7 @@ impl Session {
             if let Some(web) = leg.as_web_mut() {
                 let progress = web.handle_timeout(now, outside);
                 self.progress(name, progress, now, outside);
+                self.leg_mut(name).settle(now, outside.random);
             }
             let (leg, other) = self.pair(name);
             if leg.generation_due(other).is_some_and(|due| due <= now) {

@@ -3,9 +3,19 @@
 pub(crate) mod digits;
 pub(crate) mod routes;
 pub(crate) mod silence;
+pub(crate) mod source;
 pub(crate) mod stream;
+mod timeline;
 
 use std::time::Duration;
+
+/// What a packet carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    Sound,
+    /// RFC 4733.
+    Event,
+}
 
 /// The packet time of everything that the relay makes itself.
 pub(crate) const PTIME: Duration = Duration::from_millis(20);

@@ -2,16 +2,16 @@
 
 use relay_api::Codec;
 
+use super::Content;
+
 /// The fate of an incoming payload type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Route {
     /// Nobody negotiated it: dropped and counted.
     #[default]
     Unknown,
-    /// Sound, with the other leg's payload type if it takes the format.
-    Sound { clock_rate: u32, send: Option<u8> },
-    /// RFC 4733 events, likewise.
-    Events { clock_rate: u32, send: Option<u8> },
+    /// Sound or events, with the other leg's payload type if it takes the format.
+    Negotiated { content: Content, clock_rate: u32, send: Option<u8> },
 }
 
 /// Indexed by payload type.
@@ -24,11 +24,8 @@ impl Routes {
         for codec in from {
             let send = to.iter().find(|other| is_same(codec, other)).map(|other| other.send);
             if let Some(route) = routes.get_mut(usize::from(codec.receive)) {
-                let clock_rate = codec.clock_rate;
-                *route = match is_events(codec) {
-                    true => Route::Events { clock_rate, send },
-                    false => Route::Sound { clock_rate, send },
-                };
+                let content = if is_events(codec) { Content::Event } else { Content::Sound };
+                *route = Route::Negotiated { content, clock_rate: codec.clock_rate, send };
             }
         }
         Self(routes)
@@ -52,6 +49,10 @@ fn is_same(a: &Codec, b: &Codec) -> bool {
 mod tests {
     use super::*;
 
+    fn route(content: Content, clock_rate: u32, send: Option<u8>) -> Route {
+        Route::Negotiated { content, clock_rate, send }
+    }
+
     fn codec(name: &str, clock_rate: u32, receive: u8, send: u8) -> Codec {
         Codec { name: name.to_owned(), clock_rate, channels: 1, receive, send }
     }
@@ -66,14 +67,11 @@ mod tests {
         ];
         let trunk = [codec("pcmu", 8_000, 0, 0), codec("telephone-event", 8_000, 101, 97)];
         let routes = Routes::join(&browser, &trunk);
-        assert_eq!(routes.of(0), Route::Sound { clock_rate: 8_000, send: Some(0) });
-        assert_eq!(routes.of(111), Route::Sound { clock_rate: 48_000, send: None });
-        assert_eq!(routes.of(126), Route::Events { clock_rate: 8_000, send: Some(97) });
-        assert_eq!(routes.of(110), Route::Events { clock_rate: 48_000, send: None });
+        assert_eq!(routes.of(0), route(Content::Sound, 8_000, Some(0)));
+        assert_eq!(routes.of(111), route(Content::Sound, 48_000, None));
+        assert_eq!(routes.of(126), route(Content::Event, 8_000, Some(97)));
+        assert_eq!(routes.of(110), route(Content::Event, 48_000, None));
         assert_eq!(routes.of(13), Route::Unknown);
-        assert_eq!(
-            Routes::join(&trunk, &browser).of(101),
-            Route::Events { clock_rate: 8_000, send: Some(126) }
-        );
+        assert_eq!(Routes::join(&trunk, &browser).of(101), route(Content::Event, 8_000, Some(126)));
     }
 }

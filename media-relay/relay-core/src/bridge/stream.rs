@@ -1,11 +1,13 @@
 //! The one stream that a leg's peer hears: SSRC, sequence and timestamps go on whoever is behind it.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::ptime_units;
+use super::source::Place;
+use super::timeline::{Backward, Joint, Timeline};
+use super::{Content, ptime_units};
 use crate::rtp::{Header, Outgoing};
 
-/// Outgoing stream of one leg.
+/// Outgoing stream of one leg: a linear story (RFC 3550 §5.1), whatever its sources do.
 pub(crate) struct Stream {
     ssrc: u32,
     /// Of the first packet.
@@ -13,15 +15,26 @@ pub(crate) struct Stream {
     sequence: u16,
     /// Sequence numbers from the first to the last, with those of packets that the source lost.
     numbers: u64,
-    /// Of the packet sent last, and when that timestamp was new.
-    timestamp: u32,
-    timestamp_at: Option<Instant>,
+    /// Random.
+    first_timestamp: u32,
+    /// Of the sound, and of events in the same clock.
+    main: Option<Timeline>,
+    /// Of events in another clock than the sound's, which may lie between its packets.
+    aside: Option<Timeline>,
     sent_at: Option<Instant>,
-    clock_rate: u32,
-    anchor: Option<Anchor>,
+    joint: Option<Numbers>,
+    event: Option<Event>,
     origin: Origin,
     packets: u32,
     octets: u32,
+}
+
+/// In which format a source's packet goes on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Format {
+    pub(crate) content: Content,
+    pub(crate) clock_rate: u32,
+    pub(crate) payload_type: u8,
 }
 
 /// What a receiver's report is to be read with.
@@ -31,7 +44,7 @@ pub(crate) struct Numbering {
     pub(crate) first: u16,
     /// From the first to the last: of more nobody can tell.
     pub(crate) numbers: u64,
-    /// Of the packet sent last.
+    /// Of the sound.
     pub(crate) clock_rate: u32,
 }
 
@@ -43,14 +56,18 @@ enum Origin {
 }
 
 /// How a source's numbers become ours.
-struct Anchor {
-    ssrc: u32,
-    clock_rate: u32,
-    sequence_offset: u16,
-    timestamp_offset: u32,
+#[derive(Clone, Copy)]
+struct Numbers {
+    offset: u16,
     /// Of the source: what was before it would get a number that is in use.
-    first: u16,
-    highest: u16,
+    since: u16,
+}
+
+/// The event that the source tells of, in its time and in ours (RFC 4733 §2.5.1.2: all its packets have one).
+struct Event {
+    clock_rate: u32,
+    source: u32,
+    ours: u32,
 }
 
 impl Stream {
@@ -63,11 +80,12 @@ impl Stream {
             first: sequence + 1,
             sequence,
             numbers: 0,
-            timestamp,
-            timestamp_at: None,
+            first_timestamp: timestamp,
+            main: None,
+            aside: None,
             sent_at: None,
-            clock_rate: 0,
-            anchor: None,
+            joint: None,
+            event: None,
             origin: Origin::Forwarded,
             packets: 0,
             octets: 0,
@@ -80,13 +98,16 @@ impl Stream {
 
     /// `None` before the first packet.
     pub(crate) fn numbering(&self) -> Option<Numbering> {
-        let Self { first, numbers, clock_rate, .. } = *self;
-        self.sent_at.map(|_| Numbering { first, numbers, clock_rate })
+        let Self { first, numbers, .. } = *self;
+        self.main.map(|main| Numbering { first, numbers, clock_rate: main.clock_rate })
     }
 
-    /// What comes next is from elsewhere, though its SSRC may be the same.
+    /// What comes next is of another source, or of one that counts anew.
     pub(crate) fn forget_source(&mut self) {
-        self.anchor = None;
+        (self.joint, self.event) = (None, None);
+        for line in [&mut self.main, &mut self.aside].into_iter().flatten() {
+            line.forget_source();
+        }
     }
 
     pub(crate) fn sent_at(&self) -> Option<Instant> {
@@ -98,42 +119,42 @@ impl Stream {
         self.origin == Origin::Generated
     }
 
-    /// Packets and payload bytes, modulo 2³², and the timestamp of this moment: for a sender report.
+    /// The timestamp of this moment, packets and payload bytes modulo 2³²: for a sender report.
     pub(crate) fn sender_state(&self, now: Instant) -> Option<(u32, u32, u32)> {
-        let since = now.saturating_duration_since(self.timestamp_at?);
-        Some((self.timestamp.wrapping_add(units(since, self.clock_rate)), self.packets, self.octets))
+        Some((self.main?.at(now), self.packets, self.octets))
     }
 
-    /// The header under which a source's packet goes on; `None` if it comes too late to have a number of its own.
+    /// The header under which a source's packet goes on; `None` if it has no place of its own in what was sent.
     pub(crate) fn forward(
         &mut self,
         header: &Header,
-        clock_rate: u32,
-        payload_type: u8,
+        place: Place,
+        format: Format,
         now: Instant,
     ) -> Option<Outgoing> {
-        let (anchor, is_new) = match self.anchor.take() {
-            Some(anchor) if self.origin == Origin::Forwarded && anchor.continues(header, clock_rate) => {
-                (anchor, false)
+        let (sequence, is_newest, is_joined) = match place {
+            Place::Repeated => return None,
+            Place::Late => {
+                let joint = self.joint.filter(|joint| !is_before(header.sequence, joint.since))?;
+                (header.sequence.wrapping_add(joint.offset), false, false)
             }
-            old => (self.anchored(old, header, clock_rate, now), true),
+            Place::First | Place::Ahead => {
+                let (sequence, is_joined) = self.number(header.sequence);
+                (sequence, true, is_joined)
+            }
         };
-        let is_known = !is_before(header.sequence, anchor.first);
-        let outgoing = Outgoing {
-            marker: header.marker || is_new,
-            payload_type,
-            sequence: header.sequence.wrapping_add(anchor.sequence_offset),
-            timestamp: header.timestamp.wrapping_add(anchor.timestamp_offset),
-            ssrc: self.ssrc,
+        let (timestamp, is_leap) = match format.content {
+            Content::Sound => self.sound_time(header, is_newest, format.clock_rate, now)?,
+            Content::Event => self.event_time(header, is_newest, format.clock_rate, now)?,
         };
-        let is_ahead = is_new || is_before(anchor.highest, header.sequence);
-        let highest = if is_ahead { header.sequence } else { anchor.highest };
-        self.anchor = Some(Anchor { highest, ..anchor });
-        if !is_known {
-            return None;
+        let marker = header.marker || is_leap || (is_joined && format.content == Content::Sound);
+        let outgoing =
+            Outgoing { marker, payload_type: format.payload_type, sequence, timestamp, ssrc: self.ssrc };
+        self.sent(header.payload.len(), now);
+        if is_newest {
+            self.follow(sequence);
+            self.origin = Origin::Forwarded;
         }
-        self.sent(&outgoing, is_ahead, header.payload.len(), clock_rate, now);
-        self.origin = Origin::Forwarded;
         Some(outgoing)
     }
 
@@ -145,14 +166,22 @@ impl Stream {
         size: usize,
         now: Instant,
     ) -> Outgoing {
-        let is_new = !self.is_generated() || self.timestamp_at.is_none();
-        let step = if is_new { self.elapsed(clock_rate, now) } else { ptime_units(clock_rate) };
-        self.emit(is_new, self.timestamp.wrapping_add(step), clock_rate, payload_type, size, now)
+        let marker = !self.is_generated();
+        let main = self.main_in(clock_rate, now);
+        let timestamp = match marker {
+            true => main.next(clock_rate, now),
+            false => main.timestamp.wrapping_add(ptime_units(clock_rate)),
+        };
+        main.advance(timestamp, now);
+        self.emit(marker, timestamp, payload_type, size, now)
     }
 
     /// The timestamp that an event beginning now has: RFC 4733 §2.2.
-    pub(crate) fn event_timestamp(&self, clock_rate: u32, now: Instant) -> u32 {
-        self.timestamp.wrapping_add(self.elapsed(clock_rate, now))
+    pub(crate) fn begin_event(&mut self, clock_rate: u32, now: Instant) -> u32 {
+        let line = self.events_in(clock_rate, now);
+        let timestamp = line.next(clock_rate, now);
+        line.advance(timestamp, now);
+        timestamp
     }
 
     /// The header of an event's packet: its timestamp stays that of the beginning.
@@ -160,77 +189,125 @@ impl Stream {
         &mut self,
         is_first: bool,
         timestamp: u32,
-        clock_rate: u32,
         payload_type: u8,
         now: Instant,
     ) -> Outgoing {
-        self.emit(is_first, timestamp, clock_rate, payload_type, EVENT_SIZE, now)
+        self.emit(is_first, timestamp, payload_type, EVENT_SIZE, now)
     }
 
     fn emit(
         &mut self,
         marker: bool,
         timestamp: u32,
-        clock_rate: u32,
         payload_type: u8,
         size: usize,
         now: Instant,
     ) -> Outgoing {
         let sequence = self.sequence.wrapping_add(1);
         let outgoing = Outgoing { marker, payload_type, sequence, timestamp, ssrc: self.ssrc };
-        self.sent(&outgoing, true, size, clock_rate, now);
+        self.sent(size, now);
+        self.follow(sequence);
         self.origin = Origin::Generated;
         outgoing
     }
 
-    fn sent(&mut self, outgoing: &Outgoing, is_ahead: bool, size: usize, clock_rate: u32, now: Instant) {
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(size as u32);
-        self.sent_at = Some(now);
-        if is_ahead {
-            self.numbers += u64::from(outgoing.sequence.wrapping_sub(self.sequence));
-            self.sequence = outgoing.sequence;
-            self.clock_rate = clock_rate;
-            if self.timestamp_at.is_none() || outgoing.timestamp != self.timestamp {
-                (self.timestamp, self.timestamp_at) = (outgoing.timestamp, Some(now));
+    /// Our number of a source's newest packet, and whether the source was joined to the end of what was sent.
+    fn number(&mut self, sequence: u16) -> (u16, bool) {
+        if let Some(joint) = self.joint.filter(|_| !self.is_generated()) {
+            return (sequence.wrapping_add(joint.offset), false);
+        }
+        let next = self.sequence.wrapping_add(1);
+        self.joint = Some(Numbers { offset: next.wrapping_sub(sequence), since: sequence });
+        (next, true)
+    }
+
+    /// The timestamp of a packet of sound, and whether the source's clock leapt.
+    fn sound_time(
+        &mut self,
+        header: &Header,
+        is_newest: bool,
+        clock_rate: u32,
+        now: Instant,
+    ) -> Option<(u32, bool)> {
+        if !is_newest {
+            let main = self.main.filter(|main| main.clock_rate == clock_rate)?;
+            return Some((main.look_back(header.sequence, header.timestamp)?, false));
+        }
+        let backward = if self.is_generated() { Backward::No } else { Backward::Standing };
+        let main = self.main_in(clock_rate, now);
+        let (timestamp, is_leap) = told(main.join(header.sequence, header.timestamp, backward, now));
+        main.advance(timestamp, now);
+        Some((timestamp, is_leap))
+    }
+
+    /// The timestamp of an event's packet, and whether it is the first of one that is told in a time of ours.
+    fn event_time(
+        &mut self,
+        header: &Header,
+        is_newest: bool,
+        clock_rate: u32,
+        now: Instant,
+    ) -> Option<(u32, bool)> {
+        if let Some(event) = self.event.as_ref()
+            && (event.clock_rate, event.source) == (clock_rate, header.timestamp)
+        {
+            return Some((event.ours, false));
+        }
+        let line = self.events_in(clock_rate, now);
+        if !is_newest {
+            return Some((line.look_back(header.sequence, header.timestamp)?, false));
+        }
+        let (ours, is_leap) = told(line.join(header.sequence, header.timestamp, Backward::Second, now));
+        line.advance(ours, now);
+        self.event = Some(Event { clock_rate, source: header.timestamp, ours });
+        Some((ours, is_leap))
+    }
+
+    /// The timeline of sound in this clock. Another format goes on where the one before it ended (RFC 7160 §4.1).
+    fn main_in(&mut self, clock_rate: u32, now: Instant) -> &mut Timeline {
+        let first = self.first_timestamp;
+        match &mut self.main {
+            Some(main) if main.clock_rate == clock_rate => {}
+            main => {
+                let before = main.map_or(first, |main| main.next(clock_rate, now));
+                *main = Some(Timeline::new(clock_rate, before.wrapping_sub(ptime_units(clock_rate)), now));
+            }
+        }
+        self.main.as_mut().expect("it was made just now")
+    }
+
+    /// The timeline of events in this clock: the sound's, if that is its clock.
+    fn events_in(&mut self, clock_rate: u32, now: Instant) -> &mut Timeline {
+        match self.main {
+            None => self.main_in(clock_rate, now),
+            Some(main) if main.clock_rate == clock_rate => self.main_in(clock_rate, now),
+            Some(main) => {
+                let fits = self.aside.is_some_and(|aside| aside.clock_rate == clock_rate);
+                if !fits {
+                    self.aside = Some(Timeline::new(clock_rate, main.timestamp, now));
+                }
+                self.aside.as_mut().expect("it was made just now")
             }
         }
     }
 
-    /// Joins a source to the end of what was sent.
-    fn anchored(&self, old: Option<Anchor>, header: &Header, clock_rate: u32, now: Instant) -> Anchor {
-        let expected = self.timestamp.wrapping_add(self.elapsed(clock_rate, now));
-        // A source that only paused has gone on counting: its own time is truer than ours, unless it is absurd.
-        let kept = old
-            .filter(|old| old.ssrc == header.ssrc && old.clock_rate == clock_rate)
-            .map(|old| header.timestamp.wrapping_add(old.timestamp_offset))
-            .filter(|timestamp| {
-                let is_ahead = timestamp.wrapping_sub(self.timestamp).cast_signed() > 0;
-                let error = timestamp.wrapping_sub(expected).cast_signed().unsigned_abs();
-                is_ahead && error < clock_rate
-            });
-        Anchor {
-            ssrc: header.ssrc,
-            clock_rate,
-            sequence_offset: self.sequence.wrapping_add(1).wrapping_sub(header.sequence),
-            timestamp_offset: kept.unwrap_or(expected).wrapping_sub(header.timestamp),
-            first: header.sequence,
-            highest: header.sequence,
-        }
+    fn sent(&mut self, size: usize, now: Instant) {
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(size as u32);
+        self.sent_at = Some(now);
     }
 
-    /// Units since the last timestamp was new, at least one packet time.
-    fn elapsed(&self, clock_rate: u32, now: Instant) -> u32 {
-        let Some(at) = self.timestamp_at else { return 0 };
-        units(now.saturating_duration_since(at), clock_rate).max(ptime_units(clock_rate))
+    /// The newest number of ours is that one.
+    fn follow(&mut self, sequence: u16) {
+        self.numbers += u64::from(sequence.wrapping_sub(self.sequence));
+        self.sequence = sequence;
     }
 }
 
-impl Anchor {
-    /// RFC 3550 A.1: neither another source, nor one that began to count anew.
-    fn continues(&self, header: &Header, clock_rate: u32) -> bool {
-        let jump = i32::from(header.sequence.wrapping_sub(self.highest).cast_signed());
-        self.ssrc == header.ssrc && self.clock_rate == clock_rate && (-MAX_LATE..MAX_DROPOUT).contains(&jump)
+fn told(joint: Joint) -> (u32, bool) {
+    match joint {
+        Joint::Continued(timestamp) => (timestamp, false),
+        Joint::Joined(timestamp) => (timestamp, true),
     }
 }
 
@@ -238,12 +315,6 @@ fn is_before(a: u16, b: u16) -> bool {
     a.wrapping_sub(b).cast_signed() < 0
 }
 
-fn units(time: Duration, clock_rate: u32) -> u32 {
-    (time.as_micros() * u128::from(clock_rate) / 1_000_000) as u32
-}
-
-const MAX_LATE: i32 = 100;
-const MAX_DROPOUT: i32 = 3_000;
 /// RFC 4733 §2.3.
 const EVENT_SIZE: usize = 4;
 
@@ -251,13 +322,17 @@ const EVENT_SIZE: usize = 4;
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use std::time::Duration;
+
     use super::*;
+    use crate::bridge::source::Source;
 
     fn header(ssrc: u32, sequence: u16, timestamp: u32) -> Header {
         Header { marker: false, payload_type: 0, sequence, timestamp, ssrc, payload: 12..172 }
     }
 
     struct Line {
+        source: Source,
         stream: Stream,
         now: Instant,
         last: Option<Outgoing>,
@@ -265,11 +340,34 @@ mod tests {
 
     impl Line {
         fn new() -> Self {
-            Self { stream: Stream::new(9, 100, 5_000), now: Instant::now(), last: None }
+            Self {
+                source: Source::default(),
+                stream: Stream::new(9, 100, 5_000),
+                now: Instant::now(),
+                last: None,
+            }
         }
 
         fn hears(&mut self, ssrc: u32, sequence: u16, timestamp: u32) -> Option<Outgoing> {
-            let out = self.stream.forward(&header(ssrc, sequence, timestamp), 8_000, 0, self.now);
+            self.carries(Content::Sound, 8_000, &header(ssrc, sequence, timestamp))
+        }
+
+        /// Sound in another clock.
+        fn hears_opus(&mut self, sequence: u16, timestamp: u32) -> Option<Outgoing> {
+            self.carries(Content::Sound, 48_000, &header(1, sequence, timestamp))
+        }
+
+        fn tells(&mut self, sequence: u16, timestamp: u32) -> Option<Outgoing> {
+            self.carries(Content::Event, 8_000, &header(1, sequence, timestamp))
+        }
+
+        fn carries(&mut self, content: Content, clock_rate: u32, header: &Header) -> Option<Outgoing> {
+            let place = self.source.place(header, content, clock_rate);
+            if place == Place::First {
+                self.stream.forget_source();
+            }
+            let format = Format { content, clock_rate, payload_type: 0 };
+            let out = self.stream.forward(header, place, format, self.now);
             self.last = out.or(self.last);
             out
         }
@@ -311,7 +409,7 @@ mod tests {
         let mut line = Line::new();
         line.hears(1, 40, 5_000).unwrap();
         let last = line.after(20).hears(1, 41, 5_160).unwrap();
-        line.stream.forget_source();
+        line.source.forget();
         let next = line.after(20).hears(1, 11, 300).unwrap();
         assert_eq!((next.sequence, next.timestamp), (last.sequence + 1, last.timestamp + 160));
         assert!(next.marker);
@@ -344,5 +442,131 @@ mod tests {
         let silence = line.makes();
         let back = line.hears(1, 11, 1_160).unwrap();
         assert!(back.timestamp.wrapping_sub(silence.timestamp).cast_signed() > 0);
+    }
+
+    #[test] // RFC 4733 §2.5.1.2, RFC 7160
+    fn an_event_in_another_clock_keeps_its_time_between_packets_of_sound() {
+        let mut line = Line::new();
+        let sound = line.hears_opus(100, 0).unwrap();
+        let mut events = Vec::new();
+        for n in 0..8_u16 {
+            events.push(line.after(4).tells(101 + 2 * n, 9_600).unwrap());
+            let next = line.after(16).hears_opus(102 + 2 * n, 960 * u32::from(n + 1)).unwrap();
+            assert_eq!(next.timestamp, sound.timestamp + 960 * u32::from(n + 1));
+        }
+        assert!(events.iter().all(|event| event.timestamp == events[0].timestamp));
+        assert_eq!(events.iter().filter(|event| event.marker).count(), 1);
+        // The next digit is later by as much as the source says.
+        let next = line.after(340).tells(200, 9_600 + 4_000).unwrap();
+        assert_eq!(next.timestamp, events[0].timestamp + 4_000);
+    }
+
+    #[test]
+    fn an_event_that_pauses_goes_on_in_its_time_after_our_silence() {
+        let mut line = Line::new();
+        line.hears(1, 10, 640).unwrap();
+        let first = line.after(20).tells(11, 800).unwrap();
+        line.after(120).makes();
+        let silence = line.after(20).makes();
+        let end = line.after(20).tells(12, 800).unwrap();
+        assert_eq!((end.timestamp, end.marker), (first.timestamp, false));
+        assert_eq!(end.sequence, silence.sequence + 1);
+        let next = line.after(400).tells(13, 800 + 4_640).unwrap();
+        assert_eq!(next.timestamp, first.timestamp + 4_640);
+        // A straggler of the digit before is still of that digit's time.
+        let sound = line.after(200).hears(1, 15, 800 + 6_240).unwrap();
+        assert_eq!(line.tells(14, 800 + 4_640).unwrap().timestamp, next.timestamp);
+        assert_eq!(sound.timestamp, first.timestamp + 6_240);
+    }
+
+    #[test] // RFC 4733 §2.5.1.3
+    fn segments_of_a_long_event_stay_one_behind_the_other() {
+        let mut line = Line::new();
+        let first = line.tells(10, 1_000).unwrap();
+        let second = line.after(8_192).tells(420, 1_000 + 65_535).unwrap();
+        assert_eq!(second.timestamp, first.timestamp + 65_535);
+    }
+
+    #[test] // a PBX after its announcement: numbers go on, the time starts anew
+    fn a_time_that_starts_anew_is_joined_to_what_was_sent() {
+        for restart in [0, 40_000 + 160 * 50 + 4_000_000_u32] {
+            let mut line = Line::new();
+            let mut last = line.hears(1, 1_000, 40_000).unwrap();
+            for n in 1..50 {
+                last = line.after(20).hears(1, 1_000 + n, 40_000 + 160 * u32::from(n)).unwrap();
+            }
+            for n in 0..50 {
+                let next = line.after(20).hears(1, 1_051 + n, restart + 160 * u32::from(n)).unwrap();
+                // One was lost on the way, and stays visible.
+                let lost = u16::from(n == 0);
+                assert_eq!((next.sequence, next.marker), (last.sequence + 1 + lost, n == 0));
+                assert_eq!(next.timestamp, last.timestamp + 160, "{n}");
+                last = next;
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_that_start_again_nearby_are_used_once() {
+        for time in [90_000, 20_000] {
+            let mut line = Line::new();
+            let mut sent = Vec::new();
+            for n in 0..60 {
+                sent.push(line.after(20).hears(1, n, 60_000 + 160 * u32::from(n)).unwrap());
+            }
+            for n in 0..100 {
+                sent.extend(line.after(20).hears(1, n, time + 160 * u32::from(n)));
+            }
+            assert!(sent.windows(2).all(|two| two[1].sequence == two[0].sequence + 1));
+            assert!(sent.windows(2).all(|two| two[1].timestamp == two[0].timestamp + 160));
+            assert_eq!(sent.len(), 160);
+        }
+    }
+
+    #[test]
+    fn wild_numbers_under_one_ssrc_leave_one_story() {
+        let mut line = Line::new();
+        let mut last = line.hears(1, 0, 0).unwrap();
+        for (n, sequence) in [30_000, 5, 60_000, 59_000, 6_000, 32_768].into_iter().enumerate() {
+            let next = line.after(20).hears(1, sequence, 7_777_777 * (n as u32 + 1)).unwrap();
+            assert_eq!((next.sequence, next.timestamp), (last.sequence + 1, last.timestamp + 160));
+            last = next;
+        }
+        // Another SSRC with a number that would fit is another source all the same.
+        let other = line.after(20).hears(2, 32_770, 7_777_777 * 7).unwrap();
+        assert_eq!((other.sequence, other.marker), (last.sequence + 1, true));
+    }
+
+    #[test] // its own time is kept where ours says something else, unless it is absurd
+    fn a_burst_after_a_pause_keeps_the_time_of_the_source() {
+        let mut line = Line::new();
+        let first = line.hears(1, 0, 0).unwrap();
+        line.after(400);
+        for n in 1..20 {
+            let next = line.after(1).hears(1, n, 160 * u32::from(n)).unwrap();
+            assert_eq!(next.timestamp, first.timestamp + 160 * u32::from(n));
+        }
+        let last = first.timestamp + 160 * 19;
+        assert_eq!(line.after(20).hears(1, 20, 160 * 19 + 8_160).unwrap().timestamp, last + 8_160);
+        assert_eq!(line.after(20).hears(1, 21, 160 * 19 + 16_321).unwrap().timestamp, last + 8_320);
+    }
+
+    #[test]
+    fn another_format_goes_on_where_the_one_before_ended() {
+        let mut line = Line::new();
+        let opus = line.hears_opus(10, 480_000).unwrap();
+        let g711 = line.after(20).hears(1, 11, 80_160).unwrap();
+        assert_eq!((g711.sequence, g711.timestamp), (opus.sequence + 1, opus.timestamp + 160));
+        let opus = line.after(20).hears_opus(12, 481_920).unwrap();
+        assert_eq!((opus.sequence, opus.timestamp), (g711.sequence + 1, g711.timestamp + 960));
+    }
+
+    #[test]
+    fn a_repeated_packet_is_sent_once() {
+        let mut line = Line::new();
+        assert!(line.hears(1, 10, 0).is_some());
+        assert_eq!(line.hears(1, 10, 0), None);
+        assert!(line.after(20).hears(1, 11, 160).is_some());
+        assert_eq!(line.hears(1, 10, 0), None);
     }
 }

@@ -16,7 +16,8 @@ use relay_api::{
 
 use crate::bridge::digits::{Detector, Transmitter};
 use crate::bridge::routes::Routes;
-use crate::bridge::stream::Stream;
+use crate::bridge::source::{Place, Source};
+use crate::bridge::stream::{Format, Stream};
 use crate::engine::{EngineConfig, Interface, Io, SocketId, interface};
 use crate::quality::Quality;
 use crate::random::Random;
@@ -36,7 +37,10 @@ pub(crate) struct Leg {
     pub(crate) routes: Routes,
     formats: Formats,
     pub(crate) quality: Quality,
+    /// Who speaks here.
+    pub(crate) source: Source,
     pub(crate) detector: Detector,
+    /// What the peer hears.
     stream: Stream,
     transmitter: Transmitter,
     pub(crate) counters: Counters,
@@ -102,6 +106,7 @@ impl Leg {
             routes: Routes::join(&[], &[]),
             formats: Formats::default(),
             quality: Quality::new(epoch),
+            source: Source::default(),
             detector: Detector::default(),
             stream: Stream::new(random.u32(), random.u16(), random.u32()),
             transmitter: Transmitter::default(),
@@ -154,6 +159,7 @@ impl Leg {
             (self.direction, self.last_heard, self.is_silent) = (direction, now, false);
             // What was dropped while nothing was to be heard is no loss.
             self.quality.reception.restart();
+            self.source.forget();
         }
         self.quality.set_codecs(codecs);
         self.formats = Formats::of(codecs);
@@ -218,7 +224,7 @@ impl Leg {
         self.direction.receives()
     }
 
-    /// Who is heard here speaks from elsewhere now.
+    /// Another source is heard here from now on, or one that counts anew.
     pub(crate) fn forget_source(&mut self) {
         self.stream.forget_source();
     }
@@ -246,8 +252,8 @@ impl Leg {
     pub(crate) fn pass(
         &mut self,
         header: &Header,
-        clock_rate: u32,
-        payload_type: u8,
+        place: Place,
+        format: Format,
         buffer: &mut [u8],
         now: Instant,
         io: &mut dyn Io,
@@ -255,7 +261,7 @@ impl Leg {
         if !self.direction.sends() || self.transmitter.is_active() || !self.is_ready() {
             return;
         }
-        let Some(outgoing) = self.stream.forward(header, clock_rate, payload_type, now) else { return };
+        let Some(outgoing) = self.stream.forward(header, place, format, now) else { return };
         let Some(start) = header.payload.start.checked_sub(rtp::MINIMUM) else { return };
         if let Some(place) = buffer.get_mut(start..header.payload.start) {
             place.copy_from_slice(&outgoing.bytes());

@@ -21,7 +21,16 @@ pub(crate) struct Web {
     keys: Option<(Sender, Receiver)>,
     /// Checks must begin by then: set once both sides of the session are known.
     connect_by: Option<Instant>,
+    /// The end of the connection was told.
     is_lost: bool,
+    consent: Consent,
+}
+
+/// May anything be sent to the browser? RFC 7675 §5.1: not without a check that is younger than 30 s.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    Given,
+    Missing,
 }
 
 impl Web {
@@ -32,6 +41,7 @@ impl Web {
             keys: None,
             connect_by: None,
             is_lost: false,
+            consent: Consent::Missing,
         }
     }
 
@@ -60,7 +70,12 @@ impl Web {
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.keys.is_some() && self.agent.selected().is_some()
+        self.keys.is_some() && self.path().is_some()
+    }
+
+    /// Where to send, as long as the browser consents.
+    fn path(&self) -> Option<Path> {
+        self.agent.selected().filter(|_| self.consent == Consent::Given)
     }
 
     pub(crate) fn is_addressed(&self) -> bool {
@@ -90,7 +105,7 @@ impl Web {
         if !checked.valid {
             return (checked, Progress::None);
         }
-        self.is_lost = false;
+        (self.is_lost, self.consent) = (false, Consent::Given);
         let progress =
             self.associate(outside, |association, identity, send| association.start(identity, now, send));
         (checked, progress)
@@ -118,7 +133,8 @@ impl Web {
 
     /// Protects and sends the RTP packet at `packet`.
     pub(crate) fn send_rtp(&mut self, buffer: &mut [u8], packet: Range<usize>, io: &mut dyn Io) -> bool {
-        let (Some((sender, _)), Some(path)) = (&mut self.keys, self.agent.selected()) else { return false };
+        let path = self.path();
+        let (Some((sender, _)), Some(path)) = (&mut self.keys, path) else { return false };
         let sealed = sender.protect(buffer, packet);
         sealed.and_then(|sealed| buffer.get(sealed)).is_some_and(|datagram| {
             io.transmit(path.socket, path.remote, datagram);
@@ -128,7 +144,8 @@ impl Web {
 
     /// Protects and sends the RTCP packet at the start of `buffer`.
     pub(crate) fn send_rtcp(&mut self, buffer: &mut [u8], length: usize, io: &mut dyn Io) {
-        let (Some((sender, _)), Some(path)) = (&mut self.keys, self.agent.selected()) else { return };
+        let path = self.path();
+        let (Some((sender, _)), Some(path)) = (&mut self.keys, path) else { return };
         let sealed = sender.protect_rtcp(buffer, length);
         if let Some(datagram) = sealed.and_then(|sealed| buffer.get(..sealed)) {
             io.transmit(path.socket, path.remote, datagram);
@@ -138,7 +155,7 @@ impl Web {
     /// Lets time pass; whether the transport failed just now.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outside: &mut Outside<'_>) -> Progress {
         if !self.is_lost && self.connection_ends().is_some_and(|at| at <= now) {
-            self.is_lost = true;
+            (self.is_lost, self.consent) = (true, Consent::Missing);
             return Progress::Failed(match self.agent.selected() {
                 Some(_) => Failure::Consent,
                 None => Failure::Unreachable,
@@ -169,7 +186,8 @@ impl Web {
         outside: &mut Outside<'_>,
         step: impl FnOnce(&mut Association, &dyn crate::dtls::Identity, &mut dyn FnMut(&[u8])) -> Progress,
     ) -> Progress {
-        let (Some(association), Some(path)) = (&mut self.association, self.agent.selected()) else {
+        let path = self.path();
+        let (Some(association), Some(path)) = (&mut self.association, path) else {
             return Progress::None;
         };
         let io = &mut *outside.io;

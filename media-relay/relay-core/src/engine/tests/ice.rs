@@ -144,6 +144,45 @@ fn lost_consent_is_told_once_and_may_come_back() {
     assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 2);
 }
 
+#[test] // RFC 7675 §5.1
+fn nothing_is_sent_after_consent_expired_until_the_browser_checks_again() {
+    let mut rig = Rig::new();
+    let (mut browser, _, pair) = rig.call(DtlsRole::Passive);
+    let to_browser = |sent: Vec<Sent>| sent.iter().filter(|sent| sent.socket == MUX).count();
+    assert_eq!(to_browser(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22))), 1);
+    rig.after(CONSENT + GRID);
+    rig.events();
+    for sequence in 2..100 {
+        assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(sequence, 0x22)), []);
+        assert_eq!(to_browser(rig.after(Duration::from_millis(200))), 0, "a report or digits of ours");
+    }
+    // What the browser says meanwhile is heard: consent is for what we send.
+    let sealed = browser.seal(&rtp(1, 0x11));
+    assert_eq!(rig.receives(MUX, browser.address, &sealed).len(), 1);
+    let check = browser.check(true);
+    assert!(is_success(&rig.receives(MUX, browser.address, &check), browser.address));
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(100, 0x22));
+    assert_eq!((sent.len(), sent[0].to), (1, browser.address));
+    assert_eq!(browser.open(&sent[0].datagram)[12..], [0x22; 160]);
+}
+
+#[test] // RFC 7675 §5.1: a new offer is no sign of the browser's life on its old path
+fn an_ice_restart_alone_brings_no_consent_back() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
+    rig.after(CONSENT + GRID);
+    browser.ufrag = "new1".to_owned();
+    browser.password = "another-password-of-the-browser".to_owned();
+    spec.revision = 2;
+    spec.a = browser.leg();
+    let description = rig.put(&spec).unwrap();
+    assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22)), []);
+    browser.learn(&description.a);
+    let check = browser.check(true);
+    rig.receives(MUX, browser.address, &check);
+    assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(2, 0x22)).len(), 1);
+}
+
 #[test]
 fn a_browser_that_never_connects_is_told_of_once_both_sides_are_known() {
     let mut rig = Rig::new();
