@@ -123,6 +123,16 @@ struct Clocks {
     throttled: Option<Instant>,
 }
 
+/// What became of a look at what the peer says.
+enum Reading {
+    /// There may be more.
+    More,
+    /// There is nothing, or it is not its turn yet.
+    Waits,
+    /// Nothing will come any more.
+    Over(CloseReason),
+}
+
 /// What the clocks ask for.
 enum Due {
     Close(CloseReason),
@@ -151,11 +161,15 @@ impl<W: Wire, I: Ingress> Session<W, I> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             let now = Instant::now();
-            if let Err(why) = self.read(cx, now) {
-                return Poll::Ready(why);
-            }
+            // What was said is answered before anything else is read, a Close frame or what breaks the framing above all.
+            let reading = self.read(cx, now);
             if let Err(why) = self.write(cx, now) {
                 return Poll::Ready(why);
+            }
+            match reading {
+                Reading::More => continue,
+                Reading::Waits => {}
+                Reading::Over(why) => return Poll::Ready(why),
             }
             match self.due(now) {
                 Due::Close(why) => return Poll::Ready(why),
@@ -178,49 +192,57 @@ impl<W: Wire, I: Ingress> Session<W, I> {
         }
     }
 
-    /// Reads and works until there is nothing more to read, or a message is being worked on.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<(), CloseReason> {
-        loop {
-            if let Some(work) = &mut self.work {
-                if work.as_mut().poll(cx).is_pending() {
-                    return Ok(());
+    /// Reads one thing, once the work on the one before is done.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Reading {
+        if !self.work_is_done(cx) {
+            return Reading::Waits;
+        }
+        self.clocks.throttled = self.bucket.as_ref().and_then(|bucket| bucket.ready_at(now));
+        if self.clocks.throttled.is_some() {
+            return Reading::Waits;
+        }
+        let received = self.wire.poll_receive(cx);
+        self.note_bytes(now);
+        match received {
+            Poll::Ready(Received::Message(raw)) => {
+                self.count_message(now);
+                self.clocks.active = now;
+                if self.line.source.edge == Edge::Trunk {
+                    self.line.outbox.identify();
                 }
-                self.work = None;
+                let line = &self.line;
+                let counters = line.registration.counters();
+                self.work = Some(deliver(&line.ingress, &line.source, raw, counters));
+                if self.work_is_done(cx) { Reading::More } else { Reading::Waits }
             }
-            self.clocks.throttled = self.bucket.as_ref().and_then(|bucket| bucket.ready_at(now));
-            if self.clocks.throttled.is_some() {
-                return Ok(());
+            Poll::Ready(Received::KeepAlive) => {
+                self.count_message(now);
+                // A full queue closes the connection by itself.
+                let _ = self.line.outbox.push(Bytes::from_static(b"\r\n"));
+                Reading::More
             }
-            let received = self.wire.poll_receive(cx);
-            self.note_bytes(now);
-            match received {
-                Poll::Ready(Received::Message(raw)) => {
-                    self.count_message(now);
-                    self.clocks.active = now;
-                    if self.line.source.edge == Edge::Trunk {
-                        self.line.outbox.identify();
-                    }
-                    let line = &self.line;
-                    let counters = line.registration.counters();
-                    self.work = Some(deliver(&line.ingress, &line.source, raw, counters));
-                }
-                Poll::Ready(Received::KeepAlive) => {
-                    self.count_message(now);
-                    // A full queue closes the connection by itself.
-                    let _ = self.line.outbox.push(Bytes::from_static(b"\r\n"));
-                }
-                Poll::Ready(Received::Control) => self.count_message(now),
-                Poll::Ready(Received::End(why)) => return Err(why),
-                Poll::Pending => {
-                    let before = self.clocks.mid_message;
-                    self.clocks.mid_message = self
-                        .wire
-                        .unfinished()
-                        .map(|number| before.filter(|(same, _)| *same == number).unwrap_or((number, now)));
-                    return Ok(());
-                }
+            Poll::Ready(Received::Control) => {
+                self.count_message(now);
+                Reading::More
+            }
+            Poll::Ready(Received::End(why)) => Reading::Over(why),
+            Poll::Pending => {
+                let before = self.clocks.mid_message;
+                self.clocks.mid_message = self
+                    .wire
+                    .unfinished()
+                    .map(|number| before.filter(|(same, _)| *same == number).unwrap_or((number, now)));
+                Reading::Waits
             }
         }
+    }
+
+    fn work_is_done(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.work.as_mut().is_some_and(|work| work.as_mut().poll(cx).is_pending()) {
+            return false;
+        }
+        self.work = None;
+        true
     }
 
     fn note_bytes(&mut self, now: Instant) {
@@ -258,6 +280,17 @@ impl<W: Wire, I: Ingress> Session<W, I> {
                 Poll::Pending => return Ok(()),
             }
         }
+    }
+
+    /// Writes what is queued, and takes no more: as many bytes as the queue may hold.
+    async fn write_rest(&mut self, why: CloseReason) {
+        self.line.outbox.close(why);
+        // It ends with the queue's order to close, or because the peer is gone.
+        let _ = poll_fn(|cx| match self.write(cx, Instant::now()) {
+            Ok(()) => Poll::Pending,
+            Err(why) => Poll::Ready(why),
+        })
+        .await;
     }
 
     /// While the peer takes nothing, only an overfull queue is of interest.
@@ -311,9 +344,16 @@ impl<W: Wire, I: Ingress> Session<W, I> {
     }
 
     async fn end(mut self, why: CloseReason) {
+        // A peer that is too slow for its answers and the goodbye goes without.
+        let _ = timeout(CLOSE_WITHIN, async {
+            // What waits for a connection that we dialled is told below, and goes to the next address at once.
+            if why.leaves_a_reader() && self.line.source.dialled.is_none() {
+                self.write_rest(why).await;
+            }
+            self.wire.close(why).await;
+        })
+        .await;
         let unwritten = self.line.outbox.finish() + usize::from(self.clocks.writing.is_some());
-        // A peer that is too slow for the goodbye goes without.
-        let _ = timeout(CLOSE_WITHIN, self.wire.close(why)).await;
         drop(self.wire);
         if let Some(work) = self.work {
             // What the application has begun is never cut off in the middle.

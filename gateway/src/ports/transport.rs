@@ -252,6 +252,24 @@ impl CloseReason {
         }
     }
 
+    /// Whether the peer may still read what is on its way when a connection ends for this reason.
+    pub fn leaves_a_reader(self) -> bool {
+        match self {
+            Self::Io | Self::SlowReader => false,
+            Self::Peer
+            | Self::Normal
+            | Self::Protocol
+            | Self::NotText
+            | Self::Policy
+            | Self::TooBig
+            | Self::TooSlow
+            | Self::Silent
+            | Self::Idle
+            | Self::Restart
+            | Self::Internal => true,
+        }
+    }
+
     /// A word for logs and metric labels.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -21,7 +21,8 @@ pub enum Heard {
     Unreachable(Destination, SendError),
 }
 
-/// Writes down everything; works on messages that hold `wait` only while it has a permit, and panics at `panic`.
+/// Writes down everything; works on messages that hold `wait` only while it has a permit, panics at `panic`, and answers
+/// requests to [`ANSWERED`].
 #[derive(Clone)]
 pub struct Recorder {
     heard: mpsc::UnboundedSender<Heard>,
@@ -39,6 +40,9 @@ impl Ingress for Recorder {
         if raw.starts_with(b"wait") {
             self.permits.acquire().await.unwrap().forget();
         }
+        if raw.windows(ANSWERED.len()).any(|part| part == ANSWERED.as_bytes()) {
+            source.reply.send(Bytes::from_static(ANSWER)).unwrap();
+        }
     }
 
     fn closed(&self, _source: &Source, why: CloseReason) {
@@ -49,6 +53,11 @@ impl Ingress for Recorder {
         let _ = self.heard.send(Heard::Unreachable(to.clone(), why));
     }
 }
+
+/// The URI whose requests are answered.
+pub const ANSWERED: &str = "sip:answered@127.0.0.1";
+/// What they are answered with.
+pub const ANSWER: &[u8] = b"SIP/2.0 200 OK\r\n\r\n";
 
 /// Transports with a recorder behind them.
 pub struct Lab {

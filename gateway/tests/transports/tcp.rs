@@ -7,7 +7,7 @@ use gateway::ports::transport::{CloseReason, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::recorder::{Lab, soon};
+use crate::recorder::{ANSWER, ANSWERED, Lab, soon};
 
 /// A whole OPTIONS with a body.
 pub fn options(call_id: &str) -> String {
@@ -78,6 +78,26 @@ async fn two_different_lengths_are_answered_and_closed_and_the_rest_is_not_read(
     assert!(answer.starts_with("SIP/2.0 400 "), "{answer}");
     drop(trunk);
     assert_eq!(lab.closed().await, CloseReason::Protocol);
+}
+
+#[tokio::test] // RFC 3261 §18.3
+async fn what_was_answered_leaves_before_the_end_that_follows_in_the_same_segment() {
+    let mut lab = Lab::new();
+    let at = lab.listen_tcp(Limits::trunk());
+    let good = options("good").replace("sip:gw@127.0.0.1 SIP", &format!("{ANSWERED} SIP"));
+    for bad in ["garbage\r\n\r\n", &options("bad").replace("Content-Length: 5\r\n", ""), ""] {
+        let mut trunk = TcpStream::connect(at).await.unwrap();
+        lab.opened().await;
+        trunk.write_all([&good, &good, bad].concat().as_bytes()).await.unwrap();
+        trunk.shutdown().await.unwrap();
+        let mut answers = Vec::new();
+        soon(trunk.read_to_end(&mut answers)).await.unwrap();
+        assert!(answers.starts_with(&[ANSWER, ANSWER].concat()), "{}", String::from_utf8_lossy(&answers));
+        for _ in 0..2 {
+            lab.message().await;
+        }
+        lab.closed().await;
+    }
 }
 
 #[tokio::test]

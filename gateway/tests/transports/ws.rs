@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
-use crate::recorder::{Lab, soon};
+use crate::recorder::{ANSWER, ANSWERED, Lab, soon};
 
 const OPTIONS: &str = "OPTIONS sip:a@example.com SIP/2.0\r\n\r\n";
 
@@ -114,6 +114,29 @@ async fn a_crlf_keep_alive_is_answered_and_is_no_message() {
     phone.send(Message::text("\r\n")).await.unwrap();
     phone.send(Message::text(OPTIONS)).await.unwrap();
     assert_eq!(lab.message().await.1, OPTIONS);
+}
+
+#[tokio::test] // RFC 6455 §5.5.1: no data frame follows a Close frame
+async fn what_was_answered_leaves_before_the_end_that_follows_in_the_same_segment() {
+    let mut lab = Lab::new();
+    let at = lab.listen_ws(Limits::browser());
+    let request = frame(0x81, format!("OPTIONS {ANSWERED} SIP/2.0\r\n\r\n").as_bytes());
+    let ends = [frame(0x88, &1000_u16.to_be_bytes()), frame(0x83, b""), frame(0x81, b"\xff")];
+    for (end, code) in ends.into_iter().zip([1000, 1002, 1007]) {
+        let mut phone = connect_raw(at).await;
+        lab.opened().await;
+        phone.write_all(&[request.clone(), end].concat()).await.unwrap();
+        let mut head = [0; 2];
+        soon(phone.read_exact(&mut head)).await.unwrap();
+        assert_eq!(head, [0x81, u8::try_from(ANSWER.len()).unwrap()], "{code}");
+        let mut answer = [0; ANSWER.len()];
+        soon(phone.read_exact(&mut answer)).await.unwrap();
+        assert_eq!(answer, ANSWER);
+        assert_eq!(close_code(&mut phone).await, code);
+        drop(phone);
+        lab.message().await;
+        lab.closed().await;
+    }
 }
 
 #[tokio::test] // RFC 6455 §7.4.1: 1009, and decided on the header, as only that is ever sent here.

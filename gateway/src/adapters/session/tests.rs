@@ -78,7 +78,10 @@ struct App(mpsc::UnboundedSender<(Instant, Bytes)>);
 impl Ingress for App {
     fn opened(&self, _source: &Source) {}
 
-    async fn receive(&self, _source: &Source, raw: Bytes) {
+    async fn receive(&self, source: &Source, raw: Bytes) {
+        if let Some(question) = raw.strip_prefix(b"answer ") {
+            source.reply.send(Bytes::copy_from_slice(question)).unwrap();
+        }
         let _ = self.0.send((Instant::now(), raw));
     }
 
@@ -273,4 +276,62 @@ async fn a_flood_is_read_at_the_rate_and_nothing_is_lost() {
     }
     let expected: Vec<u128> = [0; 5].into_iter().chain(1..=20).collect();
     assert_eq!(at, expected);
+}
+
+/// All the ways in which a peer's bytes can end a connection.
+const ENDS: [CloseReason; 5] = [
+    CloseReason::Peer,
+    CloseReason::Protocol,
+    CloseReason::TooBig,
+    CloseReason::NotText,
+    CloseReason::Internal,
+];
+
+#[tokio::test(start_paused = true)]
+async fn what_was_answered_leaves_before_the_end_that_came_in_the_same_read() {
+    for why in ENDS {
+        let mut peer = identified(Limits::browser());
+        for text in ["answer one", "answer two"] {
+            peer.says_message(text);
+        }
+        peer.says(Received::KeepAlive);
+        peer.says(Received::End(why));
+        for answer in ["one", "two", "\r\n"] {
+            assert_eq!(peer.takes().await, (Took::Message(answer.into()), 0), "{why:?}");
+        }
+        assert_eq!(peer.takes().await, (Took::Close(why), 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_a_slow_reader_leaves_too_and_nothing_is_added() {
+    let mut peer = identified(Limits::browser());
+    peer.state.takes_nothing.store(true, Relaxed);
+    for text in ["answer one", "answer two", "answer three"] {
+        peer.says_message(text);
+    }
+    peer.says(Received::End(CloseReason::Protocol));
+    advance(Duration::from_millis(1)).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(peer.outbox.push(Bytes::from_static(b"late")), Err(SendError::Gone));
+    peer.state.takes_nothing.store(false, Relaxed);
+    // Something wakes it, as a socket that has room would.
+    peer.outbox.identify();
+    for answer in ["one", "two", "three"] {
+        assert_eq!(peer.takes().await.0, Took::Message(answer.into()));
+    }
+    assert_eq!(peer.takes().await.0, Took::Close(CloseReason::Protocol));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_nothing_after_his_bad_message_is_not_waited_for() {
+    let mut peer = identified(Limits::browser());
+    peer.state.takes_nothing.store(true, Relaxed);
+    peer.says_message("answer one");
+    peer.says(Received::End(CloseReason::Protocol));
+    while peer.outbox.push(Bytes::new()) != Err(SendError::Gone) {
+        sleep(Duration::from_millis(1)).await;
+    }
+    sleep(CLOSE_WITHIN).await;
+    assert_eq!(peer.took.recv().await, None, "gone without an answer or a goodbye");
 }
