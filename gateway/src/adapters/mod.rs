@@ -16,6 +16,7 @@ mod tcp;
 mod transports;
 mod turn;
 mod udp;
+mod undelivered;
 pub mod users_file;
 mod ws;
 

@@ -17,7 +17,8 @@ use super::counters::Counters;
 use super::limits::Limits;
 use super::listener::{Stage, canonical, serve_both_families};
 use super::session::deliver;
-use crate::ports::transport::{Edge, Ingress, Protocol, Reply, SendError, Sink, Source};
+use super::undelivered::{self, Report};
+use crate::ports::transport::{Destination, Edge, Ingress, Protocol, Reply, SendError, Sink, Source};
 
 /// The socket of one listener.
 #[derive(Debug)]
@@ -38,11 +39,12 @@ impl DatagramSocket {
         socket.bind(&at.into())?;
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
+        undelivered::keep(&socket)?;
         #[expect(
             deprecated,
             reason = "sound here: the socket owns its descriptor and is never exchanged; its successor is unsafe"
         )]
-        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
+        let socket = AsyncFd::with_interest(socket, WHATEVER_COMES)?;
         Ok(Self { socket, local })
     }
 
@@ -50,11 +52,37 @@ impl DatagramSocket {
         self.local
     }
 
-    async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let (length, remote) =
-            self.socket.async_io(Interest::READABLE, |socket| socket.recv_from(buffer)).await?;
-        Ok((length, canonical(remote)))
+    async fn receive(&self, buffer: &mut [u8]) -> io::Result<Arrival> {
+        self.socket
+            .async_io(WHATEVER_COMES, |socket| match socket.recv_from(buffer) {
+                Ok((length, remote)) => Ok(Arrival::Datagram(length, canonical(remote))),
+                // Nothing came, or the error is that of an earlier datagram: the queue tells which.
+                Err(error) => match undelivered::next(socket) {
+                    Ok(report) => Ok(Arrival::Report(report)),
+                    Err(_) => Err(error),
+                },
+            })
+            .await
     }
+
+    fn send(&self, bytes: &[u8], remote: SocketAddr) -> io::Result<usize> {
+        let mut result = self.socket.get_ref().send_to(bytes, remote);
+        for _ in 1..SEND_TRIES {
+            match &result {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    result = self.socket.get_ref().send_to(bytes, remote);
+                }
+                Ok(_) | Err(_) => return result,
+            }
+        }
+        result
+    }
+}
+
+/// What the socket has for us.
+enum Arrival {
+    Datagram(usize, SocketAddr),
+    Report(Report),
 }
 
 impl Sink for DatagramSocket {
@@ -65,7 +93,7 @@ impl Sink for DatagramSocket {
             (SocketAddr::V6(_), IpAddr::V4(ip)) => SocketAddr::new(ip.to_ipv6_mapped().into(), remote.port()),
             (SocketAddr::V4(_) | SocketAddr::V6(_), _) => remote,
         };
-        match self.socket.get_ref().send_to(&bytes, remote) {
+        match self.send(&bytes, remote) {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.raw_os_error() {
                 Some(EMSGSIZE) => SendError::Unsuitable,
@@ -99,7 +127,9 @@ impl<I: Ingress> Receiver<I> {
                 () = Stage::Stopped.reached(&mut stage) => return,
             };
             match received {
-                Ok((length, remote)) => {
+                Ok(Arrival::Report(Report::Unreachable(remote))) => self.not_delivered(remote),
+                Ok(Arrival::Report(Report::Harmless)) => {}
+                Ok(Arrival::Datagram(length, remote)) => {
                     if let Some(datagram) = buffer.get(..length) {
                         self.take(datagram, remote, &room);
                     }
@@ -133,6 +163,11 @@ impl<I: Ingress> Receiver<I> {
         }
     }
 
+    fn not_delivered(&self, remote: SocketAddr) {
+        let to = Destination::Udp { listener: Arc::clone(&self.name), remote };
+        self.ingress.unreachable(&to, SendError::Unreachable);
+    }
+
     fn source(&self, remote: SocketAddr) -> Source {
         Source {
             edge: self.edge,
@@ -146,6 +181,12 @@ impl<I: Ingress> Receiver<I> {
         }
     }
 }
+
+/// Datagrams, and errors of those that we sent.
+const WHATEVER_COMES: Interest = Interest::READABLE.add(Interest::ERROR);
+
+/// The first tries may fail with errors of earlier datagrams.
+const SEND_TRIES: usize = 4;
 
 /// The largest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;

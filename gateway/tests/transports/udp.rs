@@ -77,3 +77,24 @@ async fn what_cannot_be_sent_is_told_at_once() {
     let nowhere = Destination::Udp { listener: "another".into(), remote };
     assert_eq!(lab.transports.send(&nowhere, Bytes::from_static(b"x")), Err(SendError::Gone));
 }
+
+#[tokio::test] // RFC 3261 §18.4
+async fn a_port_that_takes_no_datagrams_is_told_and_disturbs_nobody_else() {
+    for (here, there) in [("127.0.0.1:0", "127.0.0.1:0"), ("[::]:0", "127.0.0.1:0"), ("[::]:0", "[::1]:0")] {
+        let mut lab = Lab::new();
+        lab.listen_at(here.parse().unwrap(), Edge::Trunk, Kind::Udp, Limits::trunk());
+        let (dead, alive) = (UdpSocket::bind(there).await.unwrap(), UdpSocket::bind(there).await.unwrap());
+        let to = |socket: &UdpSocket| Destination::Udp {
+            listener: "lab".into(),
+            remote: socket.local_addr().unwrap(),
+        };
+        let (nowhere, somewhere) = (to(&dead), to(&alive));
+        drop(dead);
+        for _ in 0..20 {
+            lab.transports.send(&nowhere, Bytes::from_static(b"INVITE")).unwrap();
+            lab.transports.send(&somewhere, Bytes::from_static(b"OPTIONS")).unwrap();
+            assert_eq!(lab.unreachable().await, (nowhere.clone(), SendError::Unreachable), "{here} {there}");
+            assert_eq!(read(&alive).await, b"OPTIONS");
+        }
+    }
+}
