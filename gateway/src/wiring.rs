@@ -21,7 +21,7 @@ use media_relay::Relay;
 use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
-use sip_core::call::Policy;
+use sip_core::call::{Policy, Way};
 use sip_core::routing::locate::{Scheme, Target};
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
@@ -214,12 +214,21 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
         hosts: trunk.hosts().cloned().collect(),
         transport: way(trunk.transport).0,
         told,
+        ways: ways(settings, trunk),
         interface: trunk.relay_interface.clone(),
         codecs: self::codecs(&codecs),
         cidrs: trunk.cidrs.clone(),
         learn: if trunk.learn_address { relay_api::Learn::Once } else { relay_api::Learn::Never },
         first_reply: trunk.first_reply.0,
     })
+}
+
+fn ways(settings: &Settings, trunk: &crate::config::Trunk) -> Vec<Way> {
+    let over = |transport: TrunkTransport| {
+        let told = trunk.told_over(transport, &settings.listen);
+        told.into_iter().map(move |local| Way { transport: way(transport).0, local })
+    };
+    trunk.transport.followed().iter().copied().flat_map(over).collect()
 }
 
 /// How a trunk is reached: its transport, and the scheme that it is looked up by.

@@ -301,6 +301,20 @@ fn a_trunk_needs_the_listener_of_its_transport() {
     assert_eq!(mistakes(text), ["trunk[0].transport"]);
 }
 
+#[test] // RFC 4291 §2.5.5.2
+fn a_trunk_in_ipv6_clothes_is_one_of_ipv4() {
+    let text = |prefix: u8| {
+        format!(
+            "[listen]\nsip_udp = \"192.0.2.9:5060\"\n[[trunk]]\nname = \"a\"\naddress = \"[::ffff:192.0.2.1]\"\n\
+             cidrs = [\"::ffff:192.0.2.0/{prefix}\"]"
+        )
+    };
+    for (mapped, bare) in [(120, "192.0.2.0/24"), (96, "192.0.2.0/0"), (95, "::ffff:192.0.2.0/95")] {
+        let settings = config::parse::<Settings>(&text(mapped), Path::new("")).unwrap();
+        assert_eq!(settings.trunks[0].cidrs, [bare.parse().unwrap()]);
+    }
+}
+
 #[test]
 fn paths_are_relative_to_the_file() {
     let settings = config::parse::<Settings>("[users]\nfile = \"users\"", Path::new("/etc/gateway")).unwrap();

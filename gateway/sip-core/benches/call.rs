@@ -119,6 +119,7 @@ impl Node {
                 Effect::SendAck { leg, message, .. } => self.sent(leg, message),
                 Effect::Media { spec, .. } => self.handle(Event::MediaReady(Box::new(describe(&spec)))),
                 Effect::Abandon { .. }
+                | Effect::StopResending { .. }
                 | Effect::PassOver { .. }
                 | Effect::ReleaseMedia(_)
                 | Effect::Dtmf { .. }
@@ -231,6 +232,7 @@ fn admission() -> Admission {
         local: "gw.example:8443".to_owned(),
         contact_user: None,
         destination: destination(LegName::A),
+        ways: Vec::new(),
         first_reply: Duration::from_millis(2_500),
         networks: Vec::new(),
         interface: None,
@@ -264,6 +266,7 @@ fn destination(leg: LegName) -> Destination {
             trunk: "genesys".to_owned(),
             transport: Transport::Udp,
             address: ([192, 0, 2, 9], 5060).into(),
+            otherwise: None,
         }),
     }
 }

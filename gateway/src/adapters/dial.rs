@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpSocket, TcpStream};
@@ -13,14 +12,15 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connections::{Connections, Dial};
+use super::connections::{Connections, Reach};
 use super::limits::Limits;
-use super::listener::keep_alive;
+use super::listener::watch_peer;
 use super::outbox::Outbox;
 use super::session::{self, Line};
 use super::tcp::StreamWire;
 use crate::ports::transport::{
-    Destination, Edge, Ingress, Protocol, Reply, SendError, Source, StreamProtocol, StreamTarget,
+    ConnectionId, Destination, Edge, Ingress, Otherwise, Reply, SendError, Source, StreamProtocol,
+    StreamTarget,
 };
 
 /// How trunks are dialled.
@@ -47,52 +47,46 @@ pub(crate) struct Dialler<I> {
 }
 
 /// A [`Dialler`] whatever its application.
-pub(crate) trait SendDialled: Send + Sync {
-    /// Queues a message on the connection for `target`, dialling if there is none.
-    fn send(self: Arc<Self>, target: &StreamTarget, bytes: Bytes) -> Result<(), SendError>;
+pub(crate) trait Reaching: Send + Sync {
+    /// As [`Transport::reach`](crate::ports::transport::Transport::reach).
+    fn reach(self: Arc<Self>, to: &StreamTarget, otherwise: Otherwise) -> Result<ConnectionId, SendError>;
 }
 
-impl<I: Ingress> SendDialled for Dialler<I> {
-    fn send(self: Arc<Self>, target: &StreamTarget, bytes: Bytes) -> Result<(), SendError> {
+impl<I: Ingress> Reaching for Dialler<I> {
+    fn reach(
+        self: Arc<Self>,
+        target: &StreamTarget,
+        otherwise: Otherwise,
+    ) -> Result<ConnectionId, SendError> {
         if target.protocol == StreamProtocol::Tls && self.settings.tls.is_none() {
             return Err(SendError::Unsuitable);
         }
-        match self.push(target, bytes.clone()) {
-            // That connection is on its way out: take a new one.
-            Err(SendError::Gone) => self.push(target, bytes),
-            result => result,
+        match self.connections.reach(target, otherwise, || Arc::new(Outbox::new(&self.limits))) {
+            Reach::Known(id) => Ok(id),
+            Reach::New(id, outbox) => {
+                tokio::spawn(self.dial(target.clone(), id, outbox));
+                Ok(id)
+            }
         }
     }
 }
 
 impl<I: Ingress> Dialler<I> {
-    fn push(self: &Arc<Self>, target: &StreamTarget, bytes: Bytes) -> Result<(), SendError> {
-        let (outbox, dial) = self.connections.dialled(target, || Arc::new(Outbox::new(&self.limits)));
-        let result = outbox.push(bytes);
-        match dial {
-            Dial::Needed => {
-                tokio::spawn(Arc::clone(self).dial(target.clone(), outbox));
-            }
-            Dial::NotNeeded if result == Err(SendError::Gone) => {
-                self.connections.forget_dialled(target, &outbox);
-            }
-            Dial::NotNeeded => {}
-        }
-        result
-    }
-
-    async fn dial(self: Arc<Self>, target: StreamTarget, outbox: Arc<Outbox>) {
-        match timeout(self.settings.connect_within, self.connect(&target)).await {
-            Ok(Ok(stream)) => self.start(target, outbox, stream),
-            Ok(Err(error)) => self.give_up(&target, &outbox, &error),
-            Err(_) => self.give_up(&target, &outbox, &io::ErrorKind::TimedOut.into()),
+    async fn dial(self: Arc<Self>, target: StreamTarget, id: ConnectionId, outbox: Arc<Outbox>) {
+        let made = match timeout(self.settings.connect_within, self.connect(&target)).await {
+            Ok(made) => made,
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match made.and_then(|stream| Ok((stream.tcp().local_addr()?, stream))) {
+            Ok((local, stream)) => self.start(target, id, outbox, local, stream),
+            Err(error) => self.give_up(&target, id, &outbox, &error),
         }
     }
 
     async fn connect(&self, target: &StreamTarget) -> io::Result<Stream> {
         let stream = self.socket(target.remote)?.connect(target.remote).await?;
         stream.set_nodelay(true)?;
-        keep_alive(&stream);
+        watch_peer(&stream);
         match (target.protocol, &self.settings.tls) {
             (StreamProtocol::Tcp, _) => Ok(Stream::Plain(stream)),
             (StreamProtocol::Tls, None) => Err(io::ErrorKind::Unsupported.into()),
@@ -111,25 +105,25 @@ impl<I: Ingress> Dialler<I> {
         Ok(socket)
     }
 
-    fn start(&self, target: StreamTarget, outbox: Arc<Outbox>, stream: Stream) {
-        let Ok(local) = stream.tcp().local_addr() else {
-            return self.give_up(&target, &outbox, &io::ErrorKind::NotConnected.into());
-        };
+    fn start(
+        &self,
+        target: StreamTarget,
+        id: ConnectionId,
+        outbox: Arc<Outbox>,
+        local: SocketAddr,
+        stream: Stream,
+    ) {
         outbox.identify();
-        let target = Arc::new(target);
-        let registration = self.connections.register(&outbox, Some(Arc::clone(&target)), None);
+        let registration = self.connections.register_dialled(id, &outbox, target.clone());
         let source = Source {
             edge: Edge::Trunk,
             listener: Arc::clone(&self.settings.name),
-            protocol: match target.protocol {
-                StreamProtocol::Tcp => Protocol::Tcp,
-                StreamProtocol::Tls => Protocol::Tls,
-            },
+            protocol: target.protocol.protocol(),
             local,
             remote: target.remote,
-            connection: Some(registration.id()),
+            connection: Some(id),
             reply: Reply::new(target.remote, outbox.clone()),
-            dialled: Some(target),
+            dialled: Some(Arc::new(target)),
         };
         let line = Line {
             ingress: self.ingress.clone(),
@@ -148,12 +142,13 @@ impl<I: Ingress> Dialler<I> {
         }
     }
 
-    fn give_up(&self, target: &StreamTarget, outbox: &Arc<Outbox>, error: &io::Error) {
-        tracing::warn!(remote = %target.remote, %error, "trunk cannot be reached");
+    fn give_up(&self, target: &StreamTarget, id: ConnectionId, outbox: &Outbox, error: &io::Error) {
         self.connections.counters().note_dial_failed();
-        self.connections.forget_dialled(target, outbox);
-        outbox.finish();
-        self.ingress.unreachable(&Destination::Stream(target.clone()), SendError::Unreachable);
+        let goes_otherwise = self.connections.give_up(id, target, outbox);
+        tracing::warn!(remote = %target.remote, %error, goes_otherwise, "trunk cannot be reached");
+        if !goes_otherwise {
+            self.ingress.unreachable(&Destination::Connection(id), SendError::Unreachable);
+        }
     }
 }
 

@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
-use super::connections::Connections;
+use super::connections::{Connections, Peer};
 use super::limits::{Admission, Gate, Limits};
 use super::outbox::Outbox;
 use super::session::{self, Line, Wire};
 use super::tcp::StreamWire;
 use super::turn;
 use super::ws::{self, Web};
-use crate::ports::transport::{Edge, Ingress, Protocol, Reply, Source};
+use crate::ports::transport::{Edge, Ingress, Protocol, Reply, Source, StreamProtocol};
 
 /// A listener to open.
 #[derive(Clone, Debug)]
@@ -181,11 +181,11 @@ impl<I: Ingress> Door<I> {
     async fn shake_hands(self: Arc<Self>, stream: TcpStream, visitor: Visitor) {
         match &self.kind {
             DoorKind::Tcp => {
-                keep_alive(&stream);
+                watch_peer(&stream);
                 self.start_session(Protocol::Tcp, visitor, |limits| StreamWire::new(stream, limits));
             }
             DoorKind::Tls(acceptor) => {
-                keep_alive(&stream);
+                watch_peer(&stream);
                 if let Some(stream) = self.accept_tls(acceptor, stream, &visitor).await {
                     self.start_session(Protocol::Tls, visitor, |limits| StreamWire::new(stream, limits));
                 }
@@ -232,7 +232,11 @@ impl<I: Ingress> Door<I> {
     ) {
         let Visitor { local, remote, admission, .. } = visitor;
         let outbox = Arc::new(Outbox::new(&self.limits));
-        let registration = self.connections.register(&outbox, None, Some(admission));
+        let peer = match self.edge {
+            Edge::Trunk => StreamProtocol::of(protocol).map(|protocol| Peer::Accepted(protocol, remote)),
+            Edge::Browser => None,
+        };
+        let registration = self.connections.register(&outbox, peer, Some(admission));
         let source = Source {
             edge: self.edge,
             listener: Arc::clone(&self.name),
@@ -255,10 +259,11 @@ impl<I: Ingress> Door<I> {
 }
 
 /// Lets the kernel find out about trunks that vanished without a word; browsers are asked by ping.
-pub(crate) fn keep_alive(stream: &TcpStream) {
-    let probes =
-        TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY).with_retries(3);
-    let _ = SockRef::from(stream).set_tcp_keepalive(&probes);
+pub(crate) fn watch_peer(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    let _ = socket.set_tcp_keepalive(&probes);
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
 /// Connections that the kernel finishes before we accept them.
@@ -270,5 +275,9 @@ const BROWSER_SEND_BUFFER: usize = 32 * 1024;
 const ACCEPT_PAUSE_MIN: Duration = Duration::from_millis(20);
 const ACCEPT_PAUSE_MAX: Duration = Duration::from_secs(1);
 
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(5);
+/// Of silence; a firewall's memory of a connection is longer.
+const PROBE_AFTER: Duration = Duration::from_secs(10);
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// What is sent, a probe included, is acknowledged by then, or the connection ends (RFC 5482). Two lost probes in a row, or
+/// half a dozen repeats of a segment; and of the 32 s of timers B and F enough is left to try another connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);

@@ -6,9 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::limits::Limits;
-use crate::ports::transport::{CloseReason, SendError, Sink};
+use crate::ports::transport::{CloseReason, ConnectionId, SendError, Sink};
 
 /// A bounded queue towards one connection, with the orders that concern it. An empty one keeps no buffer, because most
 /// connections are idle.
@@ -28,7 +29,22 @@ struct State {
     bytes: usize,
     phase: Phase,
     identified: bool,
+    suspected: Option<Instant>,
+    kept: bool,
+    /// Connections that could not be made, whose messages go here; at most [`MAX_STAND_INS`].
+    stands_for: VecDeque<ConnectionId>,
     waker: Option<Waker>,
+}
+
+/// What is thought of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    /// It has shown who it is.
+    pub(crate) identified: bool,
+    /// It left a request without a response, and has not been heard since.
+    pub(crate) suspected: Option<Instant>,
+    /// Calls live on the connection.
+    pub(crate) kept: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +66,16 @@ pub(crate) enum Order {
 
 impl Outbox {
     pub(crate) fn new(limits: &Limits) -> Self {
-        let state =
-            State { queue: VecDeque::new(), bytes: 0, phase: Phase::Open, identified: false, waker: None };
+        let state = State {
+            queue: VecDeque::new(),
+            bytes: 0,
+            phase: Phase::Open,
+            identified: false,
+            suspected: None,
+            kept: false,
+            stands_for: VecDeque::new(),
+            waker: None,
+        };
         Self { max_bytes: limits.queue_bytes, max_messages: limits.queue_messages, state: Mutex::new(state) }
     }
 
@@ -88,8 +112,62 @@ impl Outbox {
         state.wake();
     }
 
-    pub(crate) fn is_identified(&self) -> bool {
-        self.state().identified
+    /// Notes that a request was left without a response; until bytes come, other connections are better.
+    pub(crate) fn suspect(&self, now: Instant) {
+        let mut state = self.state();
+        state.suspected.get_or_insert(now);
+        state.wake();
+    }
+
+    /// Notes that the peer was heard.
+    pub(crate) fn heard(&self) {
+        self.state().suspected = None;
+    }
+
+    /// Calls live on the connection: it may be idle.
+    pub(crate) fn keep(&self) {
+        self.state().kept = true;
+    }
+
+    /// No call lives on it any more.
+    pub(crate) fn release(&self) {
+        let mut state = self.state();
+        state.kept = false;
+        state.wake();
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let state = self.state();
+        Standing { identified: state.identified, suspected: state.suspected, kept: state.kept }
+    }
+
+    /// Takes messages.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state().phase == Phase::Open
+    }
+
+    /// Takes messages, and nothing speaks against it.
+    pub(crate) fn is_trusted(&self) -> bool {
+        let state = self.state();
+        state.phase == Phase::Open && state.suspected.is_none()
+    }
+
+    /// Notes that another connection's messages go here. Tells which one that is no longer so for.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`] if this one has ended meanwhile.
+    pub(crate) fn stand_for(&self, id: ConnectionId) -> Result<Option<ConnectionId>, SendError> {
+        let mut state = self.state();
+        if state.phase == Phase::Gone {
+            return Err(SendError::Gone);
+        }
+        state.stands_for.push_back(id);
+        Ok((state.stands_for.len() > MAX_STAND_INS).then(|| state.stands_for.pop_front()).flatten())
+    }
+
+    /// All of these.
+    pub(crate) fn stood_for(&self) -> Vec<ConnectionId> {
+        self.state().stands_for.iter().copied().collect()
     }
 
     /// The next order for the connection's task.
@@ -122,13 +200,13 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// Ends it: nothing is taken from now on. Tells how many messages were never written.
-    pub(crate) fn finish(&self) -> usize {
+    /// Ends it: nothing is taken from now on. Gives what was never written.
+    pub(crate) fn finish(&self) -> VecDeque<Bytes> {
         let mut state = self.state();
         state.phase = Phase::Gone;
         state.waker = None;
         state.bytes = 0;
-        std::mem::take(&mut state.queue).len()
+        std::mem::take(&mut state.queue)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -155,6 +233,9 @@ impl State {
         }
     }
 }
+
+/// Whatever went over an older one is answered or timed out: there is one in thirty seconds for each target.
+const MAX_STAND_INS: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -193,7 +274,7 @@ mod tests {
             assert_eq!(outbox.push(message(1)), Err(SendError::Full));
             assert_eq!(outbox.push(message(1)), Err(SendError::Gone));
             assert_eq!(next(&outbox), Poll::Ready(Order::Close(CloseReason::SlowReader)));
-            assert_eq!(outbox.finish(), 2, "never written");
+            assert_eq!(outbox.finish().len(), 2, "never written");
         }
     }
 

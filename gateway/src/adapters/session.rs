@@ -15,9 +15,9 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::connections::Registration;
 use super::counters::Counters;
 use super::limits::{Bucket, Limits};
-use super::outbox::{Order, Outbox};
+use super::outbox::{Order, Outbox, Standing};
 use crate::ports::BoxFuture;
-use crate::ports::transport::{CloseReason, Destination, Edge, Ingress, SendError, Source, StreamTarget};
+use crate::ports::transport::{CloseReason, Destination, Edge, Ingress, SendError, Source};
 
 /// A connection that carries whole SIP messages: WebSocket frames, or a framed byte stream.
 pub(crate) trait Wire: Send + Unpin {
@@ -38,6 +38,11 @@ pub(crate) trait Wire: Send + Unpin {
 
     /// All bytes that came so far.
     fn bytes_received(&self) -> u64;
+
+    /// What the socket said when it failed.
+    fn error(&mut self) -> Option<io::Error> {
+        None
+    }
 
     /// Says goodbye as far as the protocol has a word for it.
     fn close(&mut self, why: CloseReason) -> impl Future<Output = ()> + Send;
@@ -251,6 +256,7 @@ impl<W: Wire, I: Ingress> Session<W, I> {
             self.clocks.heard_bytes = bytes;
             self.clocks.heard = now;
             self.clocks.pinged = None;
+            self.line.outbox.heard();
         }
     }
 
@@ -282,9 +288,8 @@ impl<W: Wire, I: Ingress> Session<W, I> {
         }
     }
 
-    /// Writes what is queued, and takes no more: as many bytes as the queue may hold.
-    async fn write_rest(&mut self, why: CloseReason) {
-        self.line.outbox.close(why);
+    /// Writes what is queued: as many bytes as the queue may hold.
+    async fn write_rest(&mut self) {
         // It ends with the queue's order to close, or because the peer is gone.
         let _ = poll_fn(|cx| match self.write(cx, Instant::now()) {
             Ok(()) => Poll::Pending,
@@ -303,7 +308,7 @@ impl<W: Wire, I: Ingress> Session<W, I> {
 
     fn due(&self, now: Instant) -> Due {
         let (clocks, limits) = (&self.clocks, &self.line.limits);
-        let identified = self.line.outbox.is_identified();
+        let Standing { identified, suspected, kept } = self.line.outbox.standing();
         let reading = self.work.is_none() && clocks.throttled.is_none();
         let quiet_since = clocks.heard;
         let deadlines = [
@@ -315,8 +320,9 @@ impl<W: Wire, I: Ingress> Session<W, I> {
             ),
             (clocks.pinged.filter(|_| reading), limits.pong_within, CloseReason::Silent),
             (clocks.writing, limits.write, CloseReason::SlowReader),
+            (suspected, SUSPICION, CloseReason::Silent),
             (
-                limits.idle.map(|_| clocks.active.max(quiet_since)),
+                limits.idle.filter(|_| !kept).map(|_| clocks.active.max(quiet_since)),
                 limits.idle.unwrap_or_default(),
                 CloseReason::Idle,
             ),
@@ -344,30 +350,40 @@ impl<W: Wire, I: Ingress> Session<W, I> {
     }
 
     async fn end(mut self, why: CloseReason) {
+        let error = self.wire.error();
+        // Whoever has something to send takes another connection from now on.
+        self.line.outbox.close(why);
         // A peer that is too slow for its answers and the goodbye goes without.
         let _ = timeout(CLOSE_WITHIN, async {
             // What waits for a connection that we dialled is told below, and goes to the next address at once.
             if why.leaves_a_reader() && self.line.source.dialled.is_none() {
-                self.write_rest(why).await;
+                self.write_rest().await;
             }
             self.wire.close(why).await;
         })
         .await;
-        let unwritten = self.line.outbox.finish() + usize::from(self.clocks.writing.is_some());
+        let unwritten = self.line.outbox.finish().len() + usize::from(self.clocks.writing.is_some());
         drop(self.wire);
         if let Some(work) = self.work {
             // What the application has begun is never cut off in the middle.
             work.await;
         }
         let Line { ingress, source, registration, .. } = self.line;
-        tracing::debug!(?source, why = why.as_str(), unwritten, "connection ended");
-        registration.end(why);
+        let (why_word, error) = (why.as_str(), error.map(tracing::field::display));
+        match source.edge {
+            Edge::Browser => tracing::debug!(?source, why = why_word, error, unwritten, "connection ended"),
+            Edge::Trunk => tracing::info!(?source, why = why_word, error, unwritten, "connection ended"),
+        }
+        let stood_for = registration.end(why);
         ingress.closed(&source, why);
-        if let (Some(target), 1..) = (&source.dialled, unwritten) {
-            ingress.unreachable(&Destination::Stream(StreamTarget::clone(target)), SendError::Gone);
+        for id in stood_for {
+            ingress.unreachable(&Destination::Connection(id), SendError::Gone);
         }
     }
 }
+
+/// A suspect connection that stays silent so long is closed: 64·T1, in which whatever was asked over it has failed.
+const SUSPICION: Duration = Duration::from_secs(32);
 
 /// For the close handshake.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);

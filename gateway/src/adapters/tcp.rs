@@ -1,6 +1,7 @@
 //! SIP on a byte stream, TCP or TLS (RFC 3261 §18.3, RFC 5626 §4.4.1).
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -23,6 +24,7 @@ pub(crate) struct StreamWire<S> {
     writing: Bytes,
     /// The answer to what broke the framing, to be sent before we close.
     farewell: Bytes,
+    error: Option<io::Error>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
@@ -35,6 +37,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
             received: 0,
             writing: Bytes::new(),
             farewell: Bytes::new(),
+            error: None,
         }
     }
 
@@ -47,12 +50,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> StreamWire<S> {
         }
     }
 
+    fn fail(&mut self, error: io::Error) -> CloseReason {
+        let reason = io_reason(&error);
+        self.error = Some(error);
+        reason
+    }
+
     /// Reads once. No bytes: the peer is done.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, CloseReason>> {
         let mut buffer = [0; READ_BUFFER];
         let mut buffer = ReadBuf::new(&mut buffer);
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
-        result.map_err(|error| io_reason(&error))?;
+        result.map_err(|error| self.fail(error))?;
         let bytes = buffer.filled();
         self.received += bytes.len() as u64;
         self.framing.feed(bytes);
@@ -94,11 +103,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
             match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.writing)) {
                 Ok(0) => return Poll::Ready(Err(CloseReason::Io)),
                 Ok(written) => self.writing.advance(written),
-                Err(error) => return Poll::Ready(Err(io_reason(&error))),
+                Err(error) => return Poll::Ready(Err(self.fail(error))),
             }
         }
         self.writing = Bytes::new();
-        Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| io_reason(&error))
+        Pin::new(&mut self.stream).poll_flush(cx).map_err(|error| self.fail(error))
+    }
+
+    fn error(&mut self) -> Option<io::Error> {
+        self.error.take()
     }
 
     fn unfinished(&self) -> Option<u64> {

@@ -14,12 +14,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::connections::Connections;
 use super::counters::Statistics;
-use super::dial::{DialSettings, Dialler, SendDialled};
+use super::dial::{DialSettings, Dialler, Reaching};
 use super::limits::Gate;
 use super::listener::{self, Door, DoorKind, Kind, Listener, Stage};
 use super::udp::{DatagramSocket, Receiver};
 use crate::ports::transport::{
-    CloseReason, ConnectionId, Destination, Ingress, SendError, Sink, StreamTarget, Transport,
+    CloseReason, ConnectionId, Destination, Ingress, Otherwise, SendError, Sink, StreamTarget, Transport,
 };
 
 /// Every listener and connection. Cheap to clone; all clones are the same transports.
@@ -29,7 +29,7 @@ pub struct Transports(Arc<Inner>);
 struct Inner {
     connections: Arc<Connections>,
     datagrams: RwLock<HashMap<Arc<str>, Arc<DatagramSocket>>>,
-    dialler: OnceLock<Arc<dyn SendDialled>>,
+    dialler: OnceLock<Arc<dyn Reaching>>,
     stage: watch::Sender<Stage>,
 }
 
@@ -74,11 +74,11 @@ impl Transports {
         Ok(local)
     }
 
-    /// Lets [`Destination::Stream`] be sent to. The first call counts.
+    /// Lets [`Transport::reach`] make connections. The first call counts.
     pub fn dial_with<I: Ingress>(&self, settings: DialSettings, ingress: I) {
         let limits = Arc::new(settings.limits.clone());
         let connections = Arc::clone(&self.0.connections);
-        let dialler: Arc<dyn SendDialled> = Arc::new(Dialler { settings, limits, connections, ingress });
+        let dialler: Arc<dyn Reaching> = Arc::new(Dialler { settings, limits, connections, ingress });
         let _ = self.0.dialler.set(dialler);
     }
 
@@ -108,21 +108,44 @@ impl Transports {
         let _ = timeout(LAST_GOODBYES, connections.wait_until_empty()).await;
         self.0.stage.send_replace(Stage::Stopped);
     }
-
-    fn send_dialled(&self, target: &StreamTarget, bytes: Bytes) -> Result<(), SendError> {
-        let dialler = self.0.dialler.get().ok_or(SendError::Unsuitable)?;
-        Arc::clone(dialler).send(target, bytes)
-    }
 }
 
 impl Transport for Transports {
     fn send(&self, to: &Destination, bytes: Bytes) -> Result<(), SendError> {
         match to {
-            Destination::Connection(id) => self.0.connections.get(*id).ok_or(SendError::Gone)?.push(bytes),
+            Destination::Connection(id) => self.0.push(*id, bytes),
+            Destination::Answer { connection, back } => match self.0.push(*connection, bytes.clone()) {
+                Err(SendError::Gone) => {
+                    self.0.push(self.reach(back, Otherwise::Host(back.remote.ip()))?, bytes)
+                }
+                result => result,
+            },
             Destination::Udp { listener, remote } => {
                 self.0.datagram_socket(listener).ok_or(SendError::Gone)?.send_to(*remote, bytes)
             }
-            Destination::Stream(target) => self.send_dialled(target, bytes),
+        }
+    }
+
+    fn reach(&self, target: &StreamTarget, otherwise: Otherwise) -> Result<ConnectionId, SendError> {
+        let dialler = self.0.dialler.get().ok_or(SendError::Unsuitable)?;
+        Arc::clone(dialler).reach(target, otherwise)
+    }
+
+    fn suspect(&self, connection: ConnectionId) {
+        if let Some(outbox) = self.0.connections.get(connection) {
+            outbox.suspect(Instant::now());
+        }
+    }
+
+    fn keep(&self, connection: ConnectionId) {
+        if let Some(outbox) = self.0.connections.get(connection) {
+            outbox.keep();
+        }
+    }
+
+    fn release(&self, connection: ConnectionId) {
+        if let Some(outbox) = self.0.connections.get(connection) {
+            outbox.release();
         }
     }
 
@@ -140,6 +163,10 @@ impl Transport for Transports {
 }
 
 impl Inner {
+    fn push(&self, connection: ConnectionId, bytes: Bytes) -> Result<(), SendError> {
+        self.connections.get(connection).ok_or(SendError::Gone)?.push(bytes)
+    }
+
     fn keep_datagram_socket(&self, name: &Arc<str>, socket: &Arc<DatagramSocket>) {
         let mut sockets = self.datagrams.write().unwrap_or_else(PoisonError::into_inner);
         sockets.insert(Arc::clone(name), Arc::clone(socket));

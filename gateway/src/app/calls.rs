@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use relay_api::{EventKind, LegName, RelayName, SessionSpec};
 use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
-use sip_core::message::Message;
+use sip_core::message::{Message, Method};
 use sip_core::routing::{CallId, Destination};
 use sip_core::time::UnixMillis;
 use sip_core::transaction::{Output, Reliability};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::given_up::Answer;
 use super::transactions::{Asked, Outputs};
 use super::{Node, Runtime};
 use crate::ports::store::{StoreError, Version};
-use crate::ports::transport::{ConnectionId, Destination as Socket, Source};
+use crate::ports::transport::{ConnectionId, Destination as Socket, Edge, Source};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,19 +63,21 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    /// A late 2xx to an INVITE whose call is over leaves nobody waiting.
+    /// A late response to an INVITE whose call is over leaves nobody waiting, and nobody's phone ringing.
     pub(super) async fn clear_orphan(&self, source: &Source, response: &Message) {
+        let Some(named) = self.0.identity.sealer.call_of(response) else { return };
         let from = self.origin(source, response);
         for effect in orphan(response, &from, &self.0.identity.sealer) {
             match effect {
                 Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
-                Effect::Send { leg, message, to } => {
-                    if let Some(call) = self.0.identity.sealer.call_of(response).map(|named| named.call) {
-                        self.ask(call, leg, message, &to);
-                    }
-                }
+                Effect::Send { leg, message, to } => _ = self.ask(named.call, leg, message, &to),
                 _ => {}
             }
+        }
+        match self.0.given_up.answer(response) {
+            Some(Answer::Cancel(cancel)) => _ = self.ask(named.call, named.leg, cancel, &from),
+            Some(Answer::Ack(ack)) => self.send_bytes(&ack, &from),
+            None => {}
         }
     }
 
@@ -163,7 +166,10 @@ impl<R: Runtime> Node<R> {
                         outputs.extend(self.0.transactions.send_failed(&message, by));
                     }
                 }
-                Output::Timeout { user: asked, .. } => self.asked_in_vain(asked, Failure::Timeout),
+                Output::Timeout { user: asked, to, .. } => {
+                    self.left_unanswered(&to);
+                    self.asked_in_vain(asked, Failure::Timeout);
+                }
                 Output::TransportError { user: asked, .. } => self.asked_in_vain(asked, Failure::Transport),
                 // The flow's end, or the missing ACK, reaches the call by itself.
                 Output::ServerUnreachable { .. } | Output::ServerGone { .. } => {}
@@ -217,9 +223,15 @@ impl<R: Runtime> Node<R> {
         for effect in effects {
             match effect {
                 Effect::Respond { leg, message, to } => self.respond(id, leg, message, &to),
-                Effect::Send { leg, message, to } => self.ask(id, leg, message, &to),
+                Effect::Send { leg, message, to } => {
+                    let by = self.ask(id, leg, message, &to);
+                    if let (Some(Socket::Connection(connection)), Destination::Trunk(_)) = (by, &to) {
+                        self.carries(connection, id);
+                    }
+                }
                 Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
                 Effect::Abandon { invite } => self.0.transactions.abandon(&invite),
+                Effect::StopResending { invite } => self.stop_resending(invite),
                 Effect::PassOver { to, seconds } => self.pass_over(id, &to, seconds),
                 Effect::Media { spec, relay } => events.push_back(self.make_media(id, *spec, relay).await),
                 Effect::ReleaseMedia(session) => self.release_media(id, session),
@@ -235,6 +247,21 @@ impl<R: Runtime> Node<R> {
                 }
                 Effect::Ended(summary) => self.ended(&summary),
             }
+        }
+    }
+
+    fn stop_resending(&self, invite: Message) {
+        if let Some(to) = self.0.transactions.stop_resending(&invite) {
+            self.left_unanswered(&to);
+        }
+        self.0.given_up.note(invite, self.0.runtime.now());
+    }
+
+    /// The connection may have been forgotten by a firewall or by a peer that died: the next request takes another one.
+    fn left_unanswered(&self, to: &Socket) {
+        if let Socket::Connection(connection) = to {
+            tracing::info!(%connection, "a request was left without a response");
+            self.0.ports.transport.suspect(*connection);
         }
     }
 
@@ -255,19 +282,46 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    fn ask(&self, call: CallId, leg: LegName, message: Message, to: &Destination) {
+    /// Starts a client transaction; by what it goes.
+    fn ask(&self, call: CallId, leg: LegName, message: Message, to: &Destination) -> Option<Socket> {
         self.note_flow(call, leg, to);
         let (cseq, method) = message.cseq();
         let asked = Asked { call, leg, cseq, method: method.clone() };
-        let Some(socket) = self.socket(to) else { return self.asked_in_vain(asked, Failure::Transport) };
+        let Some(socket) = self.socket(to) else {
+            self.asked_in_vain(asked, Failure::Transport);
+            return None;
+        };
         let reliability = if to.is_reliable() { Reliability::Reliable } else { Reliability::Unreliable };
         let now = self.0.runtime.now();
         let (started, outputs) =
-            self.0.transactions.request(message, socket, reliability, asked.clone(), now);
+            self.0.transactions.request(message, socket.clone(), reliability, asked.clone(), now);
         self.send_outputs(outputs);
         if let Err(error) = started {
             tracing::warn!(%call, %error, "a request could not be started");
             self.asked_in_vain(asked, Failure::Transport);
+        }
+        Some(socket)
+    }
+
+    /// A call that lives goes over the connection that this came by. A browser's needs no keeping: it is asked for signs of
+    /// life.
+    pub(super) fn comes_by(&self, source: &Source, call: CallId) {
+        match (source.edge, source.connection) {
+            (Edge::Trunk, Some(connection)) => self.carries(connection, call),
+            (Edge::Trunk | Edge::Browser, _) => {}
+        }
+    }
+
+    fn carries(&self, connection: ConnectionId, call: CallId) {
+        if self.0.carriers.carries(connection, call) {
+            self.0.ports.transport.keep(connection);
+        }
+    }
+
+    /// No connection carries the call any more.
+    pub(super) fn carries_no_more(&self, call: CallId) {
+        for connection in self.0.carriers.drops(call) {
+            self.0.ports.transport.release(connection);
         }
     }
 
@@ -312,6 +366,9 @@ impl<R: Runtime> Node<R> {
 
     fn asked_in_vain(&self, asked: Asked, failure: Failure) {
         let Asked { call, leg, cseq, method } = asked;
+        if method == Method::Bye {
+            tracing::warn!(%call, ?leg, ?failure, "BYE was not delivered: the peer may think that the call goes on");
+        }
         self.drive_later(call, Event::ClientFailed { leg, cseq, method, failure });
     }
 
@@ -331,6 +388,7 @@ impl<R: Runtime> Node<R> {
 
     fn ended(&self, summary: &Summary) {
         self.0.flows.drops(summary.call);
+        self.carries_no_more(summary.call);
         self.0.metrics.ended(summary);
         tracing::info!(
             call = %summary.call,

@@ -22,9 +22,13 @@ impl<R: Runtime> Node<R> {
             message: request.message.clone(),
             from: self.origin(&request.source, &request.message),
         };
+        self.comes_by(&request.source, named.call);
         match self.drive(named.call, event).await {
             Outcome::Done => {}
-            Outcome::NoSuchCall => self.refuse(&request, Status::CALL_DOES_NOT_EXIST),
+            Outcome::NoSuchCall => {
+                self.carries_no_more(named.call);
+                self.refuse(&request, Status::CALL_DOES_NOT_EXIST);
+            }
             Outcome::Unavailable => self.refuse(&request, Status::SERVICE_UNAVAILABLE),
         }
     }

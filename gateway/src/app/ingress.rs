@@ -33,7 +33,7 @@ impl<R: Runtime> Node<R> {
         let Some(connection) = source.connection else { return };
         match source.edge {
             Edge::Browser => self.0.flows.opened(connection),
-            Edge::Trunk => self.0.trunks.connected(source.remote, connection),
+            Edge::Trunk => {}
         }
     }
 
@@ -42,17 +42,19 @@ impl<R: Runtime> Node<R> {
         tracing::debug!(%connection, why = why.as_str(), "connection closed");
         match source.edge {
             Edge::Browser => self.browser_left(connection),
-            Edge::Trunk => self.0.trunks.disconnected(source.remote, connection),
+            Edge::Trunk => self.0.carriers.closed(connection),
         }
         self.destination_unreachable(&Destination::Connection(connection), SendError::Gone);
     }
 
     pub(super) fn destination_unreachable(&self, to: &Destination, why: SendError) {
-        let now = self.0.runtime.now();
-        if let Destination::Stream(target) = to {
-            tracing::warn!(remote = %target.remote, %why, "trunk address can't be reached");
-            self.0.trunks.pass_over(target.remote, None, now);
+        if let Destination::Udp { remote, .. } = to
+            && self.0.trunks.trusting(remote.ip()).is_none()
+        {
+            // An answer to a stranger: nothing waits for him.
+            return;
         }
+        tracing::debug!(?to, %why, "can't be reached");
         let outputs = self.0.transactions.destination_failed(to);
         self.send_outputs(outputs);
     }

@@ -66,11 +66,14 @@ impl<R: Runtime> Node<R> {
             Ok(begun) => begun,
             Err(response) => return self.reply(request, response),
         };
+        let id = call.id();
+        self.comes_by(&request.source, id);
         match self.begin(call, effects).await {
             // The same INVITE made the call on another node: that one answers.
             Ok(()) | Err(StoreError::Conflict) => {}
             Err(StoreError::Full | StoreError::Unavailable) => {
-                self.refuse(request, Status::SERVICE_UNAVAILABLE)
+                self.carries_no_more(id);
+                self.refuse(request, Status::SERVICE_UNAVAILABLE);
             }
         }
     }
@@ -194,6 +197,7 @@ impl<R: Runtime> Node<R> {
             local: self.0.settings.domain.clone(),
             contact_user: None,
             destination: Destination::Flow(self.flow_id(connection)),
+            ways: Vec::new(),
             first_reply: BROWSER_REPLIES_WITHIN,
             networks: Vec::new(),
             interface: None,
@@ -217,6 +221,7 @@ fn trunk_link(trunk: &Trunk, address: SocketAddr, number: Option<String>) -> Lin
         local: trunk.local(address.ip()),
         contact_user: number,
         destination: trunk_destination(trunk, address),
+        ways: trunk.ways.clone(),
         first_reply: trunk.first_reply,
         networks: trunk
             .cidrs
@@ -229,7 +234,12 @@ fn trunk_link(trunk: &Trunk, address: SocketAddr, number: Option<String>) -> Lin
 }
 
 fn trunk_destination(trunk: &Trunk, address: SocketAddr) -> Destination {
-    Destination::Trunk(TrunkAddress { trunk: trunk.name.to_string(), transport: trunk.transport, address })
+    Destination::Trunk(TrunkAddress {
+        trunk: trunk.name.to_string(),
+        transport: trunk.transport,
+        address,
+        otherwise: None,
+    })
 }
 
 fn called_user(invite: &Message) -> Option<String> {

@@ -8,7 +8,7 @@ use sip_core::transaction::Reliability;
 
 use super::{Node, Runtime};
 use crate::ports::transport::{
-    ConnectionId, Destination, Edge, Protocol, Source, StreamProtocol, StreamTarget,
+    ConnectionId, Destination, Edge, Otherwise, Protocol, Source, StreamProtocol, StreamTarget,
 };
 
 /// Name of the listener for SIP over UDP; datagrams to trunks leave from it.
@@ -26,8 +26,21 @@ impl<R: Runtime> Node<R> {
                 };
                 Destination::Udp { listener, remote: SocketAddr::new(remote.ip(), port) }
             }
-            connection => connection,
+            Destination::Connection(connection) => match self.way_back(source, request) {
+                Some(back) => Destination::Answer { connection, back },
+                None => Destination::Connection(connection),
+            },
+            answer @ Destination::Answer { .. } => answer,
         }
+    }
+
+    /// Where a trunk's responses go once the connection of the request is closed. Never to a host out of the message: the
+    /// request came from there, and a trunk is trusted there. A browser's responses die with its flow.
+    fn way_back(&self, source: &Source, request: &Message) -> Option<StreamTarget> {
+        let trunk = self.0.trunks.trusting(source.remote.ip()).filter(|_| source.edge == Edge::Trunk)?;
+        let protocol = StreamProtocol::of(source.protocol)?;
+        let port = request.via().port.unwrap_or(source.protocol.default_port());
+        Some(self.stream_target(&trunk.name, protocol, SocketAddr::new(source.remote.ip(), port)))
     }
 
     /// The stored form of where a message came from.
@@ -43,8 +56,9 @@ impl<R: Runtime> Node<R> {
                 transport: source.protocol,
                 address: match self.reply_to(source, request) {
                     Destination::Udp { remote, .. } => remote,
-                    Destination::Connection(_) | Destination::Stream(_) => source.remote,
+                    Destination::Connection(_) | Destination::Answer { .. } => source.remote,
                 },
+                otherwise: None,
             }),
         }
     }
@@ -72,15 +86,17 @@ impl<R: Runtime> Node<R> {
             routing::Transport::Tls => StreamProtocol::Tls,
             routing::Transport::Ws | routing::Transport::Wss => return None,
         };
-        // RFC 5923: a connection that the trunk opened is used both ways.
-        if let Some(connection) = self.0.trunks.connection(remote) {
-            return Some(Destination::Connection(connection));
-        }
+        let otherwise = trunk.otherwise.map_or(Otherwise::Nothing, Otherwise::Peer);
+        let target = self.stream_target(&trunk.trunk, protocol, remote);
+        self.0.ports.transport.reach(&target, otherwise).ok().map(Destination::Connection)
+    }
+
+    fn stream_target(&self, trunk: &str, protocol: StreamProtocol, remote: SocketAddr) -> StreamTarget {
         let server_name = match protocol {
-            StreamProtocol::Tls => self.0.trunks.server_name(&trunk.trunk, remote),
+            StreamProtocol::Tls => self.0.trunks.server_name(trunk, remote),
             StreamProtocol::Tcp => None,
         };
-        Some(Destination::Stream(StreamTarget { protocol, remote, server_name }))
+        StreamTarget { protocol, remote, server_name }
     }
 }
 

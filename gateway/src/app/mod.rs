@@ -6,7 +6,9 @@
 mod authenticate;
 mod calls;
 mod cancel;
+mod carriers;
 mod flows;
+mod given_up;
 mod in_dialog;
 mod ingress;
 mod invite;
@@ -37,7 +39,9 @@ use crate::ports::users::Users;
 
 use authenticate::FailedLogins;
 use calls::Turns;
+use carriers::Carriers;
 use flows::Flows;
+use given_up::GivenUp;
 use metrics::Metrics;
 use transactions::TransactionLayer;
 use trunks::Trunks;
@@ -79,6 +83,8 @@ struct Inner<R> {
     transactions: TransactionLayer,
     flows: Flows,
     trunks: Trunks,
+    carriers: Carriers,
+    given_up: GivenUp,
     turns: Turns,
     failed_logins: FailedLogins,
     metrics: Metrics,
@@ -102,6 +108,8 @@ impl<R: Runtime> Node<R> {
             }),
             flows: Flows::default(),
             trunks: Trunks::new(&settings.trunks),
+            carriers: Carriers::default(),
+            given_up: GivenUp::default(),
             turns: Turns::new(),
             failed_logins: FailedLogins::new(settings.failed_logins_per_minute),
             draining: AtomicBool::new(false),

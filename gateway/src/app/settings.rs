@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip_core::auth::Algorithm;
-use sip_core::call::Policy;
+use sip_core::call::{Policy, Way};
 use sip_core::message::Limits;
 use sip_core::registrar;
 use sip_core::routing::Transport;
@@ -72,6 +72,9 @@ pub struct Trunk {
     pub transport: Transport,
     /// Our address in Via and Contact towards it: of each family in which it can be reached.
     pub told: Vec<SocketAddr>,
+    /// By what its Contact may be followed, and what our Via says there: its own transport, and the others that we have a
+    /// listener for and that are no worse.
+    pub ways: Vec<Way>,
     /// The relay's interface for its sound; without one the relay goes by its address.
     pub interface: Option<String>,
     /// Codecs, best first.

@@ -103,6 +103,16 @@ impl TransactionLayer {
         });
     }
 
+    /// This request of ours is not repeated any more, its responses are still wanted. Where it was sent.
+    pub(super) fn stop_resending(&self, request: &Message) -> Option<Destination> {
+        let (to, _) = self.with(self.shard_of(request), |table| {
+            let key = table.client_key(request)?;
+            table.stop_resending(&key);
+            table.destination(&key).cloned()
+        });
+        to
+    }
+
     /// The bytes of an output did not leave.
     pub(super) fn send_failed(&self, message: &Message, by: Sender) -> Outputs {
         let ((), outputs) = self.with(self.shard_of(message), |table| table.send_failed(by));

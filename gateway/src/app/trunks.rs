@@ -1,6 +1,5 @@
 //! The trunks as this node sees them: whose addresses are trusted, where each is now, which address failed lately.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,11 +8,9 @@ use sip_core::call::MAX_CANDIDATES;
 use sip_core::time::Instant;
 
 use super::Trunk;
-use crate::ports::transport::ConnectionId;
 
 pub(super) struct Trunks {
     trunks: Vec<State>,
-    connections: Mutex<HashMap<SocketAddr, ConnectionId>>,
 }
 
 struct State {
@@ -44,7 +41,7 @@ enum Rest {
 impl Trunks {
     pub(super) fn new(trunks: &[Trunk]) -> Self {
         let state = |trunk: &Trunk| State { trunk: trunk.clone(), addresses: Mutex::default() };
-        Self { trunks: trunks.iter().map(state).collect(), connections: Mutex::default() }
+        Self { trunks: trunks.iter().map(state).collect() }
     }
 
     /// The trunk whose requests may come from this address.
@@ -70,6 +67,8 @@ impl Trunks {
     /// family in which we cannot send does not count.
     pub(super) fn resolved(&self, name: &str, host: usize, found: &[SocketAddr]) {
         let Some(state) = self.state(name) else { return };
+        let canonical = |address: &SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+        let found: Vec<SocketAddr> = found.iter().map(canonical).collect();
         if !found.is_empty() && !found.iter().any(|address| state.trunk.reaches(address.ip())) {
             tracing::warn!(trunk = name, ?found, "no listener sends to addresses of this family");
         }
@@ -112,21 +111,6 @@ impl Trunks {
         }
     }
 
-    pub(super) fn connected(&self, remote: SocketAddr, connection: ConnectionId) {
-        lock(&self.connections).insert(remote, connection);
-    }
-
-    pub(super) fn disconnected(&self, remote: SocketAddr, connection: ConnectionId) {
-        let mut connections = lock(&self.connections);
-        if connections.get(&remote) == Some(&connection) {
-            connections.remove(&remote);
-        }
-    }
-
-    pub(super) fn connection(&self, remote: SocketAddr) -> Option<ConnectionId> {
-        lock(&self.connections).get(&remote).copied()
-    }
-
     fn state(&self, name: &str) -> Option<&State> {
         self.trunks.iter().find(|state| *state.trunk.name == *name)
     }
@@ -166,6 +150,7 @@ mod tests {
             hosts: vec!["a.example".into(), "b.example:5070".into()],
             transport: Transport::Tls,
             told: vec!["192.0.2.1:5061".parse().unwrap()],
+            ways: Vec::new(),
             interface: None,
             codecs: Vec::new(),
             cidrs: Vec::new(),

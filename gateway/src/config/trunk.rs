@@ -50,6 +50,14 @@ words!(TrunkTransport: "udp" => Udp, "tcp" => Tcp, "tls" => Tls);
 pub const CODECS: [&str; 4] = ["opus", "PCMU", "PCMA", "G722"];
 
 impl TrunkTransport {
+    /// By what a Contact of such a trunk may be followed: nothing leads from TLS to less.
+    pub fn followed(self) -> &'static [Self] {
+        match self {
+            Self::Udp | Self::Tcp => &[Self::Udp, Self::Tcp],
+            Self::Tls => &[Self::Tls],
+        }
+    }
+
     /// Our listener for it, and its key.
     pub fn listener(self, listen: &Listen) -> (&'static str, Option<SocketAddr>) {
         match self {
@@ -69,7 +77,12 @@ impl Trunk {
     /// Our address in Via and Contact, at most one for each family that the listener serves: a trunk is reached in one of
     /// these families only.
     pub fn told(&self, listen: &Listen) -> Vec<SocketAddr> {
-        let Some(listener) = self.transport.listener(listen).1 else { return Vec::new() };
+        self.told_over(self.transport, listen)
+    }
+
+    /// The same over another transport that we have a listener for.
+    pub fn told_over(&self, transport: TrunkTransport, listen: &Listen) -> Vec<SocketAddr> {
+        let Some(listener) = transport.listener(listen).1 else { return Vec::new() };
         let own = [listener.ip()];
         let lists = [&self.advertised[..], &listen.advertised[..], &own[..]];
         let told = lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
@@ -104,7 +117,7 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
         let advertised = reader.take(&mut table, &section, "advertised", Vec::new());
         let relay_interface = reader.take(&mut table, &section, "relay_interface", None);
         let codecs = reader.take(&mut table, &section, "codecs", default_codecs());
-        let cidrs = reader.take(&mut table, &section, "cidrs", Vec::new());
+        let cidrs: Vec<IpNet> = reader.take(&mut table, &section, "cidrs", Vec::new());
         let learn_address = reader.take(&mut table, &section, "learn_address", false);
         let first_reply = reader.take(&mut table, &section, "first_reply", FIRST_REPLY);
         reader.refuse_unknown(&section, &table);
@@ -116,12 +129,21 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
             advertised,
             relay_interface,
             codecs,
-            cidrs,
+            cidrs: cidrs.into_iter().map(canonical).collect(),
             learn_address,
             first_reply,
         })
     });
     trunks.collect()
+}
+
+/// Networks of IPv4 addresses mapped into IPv6 are those of IPv4 (RFC 4291 §2.5.5.2): peers are known by these.
+fn canonical(network: IpNet) -> IpNet {
+    let four = match network {
+        IpNet::V6(six) => six.addr().to_ipv4_mapped().zip(six.prefix_len().checked_sub(MAPPED_PREFIX)),
+        IpNet::V4(_) => None,
+    };
+    four.and_then(|(address, prefix)| IpNet::new(address.into(), prefix).ok()).unwrap_or(network)
 }
 
 /// What no single key can know.
@@ -220,7 +242,7 @@ fn check_interface(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut R
 fn literal<'a>((of, host): (&'a str, &String)) -> Option<(&'a str, IpAddr)> {
     let (host, _) = host_and_port(host)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-    bare.parse().ok().map(|ip| (of, ip))
+    bare.parse().ok().map(|ip: IpAddr| (of, ip.to_canonical()))
 }
 
 /// Its part of the reference.
@@ -284,6 +306,9 @@ pub(super) fn section() -> Section {
         ],
     }
 }
+
+/// Bits of `::ffff:0:0/96`.
+const MAPPED_PREFIX: u8 = 96;
 
 /// Four candidates together, each with the step of the call timers: below five seconds.
 const FIRST_REPLY: Duration = Duration(std::time::Duration::from_millis(2_400));

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -25,8 +25,9 @@ pub trait Ingress: Clone + Send + Sync + 'static {
     /// The stream connection is gone. Called exactly once for each [`Ingress::opened`], after the last `receive`.
     fn closed(&self, source: &Source, why: CloseReason);
 
-    /// Messages accepted by [`Transport::send`] for a [`Destination::Stream`] were not delivered: no connection
-    /// could be made, or it broke with messages still queued. Transactions towards it fail over at once.
+    /// Messages accepted by [`Transport::send`] were not delivered: the connection that [`Transport::reach`] began to
+    /// make did not come about, or the network said that nobody takes datagrams there. Transactions towards it fail over at
+    /// once.
     fn unreachable(&self, to: &Destination, why: SendError);
 }
 
@@ -38,6 +39,23 @@ pub trait Transport: Send + Sync + 'static {
     /// # Errors
     /// Says at once why the message cannot leave.
     fn send(&self, to: &Destination, bytes: Bytes) -> Result<(), SendError>;
+
+    /// The connection for a trunk's address: an open one that is not suspect, else one that is dialled now and queues
+    /// meanwhile. If that fails, what it queued goes `otherwise`.
+    ///
+    /// # Errors
+    /// [`SendError::Unsuitable`]: the transport is not configured.
+    fn reach(&self, target: &StreamTarget, otherwise: Otherwise) -> Result<ConnectionId, SendError>;
+
+    /// A request over this connection got no response in time. Until something is heard from the peer,
+    /// [`Transport::reach`] takes another one. Unknown connections are ignored.
+    fn suspect(&self, connection: ConnectionId);
+
+    /// Calls live on this connection: it is not closed because nothing passes. Unknown connections are ignored.
+    fn keep(&self, connection: ConnectionId);
+
+    /// No call lives on it any more.
+    fn release(&self, connection: ConnectionId);
 
     /// Lifts the limit on connections that have not identified themselves: call it when a browser has registered,
     /// or otherwise shown who it is. Unknown connections are ignored.
@@ -119,8 +137,16 @@ pub trait Sink: Send + Sync + 'static {
 /// Where a message goes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Destination {
-    /// An open connection of this process.
+    /// A connection of this process, open or being made.
     Connection(ConnectionId),
+    /// For responses to a trunk: the connection that its request came by, or once that is closed one to where its Via says
+    /// that it listens (RFC 3261 §18.2.2).
+    Answer {
+        /// Of the request.
+        connection: ConnectionId,
+        /// The address that the request came from, with the port of the Via's `sent-by`.
+        back: StreamTarget,
+    },
     /// A datagram from the socket of the named listener.
     Udp {
         /// The listener whose socket (hence address and port) the datagram leaves from.
@@ -128,8 +154,6 @@ pub enum Destination {
         /// The receiver.
         remote: SocketAddr,
     },
-    /// A pooled stream connection, dialled when there is none. Only for configured trunks.
-    Stream(StreamTarget),
 }
 
 /// A trunk's address for connections we dial.
@@ -143,6 +167,17 @@ pub struct StreamTarget {
     pub server_name: Option<Arc<str>>,
 }
 
+/// An open connection of the same protocol to be taken when a target can't be dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Otherwise {
+    /// None: the messages are not delivered.
+    Nothing,
+    /// The one with this other end.
+    Peer(SocketAddr),
+    /// Any that came from this host.
+    Host(IpAddr),
+}
+
 /// What a trunk can be dialled with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StreamProtocol {
@@ -150,6 +185,25 @@ pub enum StreamProtocol {
     Tcp,
     /// TLS over TCP (RFC 5922 for the server's name).
     Tls,
+}
+
+impl StreamProtocol {
+    /// As a transport protocol of SIP.
+    pub fn protocol(self) -> Protocol {
+        match self {
+            Self::Tcp => Protocol::Tcp,
+            Self::Tls => Protocol::Tls,
+        }
+    }
+
+    /// None for what trunks don't speak on a stream.
+    pub fn of(protocol: Protocol) -> Option<Self> {
+        match protocol {
+            Protocol::Tcp => Some(Self::Tcp),
+            Protocol::Tls => Some(Self::Tls),
+            Protocol::Udp | Protocol::Ws | Protocol::Wss => None,
+        }
+    }
 }
 
 /// Which side of the gateway a listener serves.

@@ -6,6 +6,7 @@
 mod built;
 mod commands;
 mod failover;
+mod links;
 mod networks;
 mod phone;
 mod pool;

@@ -78,6 +78,44 @@ impl Phone {
         assert_eq!(self.final_response().await.status(), Some(Status::OK));
     }
 
+    /// Calls a number; the final response, which is not acknowledged.
+    pub async fn asks_for(&mut self, number: &str) -> Message {
+        self.count += 1;
+        let (user, count) = (self.user, self.count);
+        let uri = format!("sip:{number}@localhost");
+        let from = format!("<sip:{user}@localhost>;tag=t{count}");
+        let invite = self
+            .request(&Method::Invite, &uri, (&from, &format!("<{uri}>")), &format!("{user}-{count}"), 1)
+            .body("application/sdp", sdp("actpass"))
+            .build()
+            .unwrap();
+        self.send(&invite).await;
+        self.final_response().await
+    }
+
+    /// Is called; the INVITE.
+    pub async fn rings(&mut self) -> Message {
+        let request = self.receive().await;
+        assert_eq!(*request.method(), Method::Invite);
+        request
+    }
+
+    /// Takes the call, and waits for the ACK.
+    pub async fn takes(&mut self, invite: &Message) {
+        self.accept(invite).await;
+        assert_eq!(*self.receive().await.method(), Method::Ack);
+    }
+
+    /// Hangs up a call that it took.
+    pub async fn hangs_up(&mut self, invite: &Message) {
+        let from = format!("{};tag=phone", invite.header(Name::To).unwrap());
+        let to = invite.header(Name::From).unwrap();
+        let target = invite.contacts().unwrap().first().unwrap().uri.to_string();
+        let bye = self.request(&Method::Bye, &target, (&from, to), invite.call_id(), 1);
+        self.send(&bye.build().unwrap()).await;
+        assert_eq!(self.final_response().await.status(), Some(Status::OK));
+    }
+
     /// Answers one call, and waits for the ACK.
     pub async fn take_call(&mut self) {
         loop {
@@ -97,7 +135,8 @@ impl Phone {
         self.send(&request.response(Status::OK).build().unwrap()).await;
     }
 
-    async fn accept(&mut self, invite: &Message) {
+    /// Answers with 200.
+    pub async fn accept(&mut self, invite: &Message) {
         let answer = invite
             .response(Status::OK)
             .to_tag("phone")

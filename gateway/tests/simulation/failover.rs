@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
+
 use super::agent::{Agent, Habits};
 use super::network::{Faults, Place};
 use super::{TRUNK, World, pbx, seeds};
@@ -50,6 +52,40 @@ fn late_answers_of_abandoned_addresses_leave_nothing_behind() {
         world.live(4);
         world.ends_clean_with(seed);
     }
+}
+
+#[test] // RFC 3261 §9.1: its socket has kept the INVITE for it
+fn a_trunk_that_wakes_up_minutes_later_is_told_that_nobody_wants_the_call() {
+    let world = World::new(1, GOOD, CALM);
+    let place = Place::Udp(DEAD.parse().unwrap());
+    let mut asleep = world.network.join(place);
+    let mut hears = || -> Vec<Message> {
+        world.machine.run_for(Duration::from_secs(1));
+        let raw = std::iter::from_fn(|| asleep.try_recv().ok());
+        raw.map(|raw| Message::parse(raw, &Limits::default()).unwrap()).collect()
+    };
+    let says = |message: Builder| world.network.to_node(place, message.build().unwrap().bytes().clone());
+    world.finds(&[DEAD]);
+    world.browser(0).call("+4930123456");
+    world.machine.run_for(Duration::from_secs(180));
+    let invites = hears();
+    assert_eq!(invites.len(), 3, "timer A: at 0, 0.5 and 1.5 s, and no more after first_reply");
+    assert!(
+        invites[0].header(Name::Expires).is_some(),
+        "RFC 3261 §13.2.1: for one that never hears of the CANCEL"
+    );
+
+    says(invites[0].response(Status::RINGING).to_tag("late"));
+    let cancels = hears();
+    assert_eq!(cancels.first().map(Message::method), Some(&Method::Cancel));
+    assert_eq!(cancels[0].via().branch, invites[0].via().branch);
+    says(cancels[0].response(Status::OK));
+    says(invites[0].response(Status::REQUEST_TERMINATED).to_tag("late"));
+    assert_eq!(hears().last().map(Message::method), Some(&Method::Ack));
+    says(invites[0].response(Status::OK).to_tag("late").header(Name::Contact, format!("<sip:{DEAD}>")));
+    let heard: Vec<Method> = hears().iter().map(|message| message.method().clone()).collect();
+    let [has_ack, has_bye] = [Method::Ack, Method::Bye].map(|method| heard.contains(&method));
+    assert!(has_ack && has_bye, "had it been answered: {heard:?}");
 }
 
 impl World {

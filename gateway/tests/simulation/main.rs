@@ -24,6 +24,7 @@ use gateway::ports::users::Users;
 use gateway::runtime::sim::Simulated;
 use prometheus::Registry;
 use sip_core::auth::{Algorithm, NonceSealer, Secret};
+use sip_core::call::Way;
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
 
@@ -215,6 +216,7 @@ fn settings() -> AppSettings {
             hosts: vec!["pbx.example.com".into()],
             transport: Transport::Udp,
             told: vec!["192.0.2.1:5060".parse().unwrap()],
+            ways: vec![Way { transport: Transport::Udp, local: "192.0.2.1:5060".parse().unwrap() }],
             interface: None,
             codecs: vec![CodecName::Pcmu, CodecName::TelephoneEvent],
             cidrs: vec!["203.0.113.0/24".parse().unwrap()],

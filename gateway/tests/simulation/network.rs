@@ -9,8 +9,8 @@ use bytes::Bytes;
 use gateway::app::{Node, UDP_LISTENER};
 use gateway::ports::runtime::Runtime;
 use gateway::ports::transport::{
-    CloseReason, ConnectionId, Destination, Edge, Ingress, Protocol, Reply, SendError, Sink, Source,
-    Transport,
+    CloseReason, ConnectionId, Destination, Edge, Ingress, Otherwise, Protocol, Reply, SendError, Sink,
+    Source, StreamTarget, Transport,
 };
 use gateway::runtime::sim::Simulated;
 use tokio::sync::mpsc;
@@ -187,11 +187,21 @@ impl Transport for Network {
     fn send(&self, to: &Destination, bytes: Bytes) -> Result<(), SendError> {
         match to {
             Destination::Connection(id) => self.to_agent(Place::Connection(*id), bytes),
+            Destination::Answer { connection, .. } => self.to_agent(Place::Connection(*connection), bytes),
             // A datagram to nobody is no error.
             Destination::Udp { remote, .. } => self.to_agent(Place::Udp(*remote), bytes).or(Ok(())),
-            Destination::Stream(_) => Err(SendError::Unsuitable),
         }
     }
+
+    fn reach(&self, _: &StreamTarget, _: Otherwise) -> Result<ConnectionId, SendError> {
+        Err(SendError::Unsuitable)
+    }
+
+    fn suspect(&self, _: ConnectionId) {}
+
+    fn keep(&self, _: ConnectionId) {}
+
+    fn release(&self, _: ConnectionId) {}
 
     fn authenticated(&self, _: ConnectionId) {}
 

@@ -134,6 +134,7 @@ pub fn call(name: &str) -> Arc<Call> {
         local: "192.0.2.1:5060".into(),
         contact_user: None,
         destination: Destination::Flow(FlowId { node: 1, connection: 1 }),
+        ways: Vec::new(),
         networks: Vec::new(),
         interface: None,
         first_reply: Duration::from_secs(1),

@@ -1,5 +1,6 @@
 //! What the application decided about a new call before the machine starts: who calls, whom, and how each is reached.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -80,15 +81,26 @@ pub struct Link {
     pub contact_user: Option<String>,
     /// Where the peer's messages go.
     pub destination: Destination,
+    /// By what requests may follow the peer's Contact.
+    pub ways: Vec<Way>,
     /// How long our INVITE may stay without any response before the next candidate is tried.
     pub first_reply: Duration,
     /// Requests of a dialog go straight to the address that the peer's Contact or Record-Route names if it is a
-    /// literal one within these networks; otherwise they go to `destination`.
+    /// literal one within these networks, and its transport one of `ways`; otherwise they go to `destination`.
     pub networks: Vec<Network>,
     /// Which of the relay's interfaces a plain RTP leg uses; without one the relay goes by the peer's address.
     pub interface: Option<String>,
     /// May a plain RTP leg believe an address that was not signalled?
     pub learn: relay_api::Learn,
+}
+
+/// A transport and family by which a trunk's Contact may be followed (RFC 3263 §4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Way {
+    /// By what.
+    pub transport: Transport,
+    /// Ourselves in the Via of such requests.
+    pub local: SocketAddr,
 }
 
 /// Ways to one callee that a call tries.

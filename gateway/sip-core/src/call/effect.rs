@@ -44,6 +44,11 @@ pub enum Effect {
         /// The INVITE, without its body: it names the transaction.
         invite: Message,
     },
+    /// Repeat this INVITE no more: it was given up. What still comes for it is wanted.
+    StopResending {
+        /// The INVITE, without its body: it names the transaction.
+        invite: Message,
+    },
     /// Send no further calls there for a while: it did not answer, or asked for that.
     PassOver {
         /// The address or flow.

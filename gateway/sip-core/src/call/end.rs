@@ -8,7 +8,7 @@ use crate::routing::{Destination, FlowId};
 
 use super::leg::{HOPS, Leg, State, with_reason};
 use super::step::Step;
-use super::{Call, CallTimer, Cause, Effect, FarEnd, Summary, status};
+use super::{Call, CallTimer, Cause, Effect, Failure, FarEnd, Summary, status};
 
 /// Why the call ends; the first reason counts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +65,15 @@ impl Call {
                 leg.state = State::Ended;
                 self.end(Cause::HungUp, Some(name), reason_in(bye), step);
             }
+        }
+    }
+
+    /// The wait after a BYE that was not delivered is over.
+    pub(super) fn bye_again(&mut self, name: LegName, step: &mut Step<'_>) {
+        let Some(leg) = self.leg_mut(name) else { return };
+        if let State::Leaving { failed, reason, .. } = &leg.state {
+            let (failed, reason) = (*failed, reason.clone());
+            leg.try_bye(reason, failed, step);
         }
     }
 
@@ -249,10 +258,32 @@ impl Leg {
         }
     }
 
-    /// Gives our first INVITE up. The CANCEL waits for a provisional response (RFC 3261 §9.1).
+    /// Our BYE got no response: while there is hope of another connection it is tried again, for the peer's call stays up
+    /// without it.
+    pub(super) fn bye_undelivered(&mut self, failure: Failure, step: &mut Step<'_>) {
+        let is_reliable = self.destination().is_reliable();
+        let State::Leaving { failed, .. } = &mut self.state else { return };
+        let wait = match (failure, &self.link.destination) {
+            (_, Destination::Flow(_)) => None,
+            (Failure::Transport, Destination::Trunk(_)) => BYE_AGAIN_AFTER.get(usize::from(*failed)),
+            // Over UDP timer F has seen eleven copies of it; a connection may have been dead.
+            (Failure::Timeout, Destination::Trunk(_)) => {
+                BYE_AGAIN_AFTER.first().filter(|_| is_reliable && *failed == 0)
+            }
+        };
+        match wait {
+            Some(times_t1) => {
+                *failed += 1;
+                step.start(CallTimer::Bye(self.name), step.policy.t1.saturating_mul(*times_t1));
+            }
+            None => self.state = State::Ended,
+        }
+    }
+
+    /// Gives our first INVITE up. The CANCEL waits for a provisional response (RFC 3261 §9.1): for its sake the INVITE is
+    /// repeated until [`CallTimer::FirstReply`].
     fn give_up_invite(&mut self, reason: Option<&str>, step: &mut Step<'_>) {
         step.stop(CallTimer::NoAnswer);
-        step.stop(CallTimer::FirstReply);
         step.start(CallTimer::CancelWait, step.policy.t1.saturating_mul(64));
         self.state = State::Cancelled { sent: false, reason: reason.map(str::to_owned) };
         if self.asking.as_ref().is_some_and(|asking| asking.provisional) {
@@ -303,6 +334,9 @@ impl Leg {
 fn reason_in(message: &Message) -> Option<String> {
     message.header(Name::Reason).filter(|reason| reason.len() <= MAX_REASON).map(str::to_owned)
 }
+
+/// Multiples of T1 after which a BYE is tried again: half a second, 4 and 16.
+const BYE_AGAIN_AFTER: [u32; 3] = [1, 8, 32];
 
 /// Octets of a Reason that crosses; a longer one stays behind.
 const MAX_REASON: usize = 256;

@@ -43,8 +43,17 @@ impl Call {
     /// The callee sent no response to its INVITE in time: the next candidate is called, or the caller is refused.
     pub(super) fn callee_silent(&mut self, step: &mut Step<'_>) {
         let FarEnd::Leg(b) = &mut self.b else { return };
-        if b.state != State::Early || b.was_heard() {
+        if b.was_heard() {
             return;
+        }
+        match b.state {
+            State::Early => {}
+            State::Cancelled { .. } => return b.stop_resending(step),
+            State::Waiting
+            | State::Confirmed
+            | State::Closing { .. }
+            | State::Leaving { .. }
+            | State::Ended => return,
         }
         let status = match b.link.destination {
             Destination::Flow(_) => Status::TEMPORARILY_UNAVAILABLE,
@@ -212,10 +221,11 @@ impl Leg {
         step.push(Effect::PassOver { to: self.link.destination.clone(), seconds });
     }
 
-    /// The INVITE, which had no response, is not waited for; a late one will find it here. It is still repeated: were only
-    /// the responses lost, the next one lets us send the CANCEL.
+    /// The INVITE, which had no response, is not waited for; a late one will find it here, to be cancelled, or acknowledged
+    /// and ended (RFC 3261 §9.1, §13.2.2.4).
     fn abandon_attempt(&mut self, step: &mut Step<'_>) {
         let Some(invite) = self.open_invite() else { return };
+        self.stop_resending(step);
         self.asking = None;
         step.start(CallTimer::Abandoned, step.policy.t1.saturating_mul(64));
         self.abandoned.push(Abandoned {
@@ -223,6 +233,13 @@ impl Leg {
             to: self.destination(),
             stage: Stage::Silent,
         });
+    }
+
+    /// Who was silent until now would be rung by a repetition once he is back, and nobody wants him any more.
+    fn stop_resending(&self, step: &mut Step<'_>) {
+        if let Some(invite) = self.open_invite() {
+            step.push(Effect::StopResending { invite });
+        }
     }
 
     /// Our INVITE without a final response, but for its body. Its dialog takes shape with a 2xx alone, so it still says

@@ -111,7 +111,7 @@ impl Call {
 
     fn bye_response(&mut self, name: LegName, response: &Message, status: Status, step: &mut Step<'_>) {
         let Some(leg) = self.leg_mut(name) else { return };
-        if status.is_final() && leg.state == (State::Leaving { cseq: response.cseq().0 }) {
+        if status.is_final() && leg.is_leaving_by(response.cseq().0) {
             leg.forget_timers(step);
             leg.state = State::Ended;
         }
@@ -129,7 +129,7 @@ impl Call {
         let Some(leg) = self.leg_mut(name) else { return };
         let asking = leg.asking.as_ref().filter(|asking| asking.cseq == cseq && *method == Method::Invite);
         let first = asking.map(|asking| asking.offer.is_none());
-        match (first, leg.state == (State::Leaving { cseq })) {
+        match (first, leg.is_leaving_by(cseq)) {
             (Some(true), _) => self.callee_unreachable(failure, step),
             (Some(false), _) => {
                 let gone = if failure == Failure::Timeout {
@@ -139,7 +139,7 @@ impl Call {
                 };
                 self.offer_refused(name, gone, step);
             }
-            (None, true) if *method == Method::Bye => leg.state = State::Ended,
+            (None, true) if *method == Method::Bye => leg.bye_undelivered(failure, step),
             (None, _) if *method == Method::Invite => self.late_failure(name, cseq, step),
             (None, _) => {}
         }

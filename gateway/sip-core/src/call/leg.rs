@@ -1,13 +1,13 @@
 //! One leg: a dialog with one peer, its sound, and what either side still owes the other.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use relay_api::{Direction, LegName};
 use serde::{Deserialize, Serialize};
 
 use crate::dialog::Dialog;
-use crate::message::{Builder, Message, Method, Name, Status, Uri};
-use crate::routing::{CallId, Destination};
+use crate::message::{Builder, Message, Method, Name, Scheme, Status, Uri};
+use crate::routing::{CallId, Destination, Transport, TrunkAddress};
 use crate::sdp::Format;
 
 use super::failover::Abandoned;
@@ -17,7 +17,7 @@ use super::session_timer::SessionTimer;
 use super::shared::Shared;
 use super::step::Step;
 use super::stored::Stored;
-use super::{CallTimer, Candidate, Effect, Link};
+use super::{CallTimer, Candidate, Effect, Link, Way};
 
 /// One leg of a call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,8 +66,8 @@ pub(super) enum State {
     Confirmed,
     /// To be ended as soon as the caller acknowledged our 2xx, before which there must be no BYE (RFC 3261 §15).
     Closing { reason: Option<String> },
-    /// Our BYE has no final response yet.
-    Leaving { cseq: u32 },
+    /// Our BYE has no final response yet; so many before it were not delivered.
+    Leaving { cseq: u32, failed: u8, reason: Option<String> },
     /// Over.
     Ended,
 }
@@ -218,9 +218,7 @@ impl Leg {
         hops: u8,
         step: &Step<'_>,
     ) -> Builder {
-        let branch = step.sealer.branch(step.call, self.name, cseq << 4 | part.number());
-        let via =
-            format!("SIP/2.0/{} {};branch={branch}{}", self.link.transport, self.link.local, self.rport());
+        let via = self.via(&self.destination_in(dialog), cseq << 4 | part.number(), step);
         dialog.request(method, cseq, &via, hops)
     }
 
@@ -242,30 +240,65 @@ impl Leg {
         step.respond(self.name, self.response(request, status), to);
     }
 
-    /// Where a request within the dialog goes. A name or a stranger's address in a Contact is never followed.
+    /// Where a request within the dialog goes.
     pub(super) fn destination(&self) -> Destination {
         self.destination_in(&self.dialog)
     }
 
-    /// The same within another dialog of this leg.
+    /// The same within another dialog of this leg. Before the 2xx the next hop is our own Request-URI, which is the same for
+    /// every candidate.
     pub(super) fn destination_in(&self, dialog: &Dialog) -> Destination {
         match &self.link.destination {
             Destination::Flow(flow) => Destination::Flow(*flow),
-            // Before the 2xx the next hop is our own Request-URI, which is the same for every candidate.
             Destination::Trunk(trunk) if dialog.remote_tag.is_none() => Destination::Trunk(trunk.clone()),
             Destination::Trunk(trunk) => {
-                let hop = Uri::parse(dialog.next_hop()).ok();
-                let named = hop.and_then(|uri| {
-                    let port = uri.port.unwrap_or(self.link.transport.default_port());
-                    uri.host_ip().map(|ip| SocketAddr::new(ip, port))
-                });
-                let known =
-                    named.filter(|to| self.link.networks.iter().any(|network| network.contains(to.ip())));
-                let mut trunk = trunk.clone();
-                trunk.address = known.unwrap_or(trunk.address);
-                Destination::Trunk(trunk)
+                Destination::Trunk(self.followed(dialog, trunk).unwrap_or_else(|| trunk.clone()))
             }
         }
+    }
+
+    /// The address of the next hop (RFC 3261 §12.2.1.1) by the transport that its URI asks for. A name, a stranger's address
+    /// or a transport that is not ours is never followed.
+    fn followed(&self, dialog: &Dialog, came_by: &TrunkAddress) -> Option<TrunkAddress> {
+        let uri = Uri::parse(dialog.next_hop()).ok()?;
+        let ip = uri.host_ip().filter(|ip| self.link.networks.iter().any(|known| known.contains(*ip)))?;
+        let transport = self.transport_of(&uri, came_by.transport)?;
+        self.local(transport, ip)?;
+        let address = SocketAddr::new(ip, uri.port.unwrap_or(transport.default_port()));
+        let is_elsewhere = transport == came_by.transport && address != came_by.address;
+        let otherwise = Some(came_by.address).filter(|_| is_elsewhere && transport.is_reliable());
+        Some(TrunkAddress { trunk: came_by.trunk.clone(), transport, address, otherwise })
+    }
+
+    /// RFC 3263 §4.1: what the URI says, else UDP – but a trunk of TCP that calls by TCP means TCP, and whoever uses TLS is
+    /// not led away from it (RFC 3261 §26.2.2 has TLS over `transport=tcp`).
+    fn transport_of(&self, uri: &Uri<'_>, came_by: Transport) -> Option<Transport> {
+        let named = uri.param("transport");
+        match named.map(Transport::of_parameter) {
+            _ if came_by == Transport::Tls || uri.scheme == Scheme::Sips => Some(Transport::Tls),
+            Some(transport) => transport,
+            None if self.link.transport == Transport::Udp => Some(Transport::Udp),
+            None => Some(came_by),
+        }
+    }
+
+    /// Ourselves in a Via towards this address; none if it can't be reached like that.
+    fn local(&self, transport: Transport, peer: IpAddr) -> Option<String> {
+        let fits = |way: &&Way| way.transport == transport && way.local.is_ipv4() == peer.is_ipv4();
+        self.link.ways.iter().find(fits).map(|way| way.local.to_string())
+    }
+
+    /// The Via of a request to there, of the transport that it leaves by (RFC 3261 §18.1.1).
+    fn via(&self, to: &Destination, number: u32, step: &Step<'_>) -> String {
+        let (transport, local) = match to {
+            Destination::Flow(_) => (self.link.transport, None),
+            Destination::Trunk(trunk) => (trunk.transport, self.local(trunk.transport, trunk.address.ip())),
+        };
+        let local = local.as_deref().unwrap_or(&self.link.local);
+        // RFC 3581: over UDP we ask for answers to the port we sent from.
+        let rport = if transport.is_reliable() { "" } else { ";rport" };
+        let branch = step.sealer.branch(step.call, self.name, number);
+        format!("SIP/2.0/{transport} {local};branch={branch}{rport}")
     }
 
     /// Sends BYE, or ends at once where nobody can hear it.
@@ -275,10 +308,31 @@ impl Leg {
             self.state = State::Ended;
             return;
         }
+        self.try_bye(reason.map(str::to_owned), 0, step);
+    }
+
+    /// Sends a BYE after so many that were not delivered.
+    pub(super) fn try_bye(&mut self, reason: Option<String>, failed: u8, step: &mut Step<'_>) {
         let cseq = self.dialog.next_cseq();
-        let bye = self.request(&Method::Bye, cseq, BranchPart::Own, HOPS, step);
-        let sent = step.send(self.name, with_reason(bye, reason), self.destination());
-        self.state = if sent.is_some() { State::Leaving { cseq } } else { State::Ended };
+        let to = self.destination_of_try(failed);
+        let via = self.via(&to, cseq << 4 | BranchPart::Own.number(), step);
+        let bye = self.dialog.request(&Method::Bye, cseq, &via, HOPS);
+        let sent = step.send(self.name, with_reason(bye, reason.as_deref()), to);
+        self.state = if sent.is_some() { State::Leaving { cseq, failed, reason } } else { State::Ended };
+    }
+
+    /// Over UDP each second try goes where the dialog came from, for nobody may listen at the Contact. Of connections the
+    /// transport itself finds another one ([`TrunkAddress::otherwise`]).
+    fn destination_of_try(&self, failed: u8) -> Destination {
+        match &self.link.destination {
+            came_by if failed % 2 == 1 && !came_by.is_reliable() => came_by.clone(),
+            Destination::Flow(_) | Destination::Trunk(_) => self.destination(),
+        }
+    }
+
+    /// Is this the BYE that waits for its final response?
+    pub(super) fn is_leaving_by(&self, cseq: u32) -> bool {
+        matches!(self.state, State::Leaving { cseq: own, .. } if own == cseq)
     }
 
     /// Acknowledges a 2xx (RFC 3261 §13.2.2.4).
@@ -328,6 +382,9 @@ impl Leg {
         if self.session.take().is_some() {
             step.stop(CallTimer::Session(self.name));
         }
+        if matches!(self.state, State::Leaving { failed: 1.., .. }) {
+            step.stop(CallTimer::Bye(self.name));
+        }
     }
 
     /// Our Contact: the configured user, or else a token that names this leg.
@@ -338,11 +395,6 @@ impl Leg {
             None => ("", ""),
         };
         format!("<sip:{user}@{}{parameter}{transport}>", self.link.local)
-    }
-
-    /// RFC 3581: over UDP we ask for answers to the port we sent from.
-    fn rport(&self) -> &'static str {
-        if self.link.transport.is_reliable() { "" } else { ";rport" }
     }
 }
 

@@ -32,7 +32,7 @@ mod stored;
 mod summary;
 mod timer;
 
-pub use admission::{Admission, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Target};
+pub use admission::{Admission, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Target, Way};
 pub use effect::Effect;
 pub use event::{Event, Failure};
 pub use orphan::orphan;
@@ -162,6 +162,7 @@ impl Call {
             CallTimer::Retry(leg) => self.retry_offer(leg, step),
             CallTimer::Grace(leg) => self.grace_over(leg, step),
             CallTimer::Session(leg) => self.session_due(leg, step),
+            CallTimer::Bye(leg) => self.bye_again(leg, step),
         }
     }
 

@@ -146,8 +146,8 @@ impl Call {
         let cseq = b.dialog.next_cseq();
         let sent = b.media.make_offer(formats, direction).and_then(|sdp| {
             let invite = b.request(&Method::Invite, cseq, BranchPart::Own, prepared.hops, step);
-            let invite = with_headers(b.presented(invite), &prepared.headers).body(SDP, sdp);
-            step.send(LegName::B, invite, b.destination())
+            let invite = with_headers(b.presented(invite), &prepared.headers);
+            step.send(LegName::B, b.expiring(invite, step).body(SDP, sdp), b.destination())
         });
         match sent.as_ref().and_then(|invite| invite.header(Name::Via)) {
             Some(via) => {
@@ -253,6 +253,14 @@ impl Call {
 }
 
 impl Leg {
+    /// RFC 3261 §13.2.1: where all responses may be lost, nobody is there to cancel a phone that rings for ever.
+    fn expiring(&self, invite: Builder, step: &Step<'_>) -> Builder {
+        match self.destination().is_reliable() {
+            true => invite,
+            false => invite.header(Name::Expires, step.policy.no_answer.as_secs().max(1)),
+        }
+    }
+
     /// Remembers an early dialog (RFC 3261 §12.1.2). The dialog proper takes shape with the 2xx.
     fn note_fork(&mut self, response: &Message) {
         let Some(tag) = response.to_tag() else { return };

@@ -23,4 +23,6 @@ pub enum CallTimer {
     Grace(LegName),
     /// Refresh a session, or end it because nobody did (RFC 4028 §10).
     Session(LegName),
+    /// Try again a BYE that was not delivered.
+    Bye(LegName),
 }

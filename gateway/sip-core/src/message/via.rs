@@ -42,12 +42,12 @@ impl<'a> Via<'a> {
 
     /// `received` as an address, with or without brackets (RFC 5118 §4.5).
     pub fn received_ip(&self) -> Option<IpAddr> {
-        self.received.and_then(host_ip)
+        self.received.and_then(host_ip).map(|ip| ip.to_canonical())
     }
 
     /// The sent-by host as an address, if it is one.
     pub fn host_ip(&self) -> Option<IpAddr> {
-        host_ip(self.host)
+        host_ip(self.host).map(|ip| ip.to_canonical())
     }
 }
 

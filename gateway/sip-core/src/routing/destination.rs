@@ -52,6 +52,9 @@ pub struct TrunkAddress {
     pub transport: Transport,
     /// Where.
     pub address: SocketAddr,
+    /// Where the peer's messages of this dialog came from by the same transport, if elsewhere: that connection is used when
+    /// `address` can't be reached, and never made.
+    pub otherwise: Option<SocketAddr>,
 }
 
 /// A SIP transport as a Via names it (RFC 3261 §20.42, RFC 7118 §5.1).
@@ -101,6 +104,12 @@ impl Transport {
         }
     }
 
+    /// What the `transport` parameter of a URI names; none for what is not spoken here.
+    pub fn of_parameter(name: &str) -> Option<Self> {
+        let known = [Self::Udp, Self::Tcp, Self::Tls, Self::Ws];
+        known.into_iter().find(|transport| transport.via().eq_ignore_ascii_case(name))
+    }
+
     /// Where such a peer listens when its URI has no port (RFC 3261 §19.1.2).
     pub fn default_port(self) -> u16 {
         match self {
@@ -128,15 +137,18 @@ pub struct Network {
 }
 
 impl Network {
-    /// Is `address` in it? An IPv4 address mapped into IPv6 is judged as IPv4.
+    /// Is `address` in it? IPv4 mapped into IPv6 is judged as IPv4, of a network too.
     pub fn contains(&self, address: IpAddr) -> bool {
-        match (self.address.to_canonical(), address.to_canonical()) {
+        let own = self.address.to_canonical();
+        let is_mapped = own.is_ipv4() != self.address.is_ipv4();
+        let prefix = u32::from(self.prefix).saturating_sub(if is_mapped { 96 } else { 0 });
+        match (own, address.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let shift = 32u32.saturating_sub(self.prefix.into());
+                let shift = 32u32.saturating_sub(prefix);
                 (own.to_bits() ^ other.to_bits()).checked_shr(shift).unwrap_or(0) == 0
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let shift = 128u32.saturating_sub(self.prefix.into());
+                let shift = 128u32.saturating_sub(prefix);
                 (own.to_bits() ^ other.to_bits()).checked_shr(shift).unwrap_or(0) == 0
             }
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
@@ -157,6 +169,9 @@ mod tests {
         assert!(network.contains("::ffff:10.1.2.3".parse().unwrap()));
         assert!(!network.contains("10.2.0.1".parse().unwrap()));
         assert!(!network.contains("::1".parse().unwrap()));
+        let mapped = Network { address: "::ffff:10.1.0.0".parse().unwrap(), prefix: 112 };
+        assert!(mapped.contains("10.1.255.3".parse().unwrap()));
+        assert!(!mapped.contains("10.2.0.1".parse().unwrap()));
         let everything = Network { address: "0.0.0.0".parse().unwrap(), prefix: 0 };
         assert!(everything.contains("255.255.255.255".parse().unwrap()));
         let one = Network { address: "::1".parse().unwrap(), prefix: 128 };

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::message::{Builder, Message, Method, Name, Via};
 
 /// The ACK of a 300–699 response (RFC 3261 §17.1.1.3). The ACK of a 2xx is the transaction user's.
-pub(super) fn ack_for(invite: &Message, response: &Message) -> Message {
+pub fn ack_for(invite: &Message, response: &Message) -> Message {
     on_the_same_hop(invite, Method::Ack, response)
 }
 

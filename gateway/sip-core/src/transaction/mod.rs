@@ -20,7 +20,7 @@ mod siphash;
 mod table;
 mod timing;
 
-pub use derived::cancel_for;
+pub use derived::{ack_for, cancel_for};
 pub use table::Transactions;
 pub use timing::{Reliability, Timing, Trying};
 
@@ -97,6 +97,8 @@ pub enum Output<D, U> {
         key: ClientKey,
         /// What the transaction user left with it.
         user: U,
+        /// Who did not answer.
+        to: D,
     },
     /// The request could not be sent: to be treated as a 503 (RFC 3261 §8.1.3.1). The transaction is over.
     TransportError {

@@ -123,7 +123,8 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
             }
             Fired::TimedOut => {
                 if let Some(user) = entry.machine.user().cloned() {
-                    self.outputs.push_back(Output::Timeout { key: ClientKey(slot), user });
+                    let to = entry.to.clone();
+                    self.outputs.push_back(Output::Timeout { key: ClientKey(slot), user, to });
                 }
             }
             Fired::Gone(reason) => {

@@ -18,7 +18,7 @@ fn calling(kind: Kind, candidates: u8) -> Trace {
 fn a_silent_address_is_left_for_the_next_one() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
     assert_eq!(t.due(CallTimer::FirstReply), Some(2_500));
-    t.fires(CallTimer::FirstReply).does("pass over 5060, B INVITE+sdp");
+    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, B INVITE+sdp");
     assert_eq!(t.ways, ["5060", "5061"]);
     let (first, second) = (t.b.inbox[0].clone(), t.b.inbox[1].clone());
     assert_ne!(first.via().branch, second.via().branch, "a new client transaction");
@@ -59,9 +59,9 @@ fn a_users_refusal_is_the_last_word() {
 #[test]
 fn when_every_address_failed_the_caller_gets_503() {
     let mut t = calling(Kind::BrowserToTrunk, 3);
-    t.fires(CallTimer::FirstReply).does("pass over 5060, B INVITE+sdp");
+    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, B INVITE+sdp");
     t.fails(B, Method::Invite, Failure::Transport).does("pass over 5061, B INVITE+sdp");
-    t.fires(CallTimer::FirstReply).does("pass over 5062, release, A 503");
+    t.fires(CallTimer::FirstReply).does("pass over 5062, B quiet INVITE, release, A 503");
     let (first, third) = (t.b.inbox[0].clone(), t.b.inbox[2].clone());
     t.answers_to(B, &first, 486, None, None, &[]).does("");
     t.answers_to(B, &third, 503, None, None, &[]).does("ended Refused by B");
@@ -141,7 +141,7 @@ fn a_user_is_tried_at_his_next_binding() {
 #[test]
 fn a_browser_that_does_not_answer_at_all_is_unavailable() {
     let mut t = calling(Kind::TrunkToBrowser, 1);
-    t.fires(CallTimer::FirstReply).does("pass over 20, release, A 480");
+    t.fires(CallTimer::FirstReply).does("pass over 20, B quiet INVITE, release, A 480");
     t.answers(B, 100, None).does("B CANCEL");
     t.fires(CallTimer::Abandoned).does("ended Refused by B");
 }
@@ -152,4 +152,29 @@ fn a_connection_of_a_former_attempt_does_not_count() {
     let former = t.call.as_ref().unwrap().flows()[1].unwrap();
     t.fires(CallTimer::FirstReply).answers(B, 180, None).and();
     t.feed(sip_core::call::Event::FlowLost { leg: B, flow: former }).does("");
+}
+
+#[test] // RFC 3261 §9.1, §17.1.1.2: timer A would ring a phone that nobody waits for
+fn a_silent_address_gets_no_more_invites_once_it_is_given_up() {
+    let mut t = calling(Kind::BrowserToTrunk, 1);
+    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, release, A 503");
+    let invite = t.b.last_request().clone();
+    t.after(std::time::Duration::from_secs(20)).answers(B, 180, None).does("B CANCEL");
+    t.answers_to(B, &invite, 200, Some(&trunk_answer()), None, &[]).does("B ACK, B BYE, ended Refused by B");
+    assert!(t.timers.is_empty(), "{:?}", t.timers);
+}
+
+#[test]
+fn a_call_that_its_caller_cancelled_is_not_repeated_for_ever_either() {
+    let mut t = calling(Kind::BrowserToTrunk, 2);
+    t.cancels(A, &[]).does("A 200 CANCEL, release, A 487");
+    t.fires(CallTimer::FirstReply).does("B quiet INVITE");
+    let invite = t.b.last_request().clone();
+    t.answers(B, 100, None).does("B CANCEL");
+    t.answers_to(B, &invite, 487, None, None, &[]).does("ended Cancelled by A");
+    assert!(t.timers.is_empty(), "{:?}", t.timers);
+
+    let mut t = calling(Kind::BrowserToTrunk, 1);
+    t.cancels(A, &[]).and().answers(B, 100, None).does("B CANCEL");
+    assert_eq!(t.due(CallTimer::FirstReply), None, "it was heard");
 }

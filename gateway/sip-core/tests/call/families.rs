@@ -96,7 +96,7 @@ fn another_port_of_an_address_that_the_relay_can_not_reach_is_not_tried() {
 fn a_trunks_next_address_of_another_family_waits_for_our_address_of_that_family() {
     let mut t = calling_two_families();
     t.relay_ready().and();
-    t.fires(CallTimer::FirstReply).does("pass over 5060, media");
+    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, media");
     assert_eq!(peer(&t), Some(ip("2001:db8::8")));
     assert_eq!(t.due(CallTimer::NoAnswer), None);
     t.relay_ready().does("B INVITE+sdp");

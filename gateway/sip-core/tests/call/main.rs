@@ -16,3 +16,4 @@ mod session_timer;
 mod setup;
 mod trace;
 mod walk;
+mod way;

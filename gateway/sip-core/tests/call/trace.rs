@@ -10,7 +10,7 @@ use relay_api::{
 };
 use sip_core::call::{
     Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, Link, Policy,
-    Summary, Target,
+    Summary, Target, Way,
 };
 use sip_core::message::{Limits, Message, Method};
 use sip_core::routing::{Destination, FlowId, Network, Sealer, Transport, TrunkAddress};
@@ -52,6 +52,12 @@ pub struct Trace {
     is_made: bool,
     /// Where each message to leg B went.
     pub ways: Vec<String>,
+    /// Where the last request went.
+    pub went: Option<Destination>,
+    /// The trunk's transport in the configuration.
+    pub configured: Transport,
+    /// By what the trunk's messages come.
+    pub comes_by: (Transport, &'static str),
     kind: Kind,
     story: String,
 }
@@ -79,6 +85,9 @@ impl Trace {
             is_mixed: false,
             is_made: false,
             ways: Vec::new(),
+            went: None,
+            configured: Transport::Udp,
+            comes_by: (Transport::Udp, "192.0.2.8:5060"),
             kind,
             story: String::new(),
         }
@@ -292,7 +301,25 @@ impl Trace {
     }
 
     pub fn destination(&self, leg: LegName) -> Destination {
-        destination(leg, self.peer(leg).profile)
+        match (self.peer(leg).profile, self.comes_by) {
+            (Profile::PlainRtp, (transport, address)) => Destination::Trunk(TrunkAddress {
+                trunk: "genesys".to_owned(),
+                transport,
+                address: address.parse().unwrap(),
+                otherwise: None,
+            }),
+            (Profile::WebRtc, _) => destination(leg, Profile::WebRtc),
+        }
+    }
+
+    fn link(&self, leg: LegName) -> Link {
+        let link = link(leg, self.peer(leg).profile);
+        match link.profile {
+            Profile::PlainRtp => {
+                Link { transport: self.configured, destination: self.destination(leg), ..link }
+            }
+            Profile::WebRtc => link,
+        }
     }
 
     pub fn admission(&self) -> Admission {
@@ -302,12 +329,12 @@ impl Trace {
                 Target::Sip(Box::new(self.callee()))
             }
         };
-        Admission { caller: link(A, self.a.profile), target }
+        Admission { caller: self.link(A), target }
     }
 
     fn callee(&self) -> Callee {
         Callee {
-            link: link(B, self.b.profile),
+            link: self.link(B),
             request_uri: "sip:1002@callee.invalid;transport=ws".to_owned(),
             to: "sip:1002@gw.example".to_owned(),
             caller: Identity {
@@ -339,11 +366,13 @@ impl Trace {
                 if leg == B {
                     self.ways.push(place(&to));
                 }
+                self.went = Some(to);
                 let line = told(leg, &message);
                 self.peer_mut(leg).receives(message);
                 line
             }
             Effect::Abandon { invite } => format!("B abandon {}", invite.method()),
+            Effect::StopResending { invite } => format!("B quiet {}", invite.method()),
             Effect::PassOver { to, seconds } => {
                 let seconds = seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
                 format!("pass over {}{seconds}", place(&to))
@@ -450,11 +479,18 @@ fn link(leg: LegName, profile: Profile) -> Link {
         local: "gw.example:5060".to_owned(),
         contact_user: (!browser).then(|| "1001".to_owned()),
         destination: destination(leg, profile),
+        ways: if browser { Vec::new() } else { ways() },
         first_reply: Duration::from_millis(2_500),
         networks: vec![Network { address: "192.0.2.0".parse().unwrap(), prefix: 24 }],
         interface: None,
         learn: relay_api::Learn::Never,
     }
+}
+
+/// A gateway with listeners for all.
+fn ways() -> Vec<Way> {
+    let way = |transport, port| Way { transport, local: ([198, 51, 100, 1], port).into() };
+    vec![way(Transport::Udp, 5060), way(Transport::Tcp, 5062), way(Transport::Tls, 5061)]
 }
 
 /// The second and later ways to the callee.
@@ -490,6 +526,7 @@ fn destination(leg: LegName, profile: Profile) -> Destination {
             trunk: "genesys".to_owned(),
             transport: Transport::Udp,
             address: "192.0.2.8:5060".parse().unwrap(),
+            otherwise: None,
         }),
     }
 }

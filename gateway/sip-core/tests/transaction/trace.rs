@@ -153,7 +153,7 @@ impl Trace {
 
     pub fn tells_timeout(&mut self) -> &mut Self {
         match self.table.poll_output() {
-            Some(Output::Timeout { key, user: "user" }) => assert_eq!(Some(key), self.client),
+            Some(Output::Timeout { key, user: "user", .. }) => assert_eq!(Some(key), self.client),
             other => panic!("{other:?} instead of a time-out"),
         }
         self

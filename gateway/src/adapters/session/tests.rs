@@ -335,3 +335,31 @@ async fn who_reads_nothing_after_his_bad_message_is_not_waited_for() {
     sleep(CLOSE_WITHIN).await;
     assert_eq!(peer.took.recv().await, None, "gone without an answer or a goodbye");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_calls_live_on_may_be_idle_for_hours() {
+    let mut peer = start(Edge::Trunk, Limits::trunk());
+    peer.says_message("INVITE");
+    peer.outbox.keep();
+    sleep(Duration::from_secs(3_600)).await;
+    assert!(peer.took.try_recv().is_err(), "still there");
+    peer.says_message("BYE");
+    sleep(Duration::from_secs(1)).await;
+    peer.outbox.release();
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::Idle), 4_200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_that_stays_silent_is_closed_and_one_that_speaks_is_cleared() {
+    let mut peer = start(Edge::Trunk, Limits::trunk());
+    peer.says_message("OPTIONS");
+    sleep(Duration::from_secs(10)).await;
+    peer.outbox.suspect(Instant::now());
+    assert!(!peer.outbox.is_trusted());
+    sleep(Duration::from_secs(20)).await;
+    peer.says(Received::Control);
+    sleep(Duration::from_secs(30)).await;
+    assert!(peer.outbox.is_trusted());
+    peer.outbox.suspect(Instant::now());
+    assert_eq!(peer.takes().await, (Took::Close(CloseReason::Silent), 92));
+}

@@ -73,6 +73,11 @@ impl Agent {
             return self.later(3_000, move |agent| agent.refuse(&call_id));
         }
         self.reply(key, invite, Status::RINGING, false);
+        // RFC 3261 §13.3.1.
+        if let Some(expires) = invite.header(Name::Expires) {
+            let (id, after) = (call_id.clone(), Duration::from_secs(expires.parse().unwrap()));
+            self.after(after, move |agent| agent.expire(&id));
+        }
         if !self.chance(habits.never_answers) {
             self.later(8_000, move |agent| agent.answer(&call_id));
         }
@@ -82,6 +87,12 @@ impl Agent {
         let Some((key, dialog)) = self.take_waiting(call_id) else { return };
         self.change(call_id, |dialog| dialog.phase = Phase::Over);
         self.reply(key, &dialog.invite, Status::BUSY_HERE, false);
+    }
+
+    fn expire(&self, call_id: &str) {
+        let Some((key, dialog)) = self.take_waiting(call_id) else { return };
+        self.change(call_id, |dialog| dialog.phase = Phase::Over);
+        self.reply(key, &dialog.invite, Status::REQUEST_TERMINATED, false);
     }
 
     pub(super) fn answer(&self, call_id: &str) {
@@ -187,8 +198,13 @@ impl Agent {
     }
 
     pub(super) fn later(&self, most_ms: u64, act: impl FnOnce(Agent) + Send + 'static) {
+        let after = Duration::from_millis(self.0.machine.below(most_ms));
+        self.after(after, act);
+    }
+
+    fn after(&self, after: Duration, act: impl FnOnce(Agent) + Send + 'static) {
         let agent = self.clone();
-        let at = self.0.machine.now() + Duration::from_millis(self.0.machine.below(most_ms));
+        let at = self.0.machine.now() + after;
         self.0.machine.spawn(async move {
             agent.0.machine.sleep_until(at).await;
             act(agent);

@@ -70,7 +70,7 @@ impl<'a> Uri<'a> {
 
     /// The host as an address, if it is one.
     pub fn host_ip(&self) -> Option<IpAddr> {
-        host_ip(self.host)
+        host_ip(self.host).map(|ip| ip.to_canonical())
     }
 
     /// Whether this is `sip:` or `sips:`.

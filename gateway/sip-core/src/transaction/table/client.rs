@@ -83,6 +83,11 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         }
     }
 
+    /// Where the messages of a live client transaction go.
+    pub fn destination(&self, key: &ClientKey) -> Option<&D> {
+        self.entries.get(key.0).map(|entry| &entry.to)
+    }
+
     /// The live client transaction that a request (but ACK) or a response belongs to.
     pub fn client_key(&self, message: &Message) -> Option<ClientKey> {
         let name = self.matcher.client(message).of(message.method());
