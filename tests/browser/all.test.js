@@ -4,5 +4,6 @@ import './page.test.js';
 import './clients.test.js';
 import './gateway.test.js';
 import './demo.test.js';
+import './day.test.js';
 import './families.test.js';
 import './firewall.test.js';

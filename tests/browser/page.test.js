@@ -9,7 +9,7 @@ import { Softphone } from './lib/softphone.js';
 const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
-describe('softphone page', { timeout: 120_000 }, () => {
+describe('softphone page', { timeout: 300_000 }, () => {
   let server;
   let browser;
   before(async () => {
@@ -132,6 +132,31 @@ describe('softphone page', { timeout: 120_000 }, () => {
     await phone.isSignedIn();
     assert.equal(await phone.page.locator('#notice').isVisible(), false);
     await phone.page.close();
+  });
+
+  // RFC 3261 §12: a dialog does not hang on a registration.
+  it('a refused refresh is shown and ends no call; after it the user signs in again', async () => {
+    server.expires = 10;
+    const [alice, bob] = [await signedIn('alice'), await signedIn('bob')];
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await bob.press('Answer');
+    await alice.shows('call', 'active');
+    server.refusesRegistersWith = 403;
+    await alice.shows('registration', 'lapsed');
+    server.expires = 300;
+    assert.match(await alice.text('notice'), /refused the sign-in.* The call goes on\./);
+    await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
+    await alice.shows('call', 'active');
+    await screenshot(alice.page, 'lapsed');
+    await alice.press('Hang up');
+    await alice.shows('registration', 'refused');
+    assert.match(await alice.text('notice'), /refused the sign-in/);
+    server.refusesRegistersWith = null;
+    await alice.page.getByLabel('Password').fill(PASSWORDS.alice);
+    await alice.press('Sign in');
+    await alice.isSignedIn();
+    await Promise.all([alice.page.close(), bob.page.close()]);
   });
 
   it('sends its INVITE within a second though the STUN server never answers', async () => {

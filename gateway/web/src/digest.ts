@@ -1,5 +1,5 @@
 // JsSIP answers digest challenges with MD5 alone, and of several WWW-Authenticate lines it keeps the last. This teaches it
-// SHA-256 (RFC 8760 §2.4) and to take it wherever it is offered.
+// SHA-256 (RFC 8760 §2.4), and to take it wherever it is offered.
 import { sha256 } from '@noble/hashes/sha2';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils';
 import DigestAuthentication from 'jssip/lib/DigestAuthentication.js';
@@ -28,6 +28,8 @@ export function teachSha256(): void {
 /** RFC 7616 §3.4.1, qop=auth. */
 function answer(digest: DigestAuthentication, request: DigestRequest, challenge: Challenge): void {
   const { username, password } = digest._credentials;
+  // RFC 7616 §3.4: the count is of requests with this nonce.
+  if (digest._nonce !== challenge.nonce) digest._nc = 0;
   digest._algorithm = 'SHA-256';
   digest._realm = challenge.realm;
   digest._nonce = challenge.nonce;

@@ -1,4 +1,4 @@
-// The inner modules of JsSIP that digest.ts reaches into, as of the version pinned in package.json.
+// The inner modules of JsSIP that this page reaches into, as of the version pinned in package.json.
 declare module 'jssip/lib/DigestAuthentication.js' {
   export interface Challenge {
     algorithm?: string;
@@ -29,8 +29,11 @@ declare module 'jssip/lib/DigestAuthentication.js' {
   }
 }
 declare module 'jssip/lib/RequestSender.js' {
+  import type { IncomingResponse } from 'jssip/lib/SIPMessage';
   export default class RequestSender {
-    _receiveResponse(response: { data: string; setHeader(name: string, value: string): void }): void;
+    _ua: import('jssip').UA;
+    _method: string;
+    _receiveResponse(response: IncomingResponse & { data: string; setHeader(name: string, value: string): void }): void;
   }
 }
 declare module 'jssip/lib/Utils.js' {

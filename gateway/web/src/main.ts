@@ -1,5 +1,6 @@
 // Entry point: joins the phone to the page.
 import { AccountForm } from './account-form';
+import { followRegistrations } from './agent';
 import { CallView } from './call-view';
 import { Dialer } from './dialer';
 import { teachSha256 } from './digest';
@@ -8,6 +9,7 @@ import { Phone, type Registration } from './phone';
 import { Ringer } from './ringer';
 
 teachSha256();
+followRegistrations();
 
 let audioContext: AudioContext | null = null;
 /** Made at the first click, because browsers keep a context silent that was made without one. */
@@ -61,6 +63,7 @@ const REGISTRATION: Record<Registration, string> = {
   connecting: 'Connecting …',
   registered: 'Ready',
   reconnecting: 'Reconnecting …',
+  lapsed: 'Sign-in not renewed',
   refused: 'Not signed in',
 };
 

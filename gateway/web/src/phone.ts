@@ -1,12 +1,14 @@
 // The signed-in user: one JsSIP user agent, its registration, and at most one call.
-import { UA, WebSocketInterface } from 'jssip';
+import { WebSocketInterface } from 'jssip';
 import type { RTCSession } from 'jssip/lib/RTCSession';
 import type { RTCSessionEvent } from 'jssip/lib/UA';
+import { Agent } from './agent';
 import { Call, callOptions, type Media } from './call';
-import { registrationFailure } from './reasons';
+import { registrationFailure, type RegistrationFailure } from './reasons';
 import { toldServers } from './turn';
 
-export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'refused';
+/** `lapsed`: the gateway refused to renew the sign-in, and a call goes on that is not to be lost for that. */
+export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'lapsed' | 'refused';
 
 export interface Account {
   /** `name`, or `name@domain` where the domain is not the gateway's. */
@@ -29,9 +31,11 @@ export class Phone {
   notice = '';
   call: Call | null = null;
 
-  private agent: UA | null = null;
+  private agent: Agent | null = null;
   private own: Media | null = null;
   private told: RTCIceServer[] = [];
+  /** Why the gateway refused to renew the sign-in, while a call goes on. */
+  private refusal = '';
   private retry: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly listener: Listener) {}
@@ -41,7 +45,7 @@ export class Phone {
     this.own = account.media;
     this.told = [];
     const [name = '', domain = account.domain] = account.user.split('@');
-    this.agent = new UA({
+    this.agent = new Agent({
       sockets: [new WebSocketInterface(account.server)],
       uri: `sip:${encodeURIComponent(name)}@${domain}`,
       authorization_user: name,
@@ -87,30 +91,45 @@ export class Phone {
     return this.call !== null && !this.call.ended;
   }
 
-  private follow(agent: UA): void {
+  private follow(agent: Agent): void {
     agent.on('connected', () => this.become('connecting'));
     agent.on('disconnected', () => {
       if (agent !== this.agent || this.registration === 'refused') return;
       this.become('reconnecting', 'The gateway is out of reach. The page keeps trying; check the network if it lasts.');
     });
-    agent.on('registered', ({ response }) => {
+    agent.onBound = (response) => {
+      if (agent !== this.agent) return;
       // New credentials come with each registration; a call that begins takes the latest.
       this.told = toldServers(response);
       this.become('registered');
-    });
+    };
     agent.on('registrationFailed', (event) => agent === this.agent && this.refused(agent, registrationFailure(event)));
     agent.on('newRTCSession', (event: RTCSessionEvent) => this.adopt(event.session));
   }
 
-  private refused(agent: UA, failure: ReturnType<typeof registrationFailure>): void {
-    if (failure.final) {
+  private refused(agent: Agent, failure: RegistrationFailure): void {
+    if (failure.final && !this.busy) {
       this.leave();
       this.become('refused', failure.text);
       return;
     }
-    this.become('reconnecting', failure.text);
+    // The call lives in a dialog of its own (RFC 3261 §12), whatever becomes of the registration.
+    this.refusal = failure.final ? failure.text : '';
+    if (failure.final) this.become('lapsed', `${failure.text} The call goes on.`);
+    else this.become('reconnecting', failure.text);
     clearTimeout(this.retry);
-    this.retry = setTimeout(() => agent.isConnected() && agent.register(), failure.retryMilliseconds);
+    const wait = failure.final ? LAPSED_RETRY_MILLISECONDS : failure.retryMilliseconds;
+    this.retry = setTimeout(() => agent.isConnected() && agent.register(), wait);
+  }
+
+  /** After a call that outlived its registration the user has to sign in again. */
+  private callChanged(): void {
+    if (this.registration === 'lapsed' && !this.busy) {
+      this.leave();
+      this.become('refused', this.refusal);
+      return;
+    }
+    this.listener.changed();
   }
 
   private adopt(session: RTCSession): void {
@@ -119,8 +138,8 @@ export class Phone {
       return;
     }
     this.notice = '';
-    const { changed, remoteSound } = this.listener;
-    this.call = new Call(session, this.media as Media, changed.bind(this.listener), remoteSound.bind(this.listener));
+    const remoteSound = (stream: MediaStream) => this.listener.remoteSound(stream);
+    this.call = new Call(session, this.media as Media, () => this.callChanged(), remoteSound);
     this.listener.changed();
   }
 
@@ -140,3 +159,5 @@ export class Phone {
 }
 
 const REGISTER_SECONDS = 300;
+/** Each try may count as a failed login, of which the gateway allows few a minute. */
+const LAPSED_RETRY_MILLISECONDS = 60_000;

@@ -17,7 +17,8 @@ export function registrationFailure(event: { response?: Failure | null; cause?: 
   const status = event.response?.status_code ?? 0;
   const seconds = Number.parseInt(event.response?.getHeader?.('retry-after') ?? '', 10) || RETRY_SECONDS;
   const text = REGISTER[status] ?? `The gateway did not accept the sign-in (${status || String(event.cause)}). The page tries again.`;
-  return { text, final: status >= 400 && status < 500 && status !== 408, retryMilliseconds: seconds * 1000 };
+  const final = status >= 400 && status < 500 && status !== 408 && status !== 429 && !isStale(event.response);
+  return { text, final, retryMilliseconds: seconds * 1000 };
 }
 
 export function callFailure(message: Failure | null | undefined, cause: string): string {
@@ -29,6 +30,11 @@ export function callFailure(message: Failure | null | undefined, cause: string):
 
 export function microphoneFailure(error: { name?: string }): string {
   return MICROPHONE[error?.name ?? ''] ?? 'The microphone could not be opened. Check that no other program holds it.';
+}
+
+/** The password was right, but the nonce was no longer (RFC 7616 §3.3). */
+function isStale(response: Failure | null | undefined): boolean {
+  return /\bstale\s*=\s*"?true/i.test(response?.getHeader?.('www-authenticate') ?? '');
 }
 
 const RETRY_SECONDS = 10;

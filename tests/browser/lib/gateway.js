@@ -77,6 +77,11 @@ export class Gateway {
     }
   }
 
+  /** How many REGISTERs it has accepted. */
+  async registrations() {
+    return new Map(await this.#metrics()).get('gateway_registrations_total') ?? 0;
+  }
+
   /** The fingerprint of the certificate that new connections see. */
   async certificate() {
     const socket = connect({ host: this.#host, port: this.wssPort, rejectUnauthorized: false });

@@ -14,6 +14,10 @@ export class ScriptedServer {
   watch = new Watch();
   /** What INVITEs get instead of being carried: a status, or null. */
   refusesCallsWith = null;
+  /** What REGISTERs get instead of being judged: a status, or null. */
+  refusesRegistersWith = null;
+  /** Seconds that a registration lasts. */
+  expires = 300;
   /** Algorithms of the challenges, in the order they are sent. */
   algorithms = ['SHA-256', 'MD5'];
 
@@ -69,6 +73,7 @@ export class ScriptedServer {
   }
 
   #register(socket, request) {
+    if (this.refusesRegistersWith) return this.#answer(socket, request, this.refusesRegistersWith);
     const user = userOf(uriOf(request.get('to')));
     const credentials = request.get('authorization');
     if (!credentials || !isRight(credentials, this.#users[user])) {
@@ -78,7 +83,7 @@ export class ScriptedServer {
       const contact = request.get('contact');
       this.#flows.set(user, socket);
       this.#flows.set(userOf(uriOf(contact)), socket);
-      this.#answer(socket, request, 200, [['contact', `${contact};expires=300`]]);
+      this.#answer(socket, request, 200, [['contact', `${contact.replace(/;expires=\d+/, '')};expires=${this.expires}`]]);
     }
   }
 
