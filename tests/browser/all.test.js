@@ -4,6 +4,8 @@ import './page.test.js';
 import './clients.test.js';
 import './gateway.test.js';
 import './demo.test.js';
+import './screens.test.js';
 import './day.test.js';
+import './outage.test.js';
 import './families.test.js';
 import './firewall.test.js';

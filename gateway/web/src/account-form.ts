@@ -12,16 +12,21 @@ export class AccountForm {
   private readonly ice = byId<HTMLInputElement>('ice');
   private readonly keysAs = byId<HTMLSelectElement>('keys-as');
   private readonly clean = byId<HTMLInputElement>('clean');
+  /** Claimed by the page and not by its sign-in, so that a duplicate of it has another. */
+  private readonly instance = settings.claimInstance();
 
   constructor(signIn: (account: Account) => void) {
     this.fill(settings.load());
+    check(this.server, settings.serverOf);
+    check(this.ice, settings.checkIce);
+    // A browser refuses the form without a word while the field it means is folded away.
+    this.form.addEventListener('invalid', ({ target }) => this.unfold(target as HTMLElement), true);
     this.form.addEventListener('submit', (event) => {
       event.preventDefault();
       const chosen = this.read();
       settings.save(chosen);
-      const account = this.account(chosen);
+      void this.account(chosen).then(signIn);
       this.password.value = '';
-      void settings.domainOf(account.server).then((domain) => signIn({ ...account, domain }));
     });
     (this.user ? this.password : this.userInput).focus();
   }
@@ -55,12 +60,14 @@ export class AccountForm {
     };
   }
 
-  private account(chosen: settings.Settings): Omit<Account, 'domain'> {
+  private async account(chosen: settings.Settings): Promise<Account> {
+    const [password, server] = [this.password.value, settings.serverOf(chosen.server)];
     return {
       user: chosen.user,
-      password: this.password.value,
-      server: chosen.server || settings.ownServer(),
-      instance: settings.instanceId(),
+      password,
+      server,
+      domain: await settings.domainOf(server),
+      instance: await this.instance,
       media: {
         iceServers: chosen.ice ? [{ urls: chosen.ice }] : [],
         clean: chosen.clean,
@@ -68,4 +75,23 @@ export class AccountForm {
       },
     };
   }
+
+  private unfold(field: HTMLElement): void {
+    const details = field.closest('details');
+    if (details) details.open = true;
+  }
+}
+
+/** Has the browser tell what is wrong with a field when the form is sent. */
+function check(field: HTMLInputElement, judge: (typed: string) => void): void {
+  const look = () => {
+    try {
+      judge(field.value.trim());
+      field.setCustomValidity('');
+    } catch (error) {
+      field.setCustomValidity((error as Error).message);
+    }
+  };
+  field.addEventListener('input', look);
+  look();
 }

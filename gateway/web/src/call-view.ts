@@ -4,6 +4,7 @@ import { byId } from './dom';
 import { isKey, keypad } from './keypad';
 import { Level } from './level';
 import { QualityProbe, type Quality } from './quality';
+import { ALLOW_MICROPHONE } from './reasons';
 
 export class CallView {
   private readonly section = byId('call');
@@ -21,8 +22,8 @@ export class CallView {
     private readonly dismiss: () => void,
   ) {
     keypad(this.keys, (key) => this.press(key));
-    byId('answer').addEventListener('click', () => this.call?.answer());
-    byId('hang-up').addEventListener('click', () => (this.call?.ended ? this.dismiss() : this.call?.end()));
+    byId('answer').addEventListener('click', () => this.answer());
+    byId('hang-up').addEventListener('click', () => this.end());
     byId('mute').addEventListener('click', () => this.call?.toggleMute());
     byId('hold').addEventListener('click', () => this.call?.toggleHold());
     byId('keys').addEventListener('click', () => this.toggleKeys(this.keys.hidden === true));
@@ -33,7 +34,7 @@ export class CallView {
     if (call !== this.call) this.replace(call);
     this.section.hidden = !call;
     if (!call) return;
-    byId('call-state').textContent = call.ended && call.reason ? call.reason : STATE[call.state];
+    byId('call-state').textContent = (call.ended && call.reason) || (call.asksForMicrophone ? ALLOW_MICROPHONE : STATE[call.state]);
     byId('answer').hidden = call.state !== 'incoming';
     byId('hang-up').setAttribute('aria-label', HANG_UP[call.state] ?? 'Hang up');
     document.getElementById('hang-up-icon')?.setAttribute('href', call.ended ? '#icon-close' : '#icon-handset');
@@ -63,6 +64,18 @@ export class CallView {
     this.section.hidden = false;
     byId(call.state === 'incoming' ? 'answer' : 'hang-up').focus();
     requestAnimationFrame((now) => this.tick(call, now));
+  }
+
+  /** Its button goes, so the focus moves to the one that stays. */
+  private answer(): void {
+    this.call?.answer();
+    byId('hang-up').focus();
+  }
+
+  /** Declines, cancels, hangs up, or closes what has ended. */
+  private end(): void {
+    if (this.call?.ended) this.dismiss();
+    else this.call?.end();
   }
 
   /** Runs with the display's frames for as long as the call is shown. */
@@ -123,15 +136,25 @@ export class CallView {
   }
 
   private typed(event: KeyboardEvent): void {
-    const typing = event.target instanceof HTMLInputElement;
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !isKey(event.key)) return;
-    this.press(event.key);
+    if (!this.call || event.ctrlKey || event.metaKey || event.altKey || event.repeat || isField(event.target)) return;
+    if (event.key === 'Escape') this.end();
+    // A button in focus is pressed by Enter anyway.
+    else if (event.key === 'Enter' && this.call.state === 'incoming' && !isButton(event.target)) this.answer();
+    else if (isKey(event.key)) this.press(event.key);
   }
 
   private toggleKeys(visible: boolean): void {
     this.keys.hidden = !visible;
     press(byId('keys'), visible);
   }
+}
+
+function isField(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+}
+
+function isButton(target: EventTarget | null): boolean {
+  return target instanceof HTMLButtonElement;
 }
 
 function press(button: HTMLElement, pressed: boolean): void {

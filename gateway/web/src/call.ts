@@ -1,6 +1,8 @@
 // One call as the page sees it: a JsSIP session with a state that can be shown.
 import type { RTCSession } from 'jssip/lib/RTCSession';
-import { callFailure, microphoneFailure } from './reasons';
+import { hold, reoffer } from './lasting';
+import { callEnd, callFailure, microphoneFailure } from './reasons';
+import { SoundWatch, type Sound } from './sound-watch';
 import { transportPolicy } from './turn';
 
 export type CallState = 'calling' | 'ringing' | 'incoming' | 'connecting' | 'active' | 'held' | 'held-by-peer' | 'ended';
@@ -14,6 +16,16 @@ export interface Media {
   keysAs: KeysAs;
 }
 
+/** What a call asks of the phone it belongs to. */
+export interface Home {
+  changed(): void;
+  remoteSound(stream: MediaStream): void;
+  /** Do requests reach the gateway now? */
+  isReachable(): boolean;
+  /** As of now, since TURN credentials expire. */
+  iceServers(): RTCIceServer[];
+}
+
 export class Call {
   state: CallState;
   muted = false;
@@ -23,14 +35,25 @@ export class Call {
   reason = '';
   /** True once the other side's sound may arrive, which with early media is before the answer. */
   hears = false;
+  /** The browser asks its user for the microphone. */
+  asksForMicrophone = false;
+
+  private watch: SoundWatch | null = null;
+  private watching: ReturnType<typeof setInterval> | undefined;
+  private asking: ReturnType<typeof setTimeout> | undefined;
+  private restartedAt = -Infinity;
+  /** Set once we end it: the reason, empty if the user wished it. */
+  private ours: string | null = null;
+  /** The connection was lost, so the other side may know something else than we do. */
+  private toConfirm = false;
 
   constructor(
     private readonly session: RTCSession,
     private readonly media: Media,
-    private readonly changed: () => void,
-    private readonly onRemoteTrack: (stream: MediaStream) => void,
+    private readonly home: Home,
   ) {
     this.state = session.direction === 'incoming' ? 'incoming' : 'calling';
+    if (this.state === 'calling') this.askForMicrophone();
     this.follow();
   }
 
@@ -48,6 +71,10 @@ export class Call {
     return this.state === 'active' || this.state === 'held' || this.state === 'held-by-peer';
   }
 
+  get sound(): Sound {
+    return (this.answered && this.watch?.sound) || 'flows';
+  }
+
   get connection(): RTCPeerConnection | undefined {
     return this.session.connection;
   }
@@ -57,20 +84,22 @@ export class Call {
   }
 
   answer(): void {
+    if (this.state !== 'incoming') return;
+    this.askForMicrophone();
     this.become('connecting');
     this.session.answer(callOptions(this.media));
   }
 
-  /** Rejects, cancels or hangs up, whichever the state asks for. */
-  end(): void {
+  /** Rejects, cancels or hangs up, whichever the state asks for. `reason`: unless the user wished it. */
+  end(reason = ''): void {
     if (this.session.isEnded()) return;
-    this.session.terminate(this.state === 'incoming' ? { status_code: 603, reason_phrase: 'Decline' } : {});
+    this.ours = reason;
+    const declines = this.state === 'incoming' && !reason;
+    this.session.terminate(declines ? { status_code: 603, reason_phrase: 'Decline' } : {});
   }
 
   toggleHold(): void {
-    if (!this.answered) return;
-    if (this.session.isOnHold().local) this.session.unhold();
-    else this.session.hold();
+    if (this.answered) hold(this.session, !this.session.isOnHold().local);
   }
 
   toggleMute(): void {
@@ -80,15 +109,32 @@ export class Call {
 
   sendKey(key: string): void {
     if (!this.answered) return;
-    this.session.sendDTMF(key, {
-      transportType: this.media.keysAs as never,
-      duration: KEY_MILLISECONDS,
-      interToneGap: KEY_GAP_MILLISECONDS,
-    });
+    const how = { duration: KEY_MILLISECONDS, interToneGap: KEY_GAP_MILLISECONDS };
+    try {
+      if (this.media.keysAs === 'RFC2833' && this.takesEvents()) {
+        this.session.sendDTMF(key, { ...how, transportType: 'RFC2833' as never });
+        return;
+      }
+    } catch {
+      // No event was negotiated, which not every browser tells beforehand.
+    }
+    this.session.sendDTMF(key, { ...how, transportType: 'INFO' as never });
+  }
+
+  /** The connection to the gateway is gone. An established call goes on without it for a while. */
+  connectionLost(): void {
+    if (this.answered) this.toConfirm = true;
+    else if (!this.ended) this.end(CONNECTION_LOST);
+  }
+
+  private takesEvents(): boolean {
+    const sender = this.connection?.getSenders().find(({ track }) => track?.kind === 'audio');
+    return !!sender?.dtmf && sender.dtmf.canInsertDTMF !== false;
   }
 
   private follow(): void {
     const { session } = this;
+    session.on('connecting', () => this.hasMicrophone());
     session.on('progress', () => this.state === 'calling' && this.become('ringing'));
     session.on('accepted', () => this.begin());
     session.on('confirmed', () => this.begin());
@@ -96,18 +142,16 @@ export class Call {
     for (const event of ['muted', 'unmuted'] as const) {
       session.on(event, () => {
         this.muted = session.isMuted().audio === true;
-        this.changed();
+        this.home.changed();
       });
     }
-    session.on('getusermediafailed', (error: Error) => (this.reason = microphoneFailure(error)));
-    session.on('failed', (event) => {
-      this.reason ||= isOwnWish(event) ? '' : callFailure(event.message, event.cause);
-      this.become('ended');
+    // JsSIP tells it after `failed`.
+    session.on('getusermediafailed', (error: Error) => {
+      this.reason = microphoneFailure(error);
+      this.home.changed();
     });
-    session.on('ended', (event) => {
-      this.reason ||= event.originator === 'system' ? callFailure(event.message, event.cause) : '';
-      this.become('ended');
-    });
+    session.on('failed', (event) => this.over(() => callFailure(event.message, event.cause)));
+    session.on('ended', (event) => this.over(() => callEnd(event.message as never, event.cause)));
     session.on('icecandidate', ({ ready }) => setTimeout(ready, GATHER_MILLISECONDS));
     session.on('peerconnection', ({ peerconnection }) => this.listen(peerconnection));
     if (session.connection) this.listen(session.connection);
@@ -116,14 +160,51 @@ export class Call {
   private listen(connection: RTCPeerConnection): void {
     connection.addEventListener('track', (event) => {
       this.hears = true;
-      this.onRemoteTrack(event.streams[0] ?? new MediaStream([event.track]));
-      this.changed();
+      this.home.remoteSound(event.streams[0] ?? new MediaStream([event.track]));
+      this.home.changed();
     });
   }
 
   private begin(): void {
     this.since ??= performance.now();
+    if (!this.watch && this.connection) {
+      const watch = new SoundWatch(this.connection);
+      this.watch = watch;
+      // A connection that was closed meanwhile has no figures.
+      this.watching = setInterval(() => void this.look(watch).catch(() => {}), LOOK_MILLISECONDS);
+    }
     this.become(this.talking());
+  }
+
+  /** Shows whether there is sound, and has it come back. */
+  private async look(watch: SoundWatch): Promise<void> {
+    const before = watch.sound;
+    await watch.sample(this.state === 'active');
+    if (this.ended) return;
+    if (watch.sound !== before) this.home.changed();
+    if (watch.cutMilliseconds > LOST_MILLISECONDS) this.end(SOUND_LOST);
+    // With a gateway that is out of reach there is nothing to do but reconnect.
+    else if (this.home.isReachable()) this.repair(watch);
+  }
+
+  private repair(watch: SoundWatch): void {
+    const sinceRestart = performance.now() - this.restartedAt;
+    const restart = watch.sound === 'cut' && watch.cutMilliseconds > RESTART_MILLISECONDS && sinceRestart > RESTART_AGAIN_MILLISECONDS;
+    if (!restart && !this.toConfirm) return;
+    // RFC 8839 §4.4.1.1.1: new credentials in an offer. Without them the offer tells what the lost connection may have kept from the
+    // other side, and whether the gateway still has the call.
+    if (restart) this.takeIceServers();
+    if (!reoffer(this.session, { iceRestart: restart })) return;
+    this.toConfirm = false;
+    if (restart) this.restartedAt = performance.now();
+  }
+
+  private takeIceServers(): void {
+    try {
+      this.connection?.setConfiguration({ ...callOptions(this.media).pcConfig, iceServers: this.home.iceServers() });
+    } catch {
+      // A browser that can't change them goes on with those of the call's beginning.
+    }
   }
 
   private talking(): CallState {
@@ -132,9 +213,35 @@ export class Call {
     return hold.remote ? 'held-by-peer' : 'active';
   }
 
+  private askForMicrophone(): void {
+    this.asking = setTimeout(() => {
+      this.asksForMicrophone = true;
+      this.home.changed();
+    }, ASKED_MILLISECONDS);
+  }
+
+  private hasMicrophone(): void {
+    clearTimeout(this.asking);
+    if (!this.asksForMicrophone) return;
+    this.asksForMicrophone = false;
+    this.home.changed();
+  }
+
+  private over(reason: () => string): void {
+    if (this.ended) return;
+    this.reason = this.ours ?? reason();
+    this.become('ended');
+  }
+
   private become(state: CallState): void {
+    if (this.ended) return;
     this.state = state;
-    this.changed();
+    if (state === 'ended') {
+      clearInterval(this.watching);
+      clearTimeout(this.asking);
+      this.asksForMicrophone = false;
+    }
+    this.home.changed();
   }
 }
 
@@ -153,11 +260,6 @@ export function callOptions(media: Media) {
   };
 }
 
-/** The user cancelled or rejected, and needs no telling. */
-function isOwnWish(event: { originator: string; cause: string }): boolean {
-  return event.originator === 'local' && ['Canceled', 'Rejected', 'Terminated'].includes(event.cause);
-}
-
 function decode(user: string): string {
   try {
     return decodeURIComponent(user);
@@ -166,6 +268,9 @@ function decode(user: string): string {
   }
 }
 
+const CONNECTION_LOST = 'The connection to the gateway broke before the answer. Call again when the page is ready.';
+const SOUND_LOST = 'The sound did not come back, so the call was ended. Check the network, then call again.';
+
 /**
  * How long to gather more candidates after the first. The gateway is a public ICE peer that learns the browser's
  * address from its checks, so nothing is gained by waiting for a STUN or TURN server, which may never answer.
@@ -173,3 +278,11 @@ function decode(user: string): string {
 const GATHER_MILLISECONDS = 50;
 const KEY_MILLISECONDS = 120;
 const KEY_GAP_MILLISECONDS = 80;
+/** A browser that need not ask gives the microphone sooner. */
+const ASKED_MILLISECONDS = 600;
+const LOOK_MILLISECONDS = 250;
+/** Most cuts are shorter and heal by themselves. */
+const RESTART_MILLISECONDS = 1500;
+const RESTART_AGAIN_MILLISECONDS = 5000;
+/** The gateway gives up sooner, if it can tell us. */
+const LOST_MILLISECONDS = 60_000;

@@ -27,8 +27,10 @@ export class Dialer {
     this.button.disabled = !ready;
     if (this.section.hidden === !visible) return;
     this.section.hidden = !visible;
+    if (!visible) return;
     // A touch screen would answer a focused field with its keyboard, over our own keys.
-    if (visible && matchMedia('(pointer: fine)').matches) this.number.focus();
+    const first = matchMedia('(pointer: fine)').matches ? this.number : byId('dial-keys').querySelector('button');
+    first?.focus({ preventScroll: true });
   }
 
   private call(typed: string): void {

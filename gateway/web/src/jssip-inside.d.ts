@@ -36,6 +36,35 @@ declare module 'jssip/lib/RequestSender.js' {
     _receiveResponse(response: IncomingResponse & { data: string; setHeader(name: string, value: string): void }): void;
   }
 }
+declare module 'jssip/lib/RTCSession.js' {
+  import type { RTCSession as Known } from 'jssip/lib/RTCSession';
+  export interface ReInvite {
+    rtcOfferConstraints?: RTCOfferOptions;
+    eventHandlers: { succeeded?(): void; failed(): void };
+  }
+  export default class RTCSession extends Known {
+    _connection: RTCPeerConnection;
+    _localHold: boolean;
+    _createRTCConnection(config: RTCConfiguration): void;
+    _onhold(originator: 'local'): void;
+    _onunhold(originator: 'local'): void;
+    _sendReinvite(options: ReInvite): void;
+    isReadyToReOffer(): boolean;
+    onTransportError(): void;
+  }
+}
+declare module 'jssip/lib/Transactions.js' {
+  class InviteTransaction {
+    state: number;
+    onTransportError(): void;
+  }
+  const Transactions: {
+    C: { STATUS_ACCEPTED: number };
+    InviteClientTransaction: typeof InviteTransaction;
+    InviteServerTransaction: typeof InviteTransaction;
+  };
+  export default Transactions;
+}
 declare module 'jssip/lib/Utils.js' {
   const Utils: { createRandomToken(size: number): string };
   export default Utils;

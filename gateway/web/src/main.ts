@@ -5,11 +5,13 @@ import { CallView } from './call-view';
 import { Dialer } from './dialer';
 import { teachSha256 } from './digest';
 import { byId } from './dom';
+import { letCallsLast } from './lasting';
 import { Phone, type Registration } from './phone';
 import { Ringer } from './ringer';
 
 teachSha256();
 followRegistrations();
+letCallsLast();
 
 let audioContext: AudioContext | null = null;
 /** Made at the first click, because browsers keep a context silent that was made without one. */
@@ -37,12 +39,15 @@ const callView = new CallView(audio, remote, () => phone.dismiss());
 byId('sign-out').addEventListener('click', () => phone.signOut());
 // A closed tab says good-bye at once instead of leaving the gateway to find out.
 window.addEventListener('pagehide', () => phone.signOut());
+// The browser asks in its own words whether the page may go.
+window.addEventListener('beforeunload', (event) => phone.busy && event.preventDefault());
 
 function show(): void {
   const { registration, call } = phone;
   const signedIn = registration !== 'signed-out' && registration !== 'refused';
   document.body.dataset.registration = registration;
   document.body.dataset.call = call?.state ?? 'idle';
+  document.body.dataset.sound = call?.sound ?? 'flows';
 
   byId('registration').textContent = REGISTRATION[registration];
   const notice = byId('notice');

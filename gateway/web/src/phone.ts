@@ -1,11 +1,11 @@
 // The signed-in user: one JsSIP user agent, its registration, and at most one call.
-import { WebSocketInterface } from 'jssip';
 import type { RTCSession } from 'jssip/lib/RTCSession';
 import type { RTCSessionEvent } from 'jssip/lib/UA';
 import { Agent } from './agent';
-import { Call, callOptions, type Media } from './call';
-import { registrationFailure, type RegistrationFailure } from './reasons';
+import { Call, callOptions, type Home, type Media } from './call';
+import { disturbance, NO_MICROPHONE_HERE, registrationFailure, type RegistrationFailure } from './reasons';
 import { toldServers } from './turn';
+import { Wire } from './wire';
 
 /** `lapsed`: the gateway refused to renew the sign-in, and a call goes on that is not to be lost for that. */
 export type Registration = 'signed-out' | 'connecting' | 'registered' | 'reconnecting' | 'lapsed' | 'refused';
@@ -25,35 +25,57 @@ export interface Listener {
   remoteSound(stream: MediaStream): void;
 }
 
-export class Phone {
-  registration: Registration = 'signed-out';
-  /** What is wrong and what to do about it; empty when all is well. */
-  notice = '';
+export class Phone implements Home {
   call: Call | null = null;
 
+  private state: Registration = 'signed-out';
+  /** What is wrong with the registration and what to do about it. */
+  private problem = '';
+  /** The gateway does not answer, though the connection is there. */
+  private silent = false;
   private agent: Agent | null = null;
+  private wire: Wire | null = null;
   private own: Media | null = null;
   private told: RTCIceServer[] = [];
   /** Why the gateway refused to renew the sign-in, while a call goes on. */
   private refusal = '';
   private retry: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly listener: Listener) {}
+  constructor(private readonly listener: Listener) {
+    window.addEventListener('online', () => this.agent?.hurry());
+  }
+
+  get registration(): Registration {
+    return this.silent && this.state === 'registered' ? 'reconnecting' : this.state;
+  }
+
+  /** What is wrong and what to do about it; empty when all is well. */
+  get notice(): string {
+    const call = this.call?.answered ? this.call : null;
+    return (call && disturbance(call.sound, this.isAtHand())) || this.problem;
+  }
+
+  /** A call is there that would end with the page. */
+  get busy(): boolean {
+    return this.call !== null && !this.call.ended;
+  }
 
   signIn(account: Account): void {
     this.leave();
     this.own = account.media;
     this.told = [];
     const [name = '', domain = account.domain] = account.user.split('@');
+    const wire = new Wire(account.server, (pulse) => wire === this.wire && this.felt(pulse === 'silent'));
+    this.wire = wire;
     this.agent = new Agent({
-      sockets: [new WebSocketInterface(account.server)],
+      sockets: [wire],
       uri: `sip:${encodeURIComponent(name)}@${domain}`,
       authorization_user: name,
       password: account.password,
       instance_id: account.instance,
       register_expires: REGISTER_SECONDS,
       connection_recovery_min_interval: 1,
-      connection_recovery_max_interval: 15,
+      connection_recovery_max_interval: RECOVERY_SECONDS,
       user_agent: 'softphone',
     });
     this.follow(this.agent);
@@ -67,12 +89,16 @@ export class Phone {
   }
 
   dial(number: string): void {
-    if (!this.agent || !this.media || this.busy) return;
+    if (!this.agent || !this.own || this.busy) return;
+    if (!navigator.mediaDevices) return this.become(this.state, NO_MICROPHONE_HERE);
+    if (!this.agent.normalizeTarget(number)) {
+      return this.become(this.state, `“${number}” can't be dialled. Use digits, letters, and + * # . _ -`);
+    }
     // JsSIP hands the new session to `newRTCSession` before it returns.
     try {
-      this.agent.call(number, callOptions(this.media));
-    } catch {
-      this.become(this.registration, `“${number}” can't be dialled. Use digits, letters, and + * # . _ -`);
+      this.agent.call(number, callOptions(this.media(this.own)));
+    } catch (error) {
+      this.become(this.state, `The browser could not set up the sound: ${(error as Error).message}`);
     }
   }
 
@@ -83,19 +109,44 @@ export class Phone {
     this.listener.changed();
   }
 
-  private get media(): Media | null {
-    return this.own && { ...this.own, iceServers: [...this.own.iceServers, ...this.told] };
+  /** Something about the call changed. After one that outlived its registration the user has to sign in again. */
+  changed(): void {
+    this.watchClosely();
+    if (this.state === 'lapsed' && !this.busy) {
+      this.leave();
+      this.become('refused', this.refusal);
+      return;
+    }
+    this.listener.changed();
   }
 
-  private get busy(): boolean {
-    return this.call !== null && !this.call.ended;
+  remoteSound(stream: MediaStream): void {
+    this.listener.remoteSound(stream);
+  }
+
+  isReachable(): boolean {
+    return this.isAtHand() && this.state !== 'connecting';
+  }
+
+  iceServers(): RTCIceServer[] {
+    return [...(this.own?.iceServers ?? []), ...this.told];
+  }
+
+  private isAtHand(): boolean {
+    return this.agent !== null && this.agent.isConnected() && !this.silent;
+  }
+
+  private media(own: Media): Media {
+    return { ...own, iceServers: this.iceServers() };
   }
 
   private follow(agent: Agent): void {
     agent.on('connected', () => this.become('connecting'));
     agent.on('disconnected', () => {
-      if (agent !== this.agent || this.registration === 'refused') return;
+      if (agent !== this.agent || this.state === 'refused') return;
+      this.silent = false;
       this.become('reconnecting', 'The gateway is out of reach. The page keeps trying; check the network if it lasts.');
+      this.call?.connectionLost();
     });
     agent.onBound = (response) => {
       if (agent !== this.agent) return;
@@ -105,6 +156,12 @@ export class Phone {
     };
     agent.on('registrationFailed', (event) => agent === this.agent && this.refused(agent, registrationFailure(event)));
     agent.on('newRTCSession', (event: RTCSessionEvent) => this.adopt(event.session));
+  }
+
+  private felt(silent: boolean): void {
+    if (silent === this.silent) return;
+    this.silent = silent;
+    this.listener.changed();
   }
 
   private refused(agent: Agent, failure: RegistrationFailure): void {
@@ -122,38 +179,35 @@ export class Phone {
     this.retry = setTimeout(() => agent.isConnected() && agent.register(), wait);
   }
 
-  /** After a call that outlived its registration the user has to sign in again. */
-  private callChanged(): void {
-    if (this.registration === 'lapsed' && !this.busy) {
-      this.leave();
-      this.become('refused', this.refusal);
-      return;
-    }
-    this.listener.changed();
-  }
-
   private adopt(session: RTCSession): void {
-    if (this.busy) {
+    if (this.busy || !this.own) {
       session.terminate({ status_code: 486, reason_phrase: 'Busy Here' });
       return;
     }
-    this.notice = '';
-    const remoteSound = (stream: MediaStream) => this.listener.remoteSound(stream);
-    this.call = new Call(session, this.media as Media, () => this.callChanged(), remoteSound);
-    this.listener.changed();
+    this.problem = '';
+    this.call = new Call(session, this.media(this.own), this);
+    this.changed();
+  }
+
+  /** In a call the page asks often whether the gateway is there, and is quick to come back. */
+  private watchClosely(): void {
+    this.wire?.watch(this.busy);
+    this.agent?.recoverWithin(this.busy ? CALL_RECOVERY_SECONDS : RECOVERY_SECONDS);
   }
 
   private leave(): void {
     clearTimeout(this.retry);
     const { agent } = this;
     this.agent = null;
+    this.wire = null;
+    this.silent = false;
     this.call?.end();
     agent?.stop();
   }
 
-  private become(registration: Registration, notice = ''): void {
-    this.registration = registration;
-    this.notice = notice;
+  private become(registration: Registration, problem = ''): void {
+    this.state = registration;
+    this.problem = problem;
     this.listener.changed();
   }
 }
@@ -161,3 +215,6 @@ export class Phone {
 const REGISTER_SECONDS = 300;
 /** Each try may count as a failed login, of which the gateway allows few a minute. */
 const LAPSED_RETRY_MILLISECONDS = 60_000;
+const RECOVERY_SECONDS = 15;
+/** The gateway keeps a call for ten seconds by default. */
+const CALL_RECOVERY_SECONDS = 1;

@@ -1,4 +1,5 @@
 // Why something failed, in words that say what to do next.
+import type { Sound } from './sound-watch';
 
 /** What of a SIP response the texts need. */
 interface Failure {
@@ -23,9 +24,42 @@ export function registrationFailure(event: { response?: Failure | null; cause?: 
 
 export function callFailure(message: Failure | null | undefined, cause: string): string {
   const status = message?.status_code;
+  // RFC 3326 §2: the CANCEL of a call that rang here too.
+  if (/cause\s*=\s*200\b/i.test(message?.getHeader?.('reason') ?? '')) return 'The call was answered elsewhere.';
   if (status && CALL[status]) return CALL[status];
   if (CAUSE[cause]) return CAUSE[cause];
   return status ? `The call failed (${status}). Try again, or ask whoever runs the gateway.` : `The call failed: ${cause}.`;
+}
+
+/** Why an established call ended; empty if a side just hung up. */
+export function callEnd(message: Failure | null | undefined, cause: string): string {
+  const told = message?.getHeader?.('reason');
+  if (told) return endReason(told);
+  return CAUSE[cause] ?? '';
+}
+
+/** The Reason (RFC 3326) of a BYE: the gateway's own, or the other side's. */
+function endReason(told: string): string {
+  const text = /text\s*=\s*"([^"]*)"/i.exec(told)?.[1] ?? '';
+  if (END[text] !== undefined) return END[text];
+  const code = Number(/cause\s*=\s*(\d+)/i.exec(told)?.[1] ?? 0);
+  if (/^\s*SIP\s*;/i.test(told)) return code >= 400 ? CALL[code] || `The other side ended the call (${code}).` : '';
+  // ITU-T Q.850: 16 and 31 are an ordinary end, those from 34 on speak of the network.
+  return code >= 34 ? 'The line to the outside broke. Call again.' : '';
+}
+
+/** A page of plain http: gets no microphone from any browser. */
+export const NO_MICROPHONE_HERE = 'The browser gives a microphone only to pages of https. Open this page by its https: address.';
+export const ALLOW_MICROPHONE = 'Allow the microphone: the browser asks at the top of the page.';
+
+/** What disturbs the call that goes on, and what is done about it. */
+export function disturbance(sound: Sound, isReachable: boolean): string {
+  if (!isReachable) {
+    return sound === 'cut'
+      ? 'No sound, and the gateway is out of reach. Reconnecting … Stay on the line, and check the network if it lasts.'
+      : 'Reconnecting to the gateway … The call goes on; check the network if it lasts.';
+  }
+  return DISTURBANCE[sound];
 }
 
 export function microphoneFailure(error: { name?: string }): string {
@@ -38,6 +72,24 @@ function isStale(response: Failure | null | undefined): boolean {
 }
 
 const RETRY_SECONDS = 10;
+
+const DISTURBANCE: Record<Sound, string> = {
+  flows: '',
+  cut: 'No sound comes through. Stay on the line, the page is bringing it back. Check the network if it lasts.',
+  absent: 'No sound comes from the other side. If it lasts, hang up and call again.',
+};
+
+/** Keyed by the gateway's own words. */
+const END: Record<string, string> = {
+  'Media timeout': 'No sound came any more, so the gateway ended the call. Check the network, then call again.',
+  'Media lost': 'The gateway lost the sound, so the call was ended. Call again.',
+  'Connection lost': 'The other side lost its connection, so the call was ended.',
+  'Dialog lost': 'The other side has lost the call. Call again.',
+  'Session expired': 'The other side was silent for too long, so the call was ended. Call again.',
+  'ACK timeout': 'The other side did not confirm the call. Call again.',
+  'Ended by operator': 'Whoever runs the gateway ended the call.',
+  'Shutting down': 'The gateway is being restarted, so the call was ended. Call again in a minute.',
+};
 
 const WRONG = 'User or password is wrong. Type them again.';
 const REGISTER: Record<number, string> = {
@@ -77,16 +129,18 @@ const CAUSE: Record<string, string> = {
   Expires: 'You missed this call.',
   'Connection Error': 'The gateway is out of reach. Call again when the page is signed in.',
   'Request Timeout': 'The gateway did not answer. Call again.',
-  'RTP Timeout': 'No sound came any more, so the call was ended. Check the network.',
+  'Dialog Error': 'The call was lost while the gateway was out of reach. Call again.',
   'No ACK': 'The other side did not confirm the answer. Wait for a new call.',
   'WebRTC Error': 'The browser could not set up the sound. Reload the page and call again.',
   'Bad Media Description': 'The two sides share no sound format. Tell whoever runs the gateway.',
+  'Internal Error': 'The browser could not set up the sound. Reload the page and call again.',
   'User Denied Media Access': 'The microphone could not be opened. Allow it for this page and call again.',
 };
 
 /** Keyed by the names of getUserMedia's errors. */
 const MICROPHONE: Record<string, string> = {
   NotAllowedError: 'The page may not use the microphone. Allow it at the left of the address bar, then call again.',
+  SecurityError: 'The page may not use the microphone. Allow it at the left of the address bar, then call again.',
   NotFoundError: 'No microphone was found. Plug one in, then call again.',
   NotReadableError: 'Another program holds the microphone. Close it, then call again.',
 };

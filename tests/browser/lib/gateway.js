@@ -99,6 +99,15 @@ export class Gateway {
     await this.#watch.until('the gateway to read its files', () => this.log.includes('read again'));
   }
 
+  /** Stands still, its relay too if that is inside, until it is resumed. */
+  suspend() {
+    this.#process.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#process.kill('SIGCONT');
+  }
+
   /** Resolves with the milliseconds that SIGTERM took to end the process. */
   async stop() {
     const begun = performance.now();
@@ -215,7 +224,7 @@ export async function freePort(host = LOOPBACK) {
   return port;
 }
 
-async function freeUdpPort() {
+export async function freeUdpPort() {
   const socket = dgram.createSocket('udp4').bind(0, '127.0.0.1');
   await once(socket, 'listening');
   const { port } = socket.address();

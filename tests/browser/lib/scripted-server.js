@@ -14,6 +14,8 @@ export class ScriptedServer {
   watch = new Watch();
   /** What INVITEs get instead of being carried: a status, or null. */
   refusesCallsWith = null;
+  /** False: the connection is there and nobody behind it. */
+  answersPings = true;
   /** What REGISTERs get instead of being judged: a status, or null. */
   refusesRegistersWith = null;
   /** Seconds that a registration lasts. */
@@ -62,6 +64,8 @@ export class ScriptedServer {
   }
 
   #receive(socket, text) {
+    // RFC 5626 §4.4.1
+    if (text === '\r\n\r\n' && this.answersPings) socket.send('\r\n');
     if (!text.trim()) return;
     const message = parse(text);
     this.received.push(message);

@@ -21,7 +21,7 @@ export class Softphone {
     await page.getByLabel('User').fill(user);
     await page.getByLabel('Password').fill(password);
     await page.getByText('Settings').click();
-    await page.getByLabel('STUN or TURN').fill(ice);
+    await page.getByLabel('STUN server').fill(ice);
     await page.getByLabel('Keys in a call').selectOption(keysAs);
     // Noise reduction would take the test's tone for noise.
     await page.getByLabel('Reduce echo').uncheck();
