@@ -4,6 +4,7 @@ import './page.test.js';
 import './clients.test.js';
 import './gateway.test.js';
 import './demo.test.js';
+import './person.test.js';
 import './screens.test.js';
 import './day.test.js';
 import './outage.test.js';

@@ -31,7 +31,8 @@ export class CallView {
   }
 
   show(call: Call | null): void {
-    if (call !== this.call) this.replace(call);
+    const isNew = call !== this.call;
+    if (isNew) this.replace(call);
     this.section.hidden = !call;
     if (!call) return;
     byId('call-state').textContent = (call.ended && call.reason) || (call.asksForMicrophone ? ALLOW_MICROPHONE : STATE[call.state]);
@@ -44,6 +45,8 @@ export class CallView {
     press(byId('mute'), call.muted);
     press(byId('hold'), call.state === 'held');
     if (!call.answered) this.toggleKeys(false);
+    // What is hidden takes no focus.
+    if (isNew) byId(call.state === 'incoming' ? 'answer' : 'hang-up').focus();
     if (call.ended) this.finish(call);
   }
 
@@ -61,8 +64,6 @@ export class CallView {
     const { name, number } = call.peer;
     byId('peer').textContent = name === number ? name : `${name} (${number})`;
     byId('face').textContent = initials(name);
-    this.section.hidden = false;
-    byId(call.state === 'incoming' ? 'answer' : 'hang-up').focus();
     requestAnimationFrame((now) => this.tick(call, now));
   }
 

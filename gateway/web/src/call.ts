@@ -150,7 +150,10 @@ export class Call {
       this.reason = microphoneFailure(error);
       this.home.changed();
     });
-    session.on('failed', (event) => this.over(() => callFailure(event.message, event.cause)));
+    // What was cancelled, and not by the user, was cancelled by JsSIP when the connection broke.
+    session.on('failed', ({ originator, message, cause }) =>
+      this.over(() => (`${originator}` === 'local' && cause === 'Canceled' ? CONNECTION_LOST : callFailure(message, cause))),
+    );
     session.on('ended', (event) => this.over(() => callEnd(event.message as never, event.cause)));
     session.on('icecandidate', ({ ready }) => setTimeout(ready, GATHER_MILLISECONDS));
     session.on('peerconnection', ({ peerconnection }) => this.listen(peerconnection));

@@ -28,6 +28,17 @@ declare module 'jssip/lib/DigestAuthentication.js' {
     authenticate(request: DigestRequest, challenge: Challenge): boolean;
   }
 }
+declare module 'jssip/lib/Dialog.js' {
+  interface Request {
+    method: string;
+    body?: string;
+    reply(status: number): void;
+  }
+  export default class Dialog {
+    uac_pending_reply: boolean;
+    _checkInDialogRequest(request: Request): boolean;
+  }
+}
 declare module 'jssip/lib/RequestSender.js' {
   import type { IncomingResponse } from 'jssip/lib/SIPMessage';
   export default class RequestSender {

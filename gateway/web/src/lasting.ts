@@ -1,4 +1,5 @@
 // Lets JsSIP's calls outlive their connection and their path for the sound. JsSIP ends them with either.
+import Dialog from 'jssip/lib/Dialog.js';
 import RTCSession from 'jssip/lib/RTCSession.js';
 import type { RTCSession as Session } from 'jssip/lib/RTCSession';
 import Transactions from 'jssip/lib/Transactions.js';
@@ -15,6 +16,13 @@ export function letCallsLast(): void {
   const connectionLost = RTCSession.prototype.onTransportError;
   RTCSession.prototype.onTransportError = function () {
     if (!this.isEstablished()) connectionLost.call(this);
+  };
+
+  // RFC 3261 §14.2: an offer that crosses ours is refused; JsSIP refuses it and takes it all the same.
+  const check = Dialog.prototype._checkInDialogRequest;
+  Dialog.prototype._checkInDialogRequest = function (request) {
+    const crosses = this.uac_pending_reply && (request.method === 'INVITE' || (request.method === 'UPDATE' && !!request.body));
+    return check.call(this, request) && !crosses;
   };
 
   // RFC 6026 §7: a 2xx is repeated until its ACK comes, over the next connection if need be.
@@ -34,13 +42,23 @@ export function reoffer(session: Session, options: RTCOfferOptions, refused: () 
   const inside = session as RTCSession;
   if (!inside.isEstablished() || !inside.isReadyToReOffer()) return false;
   const failed = () => {
-    if (inside.connection.signalingState === 'have-local-offer') {
-      void inside.connection.setLocalDescription({ type: 'rollback' }).catch(() => {});
-    }
+    void takeBack(inside.connection).catch(() => {});
     refused();
   };
   inside._sendReinvite({ rtcOfferConstraints: options, eventHandlers: { failed } });
   return true;
+}
+
+/**
+ * Ends an exchange that came to nothing, as if the answer had been the one that holds. A rollback would do in Firefox;
+ * Chromium's silences the stream that comes in, if the first offer was the other side's.
+ */
+async function takeBack(connection: RTCPeerConnection): Promise<void> {
+  const { signalingState, currentLocalDescription: local, currentRemoteDescription: remote } = connection;
+  if (signalingState !== 'have-local-offer' || !local || !remote) return;
+  // RFC 8842 §5.3: who answered chose the role, and an answer must name one.
+  const role = local.sdp.includes('a=setup:active') ? 'passive' : 'active';
+  await connection.setRemoteDescription({ type: 'answer', sdp: remote.sdp.replaceAll('a=setup:actpass', `a=setup:${role}`) });
 }
 
 /** Puts the other side on hold, or takes it back. */

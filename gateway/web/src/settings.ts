@@ -34,7 +34,8 @@ export function serverOf(typed: string): string {
   if (!typed) return ownServer();
   const hasScheme = /^[a-z][a-z\d+.-]*:\/\//i.test(typed);
   const url = parsed((hasScheme ? typed : `wss://${typed}`).replace(/^http/i, 'ws'));
-  if (!url || !['wss:', 'ws:'].includes(url.protocol)) {
+  // Chromium takes a blank in a host for %20.
+  if (!url || /[\s%]/.test(url.hostname) || !['wss:', 'ws:'].includes(url.protocol)) {
     throw new Error('Type an address like wss://gateway.example.com/ws, or leave it empty.');
   }
   if (!/^wss?:/i.test(typed) && url.pathname === '/') url.pathname = '/ws';

@@ -20,6 +20,10 @@ export class ScriptedServer {
   refusesRegistersWith = null;
   /** Seconds that a registration lasts. */
   expires = 300;
+  /** The Reason that is put into every BYE, or null. */
+  byeReason = null;
+  /** Whether offers and answers may speak of telephone-event. */
+  carriesEvents = true;
   /** Algorithms of the challenges, in the order they are sent. */
   algorithms = ['SHA-256', 'MD5'];
 
@@ -101,13 +105,18 @@ export class ScriptedServer {
     const branch = `z9hG4bK-hop-${request.branch}`;
     this.#via.set(branch, socket);
     const headers = [['via', `SIP/2.0/WS scripted.invalid;branch=${branch}`], ...request.headers];
-    target.send(new Message(request.start, headers, request.body).toString());
+    if (request.method === 'BYE' && this.byeReason) headers.push(['reason', this.byeReason]);
+    target.send(new Message(request.start, headers, this.#carried(request.body)).toString());
   }
 
   #carryBack(message) {
     const back = this.#via.get(message.branch);
     const own = message.headers.findIndex(([name]) => name === 'via');
-    back?.send(new Message(message.start, without(message.headers, own), message.body).toString());
+    back?.send(new Message(message.start, without(message.headers, own), this.#carried(message.body)).toString());
+  }
+
+  #carried(sdp) {
+    return this.carriesEvents ? sdp : sdp.replace(/^a=rtpmap:\d+ telephone-event.*\r\n/gm, '');
   }
 
   #answer(socket, request, status, headers = []) {

@@ -37,6 +37,23 @@ export class Softphone {
     await this.press('Call');
   }
 
+  /** A key of the keyboard, wherever the focus is. */
+  type(key) {
+    return this.page.keyboard.press(key);
+  }
+
+  /** The id of what has the focus. */
+  focused() {
+    return this.page.evaluate(() => document.activeElement?.id);
+  }
+
+  /** The browser has no microphone to give, for a reason that getUserMedia names; without one it goes on asking its user. */
+  async losesMicrophone(reason) {
+    await this.page.evaluate((name) => {
+      navigator.mediaDevices.getUserMedia = () => (name ? Promise.reject(new DOMException('', name)) : new Promise(() => {}));
+    }, reason);
+  }
+
   press(name) {
     return this.page.getByRole('button', { name, exact: true }).click();
   }

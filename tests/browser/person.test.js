@@ -1,0 +1,237 @@
+// The softphone page as a person meets it: words that say what to do, keys, focus, settings, tabs.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { startChromium } from './lib/chromium.js';
+import { screenshot } from './lib/screenshot.js';
+import { ScriptedServer } from './lib/scripted-server.js';
+import { Softphone } from './lib/softphone.js';
+
+const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
+
+const REASONS = [
+  ['SIP;cause=408;text="Media timeout"', 'No sound came any more'],
+  ['SIP;cause=503;text="Media lost"', 'The gateway lost the sound'],
+  ['SIP;cause=480;text="Connection lost"', 'The other side lost its connection'],
+  ['SIP;cause=503;text="Shutting down"', 'The gateway is being restarted'],
+  ['Q.850;cause=38', 'The line to the outside broke'],
+  ['Q.850;cause=16;text="Normal call clearing"', 'Call ended'],
+];
+const MICROPHONES = [
+  ['NotAllowedError', 'may not use the microphone. Allow it'],
+  ['NotFoundError', 'No microphone was found. Plug one in'],
+  ['NotReadableError', 'Another program holds the microphone'],
+];
+
+describe('softphone page before a person', { timeout: 600_000 }, () => {
+  let server;
+  let browser;
+  before(async () => {
+    server = await ScriptedServer.start(PASSWORDS);
+    browser = await startChromium(440);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  async function signedIn(t, user, options) {
+    const phone = await Softphone.open(browser, server.origin);
+    t.after(() => phone.page.close());
+    await phone.signIn(user, PASSWORDS[user], options);
+    await phone.isSignedIn();
+    return phone;
+  }
+
+  async function inCall(t, options) {
+    const [alice, bob] = [await signedIn(t, 'alice', options), await signedIn(t, 'bob')];
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await bob.press('Answer');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
+    return [alice, bob];
+  }
+
+  it('dials and answers with Enter, hangs up, declines and closes with Escape, and the focus is where it is needed', async (t) => {
+    const [alice, bob] = [await signedIn(t, 'alice'), await signedIn(t, 'bob')];
+    assert.equal(await alice.focused(), 'number');
+    for (const key of 'bob') await alice.type(key);
+    await alice.type('Enter');
+    await bob.shows('call', 'incoming');
+    await alice.shows('call', 'ringing');
+    assert.equal(await alice.focused(), 'hang-up');
+    assert.equal(await bob.focused(), 'answer');
+    await bob.type('Escape');
+    await alice.says('call-state', 'The call was declined.');
+    await alice.type('Escape');
+    await alice.shows('call', 'idle');
+    assert.equal(await alice.focused(), 'number');
+    await alice.type('Enter');
+    await bob.shows('call', 'incoming');
+    await bob.type('Enter');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    assert.equal(await bob.focused(), 'hang-up');
+    await alice.type('Escape');
+    await bob.shows('call', 'ended');
+    await bob.shows('call', 'idle');
+    assert.equal(await bob.focused(), 'number');
+  });
+
+  // RFC 3326
+  it("says why the other side's BYE came", async (t) => {
+    const [alice, bob] = await inCall(t);
+    t.after(() => (server.byeReason = null));
+    for (const [reason, text] of REASONS) {
+      server.byeReason = reason;
+      await bob.press('Hang up');
+      await alice.says('call-state', text);
+      await alice.press('Close');
+      await bob.shows('call', 'idle');
+      await alice.dial('bob');
+      await bob.shows('call', 'incoming');
+      await bob.press('Answer');
+      await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    }
+  });
+
+  it('says what to do about the microphone when a call is made or answered', async (t) => {
+    const [alice, bob] = [await signedIn(t, 'alice'), await signedIn(t, 'bob')];
+    for (const [error, text] of MICROPHONES) {
+      await bob.losesMicrophone(error);
+      await bob.dial('alice');
+      await bob.says('call-state', text);
+      await bob.press('Close');
+      await alice.dial('bob');
+      await bob.shows('call', 'incoming');
+      await bob.press('Answer');
+      await bob.says('call-state', text);
+      await alice.says('call-state', 'Nobody is signed in there, or they do not answer');
+      await Promise.all([alice.press('Close'), bob.press('Close')]);
+    }
+  });
+
+  it('says that the browser asks for the microphone, and can be cancelled meanwhile', async (t) => {
+    const alice = await signedIn(t, 'alice');
+    await alice.losesMicrophone();
+    await alice.dial('bob');
+    await alice.says('call-state', 'Allow the microphone');
+    await screenshot(alice.page, 'microphone');
+    await alice.press('Cancel');
+    await alice.shows('call', 'idle');
+    await alice.dial('bob');
+    await alice.shows('call', 'calling');
+  });
+
+  it('warns before it is left in a call, and only then', async (t) => {
+    const leaves = (phone) =>
+      phone.page.evaluate(() => window.dispatchEvent(new Event('beforeunload', { cancelable: true })));
+    const [alice, bob] = await inCall(t);
+    assert.equal(await leaves(alice), false);
+    await bob.press('Hang up');
+    await alice.shows('call', 'ended');
+    assert.equal(await leaves(alice), true);
+  });
+
+  it('takes a gateway by its https: address or host, and says what is wrong with an address it can\'t take', async (t) => {
+    const phone = await Softphone.open(browser, server.origin);
+    t.after(() => phone.page.close());
+    const { page } = phone;
+    const says = (label) => page.getByLabel(label).evaluate((field) => field.validationMessage);
+    await phone.signIn('alice', PASSWORDS.alice);
+    await phone.isSignedIn();
+    await phone.press('Sign out');
+    await page.getByLabel('Gateway').fill('not a url');
+    await page.getByText('Settings').click();
+    await page.getByLabel('Password').fill(PASSWORDS.alice);
+    await phone.press('Sign in');
+    await page.getByLabel('Gateway').waitFor();
+    assert.match(await says('Gateway'), /Type an address like wss:/);
+    await page.getByLabel('Gateway').fill(server.origin);
+    assert.equal(await says('Gateway'), '');
+    await page.getByLabel('STUN server').fill('garbage');
+    assert.match(await says('STUN server'), /Type an address like stun:/);
+    await page.getByLabel('STUN server').fill('turn:turn.example.com');
+    assert.match(await says('STUN server'), /gateway tells its own/);
+    await page.getByLabel('STUN server').fill('');
+    await phone.press('Sign in');
+    await phone.isSignedIn();
+    phone.hadNoErrors();
+  });
+
+  // RFC 6086 §1 has INFO for what the media can't carry.
+  it('sends a digit by INFO where no telephone event was agreed on', async (t) => {
+    server.carriesEvents = false;
+    t.after(() => (server.carriesEvents = true));
+    const [alice] = await inCall(t);
+    await alice.press('Keys');
+    await alice.press('5');
+    const info = await server.watch.until('the INFO', () => server.received.find((message) => message.isRequest && message.method === 'INFO'));
+    assert.match(info.body, /^Signal=5\r\n/);
+    alice.hadNoErrors();
+  });
+
+  // RFC 3261 §14.1: a refused re-INVITE leaves the session as it was.
+  it('a refused hold leaves the call as it was, whoever began it', async (t) => {
+    const [alice, bob] = await inCall(t);
+    server.refusesCallsWith = 488;
+    t.after(() => (server.refusesCallsWith = null));
+    for (const phone of [alice, bob]) {
+      const before = server.received.length;
+      await phone.press('Hold');
+      await server.watch.until('the refusal to be seen', () => server.received.slice(before).some((message) => message.isRequest && message.method === 'ACK'));
+      await phone.shows('call', 'active');
+    }
+    await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
+    server.refusesCallsWith = null;
+    await bob.press('Hold');
+    await Promise.all([bob.shows('call', 'held'), alice.shows('call', 'held-by-peer')]);
+    await bob.press('Hold');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
+  });
+
+  it('notices that the gateway no longer answers, connects anew and keeps the call', async (t) => {
+    const [alice, bob] = await inCall(t);
+    const registers = () => server.received.filter((message) => message.isRequest && message.method === 'REGISTER').length;
+    const before = registers();
+    server.answersPings = false;
+    t.after(() => (server.answersPings = true));
+    await alice.shows('registration', 'reconnecting');
+    await alice.says('notice', 'Reconnecting to the gateway … The call goes on');
+    await server.watch.until('both pages to register anew', () => registers() >= before + 4);
+    await Promise.all([alice.isSignedIn(), bob.isSignedIn()]);
+    await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+  });
+
+  it('a call that rings ends with a reason when the connection breaks', async (t) => {
+    const [alice, bob] = [await signedIn(t, 'alice'), await signedIn(t, 'bob')];
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await alice.shows('call', 'ringing');
+    server.dropConnections();
+    await alice.says('call-state', 'The connection to the gateway broke before the answer');
+    await bob.says('call-state', 'The connection to the gateway broke before the answer');
+  });
+
+  // RFC 5626 §4.1
+  it('a duplicated tab is a phone of its own, and a reloaded one is the same as before', async (t) => {
+    const alice = await signedIn(t, 'alice');
+    const instance = () => /\+sip\.instance="<urn:uuid:([^>]+)>"/.exec(server.received.findLast((message) => message.method === 'REGISTER' && message.isRequest).get('contact'))[1];
+    const first = instance();
+    const copy = await alice.page.evaluate(() => ({ ...sessionStorage }));
+    const page = await alice.page.context().newPage();
+    t.after(() => page.close());
+    await page.goto(server.origin);
+    await page.evaluate((entries) => Object.assign(sessionStorage, entries), copy);
+    await page.reload();
+    const twin = new Softphone(page, server.origin);
+    await twin.signIn('alice', PASSWORDS.alice);
+    await twin.isSignedIn();
+    assert.notEqual(instance(), first);
+    await alice.page.reload();
+    await alice.signIn('alice', PASSWORDS.alice);
+    await alice.isSignedIn();
+    assert.equal(instance(), first);
+  });
+});
