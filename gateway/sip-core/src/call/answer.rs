@@ -5,7 +5,6 @@ use relay_api::LegName;
 use crate::message::{Message, Method, Name, Status};
 
 use super::leg::{AckKind, BranchPart, Fork, HOPS, Leg, MAX_FORKS, State};
-use super::media::{common, has_sound};
 use super::screen::{SDP, sdp_of};
 use super::session_timer::{Role, SessionTimer};
 use super::setup::{crossing, with_headers};
@@ -42,21 +41,19 @@ impl Call {
 
     /// The caller's 200: with our answer, with the one the caller knows from a 18x, or with our offer.
     pub(super) fn answer_caller(&mut self, headers: Vec<(String, String)>, step: &mut Step<'_>) {
-        let (formats, willing) = (self.far_formats(), self.far_says());
+        let (formats, wish) = (self.far_formats(), self.far_wishes());
         let (open, agreed) = (self.a.media.has_open_offer(), self.a.media.is_agreed());
         let sdp = match (open, agreed) {
-            (true, _) => self.a.media.make_answer(Some(&formats), willing),
+            (true, _) => self.a.media.make_answer(&formats, wish),
             (false, true) => self.a.media.repeated(),
-            (false, false) => self.a.media.make_offer(formats, willing),
+            (false, false) => self.a.media.make_offer(formats, wish),
         };
         let (Some(sdp), Some(asked)) = (sdp, self.a.asked.take()) else {
             self.end(Cause::NoCommonCodec, None, None, step);
             return;
         };
-        if agreed && !self.share_a_codec() {
-            // Another fork than the one whose early media we answered has taken the call.
-            self.behind = Some(LegName::A);
-        }
+        // RFC 3261 §13.2.2.4: what a 18x said may not be what the 2xx says, least of all if another fork took the call.
+        self.catch_up(LegName::A);
         self.declare_media(step);
         let response = self.a.presented(self.a.response(&asked.request.0, Status::OK));
         let response = with_headers(self.a.with_session(response), &headers).body(SDP, sdp);
@@ -93,9 +90,7 @@ impl Call {
             return;
         }
         self.declare_media(step);
-        if self.is_behind(name.other()) {
-            self.behind = Some(name.other());
-        }
+        self.catch_up(name.other());
     }
 
     /// No ACK yet: the 2xx once more, or the end.
@@ -133,14 +128,6 @@ impl Call {
             true if first || leg.acked == Some(cseq) => leg.send_ack(cseq, step),
             false if first => leg.refuse_fork(response, step),
             true | false => {}
-        }
-    }
-
-    /// Do both legs have a sound format in common, so that the relay can join them?
-    pub(super) fn share_a_codec(&self) -> bool {
-        match &self.b {
-            FarEnd::Leg(b) => has_sound(&common(&self.a.media.common(), &b.media.common())),
-            FarEnd::Service(_) => true,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::dialog::Order;
 use crate::message::{Message, Method, Name, Status};
 use crate::routing::Destination;
 
-use super::leg::{BranchPart, HOPS, Leg, State};
+use super::leg::{BranchPart, HOPS, Leg, Serves, State};
 use super::refusal::Refusal;
 use super::screen::{self, not_allowed, sdp_of};
 use super::setup::session_timer;
@@ -72,6 +72,11 @@ impl Call {
             Method::Bye => self.bye_response(name, response, status, step),
             Method::Info if matches!(status.code(), 408 | 481) => {
                 self.end(Cause::DialogLost, Some(name), None, step)
+            }
+            Method::Info if matches!(status.code(), 405 | 415 | 501) => {
+                if let Some(leg) = self.leg_mut(name) {
+                    leg.peer.info = Serves::No;
+                }
             }
             // Of these we want nothing but that they were delivered.
             Method::Info
@@ -164,7 +169,8 @@ impl Call {
     }
 
     /// INFO carries DTMF of phones that don't send RTP events; the far peer gets it as RTP events, or as INFO where it
-    /// has none. Anything else has no meaning here (RFC 6086 §4.2.2).
+    /// has none. A digit that nobody can take is not said to be done. Anything else has no meaning here
+    /// (RFC 6086 §4.2.2).
     fn info(&mut self, name: LegName, request: &Message, from: &Destination, step: &mut Step<'_>) {
         let session = self.place();
         let Some((leg, other)) = self.pair_mut(name) else { return };
@@ -177,13 +183,28 @@ impl Call {
             step.respond(name, reply, from);
             return;
         };
-        leg.reply(request, Status::OK, from, step);
-        let Some(other) = other.filter(|other| other.is_confirmed()) else { return };
-        if other.media.has_telephone_event() {
-            let Dtmf { digit, duration_ms } = dtmf;
-            step.push(Effect::Dtmf { session, leg: other.name, digit, duration_ms });
-        } else if other.peer.info {
-            other.send_dtmf(dtmf, step);
+        // A service listens to no digits.
+        let Some(other) = other else { return leg.reply(request, Status::OK, from, step) };
+        match other.takes_digits() {
+            TakesDigits::AsEvents => {
+                leg.reply(request, Status::OK, from, step);
+                let Dtmf { digit, duration_ms } = dtmf;
+                step.push(Effect::Dtmf { session, leg: other.name, digit, duration_ms });
+            }
+            TakesDigits::AsInfo => {
+                leg.reply(request, Status::OK, from, step);
+                other.send_dtmf(dtmf, step);
+            }
+            TakesDigits::Not => leg.reply(request, Status::NOT_ACCEPTABLE_HERE, from, step),
+        }
+    }
+
+    /// The relay heard a digit in RTP events. It carries them to the other leg itself, unless that one has none.
+    pub(super) fn digit_heard(&mut self, name: LegName, digit: char, duration_ms: u32, step: &mut Step<'_>) {
+        let Some(other) = self.leg_mut(name.other()) else { return };
+        match other.takes_digits() {
+            TakesDigits::AsInfo => other.send_dtmf(Dtmf::lasting(digit, duration_ms), step),
+            TakesDigits::AsEvents | TakesDigits::Not => {}
         }
     }
 
@@ -301,12 +322,37 @@ impl Leg {
         }
     }
 
+    /// In an early dialog digits go with the early media alone, as a menu before the answer wants them.
+    pub(super) fn takes_digits(&self) -> TakesDigits {
+        match (&self.state, self.media.has_telephone_event(), self.peer.info) {
+            (State::Early | State::Confirmed, true, _) => TakesDigits::AsEvents,
+            (State::Confirmed, false, Serves::Yes | Serves::Unsaid) => TakesDigits::AsInfo,
+            (State::Early | State::Confirmed, false, _)
+            | (
+                State::Waiting
+                | State::Cancelled { .. }
+                | State::Closing { .. }
+                | State::Leaving { .. }
+                | State::Ended,
+                _,
+                _,
+            ) => TakesDigits::Not,
+        }
+    }
+
     fn send_dtmf(&mut self, dtmf: Dtmf, step: &mut Step<'_>) {
         let cseq = self.dialog.next_cseq();
         let body = format!("Signal={}\r\nDuration={}\r\n", dtmf.digit, dtmf.duration_ms);
         let info = self.request(&Method::Info, cseq, BranchPart::Own, HOPS, step).body(DTMF_RELAY, body);
         step.send(self.name, info, self.destination());
     }
+}
+
+/// How digits reach a peer.
+pub(super) enum TakesDigits {
+    AsEvents,
+    AsInfo,
+    Not,
 }
 
 /// A digit as INFO spells it: `Signal=5` and `Duration=160` in one type, the bare digit in the other.
@@ -337,14 +383,26 @@ impl Dtmf {
     }
 
     fn new(digit: &str, duration: Option<&str>) -> Option<Self> {
-        let mut digits = digit.chars();
-        let digit = digits.next()?.to_ascii_uppercase();
-        let sound = digits.next().is_none() && matches!(digit, '0'..='9' | '*' | '#' | 'A'..='D');
         let duration = duration.and_then(|text| text.parse().ok()).unwrap_or(USUAL_MS);
-        sound.then_some(Self { digit, duration_ms: duration.clamp(SHORTEST_MS, LONGEST_MS) })
+        Some(Self::lasting(digit_of(digit)?, duration))
+    }
+
+    fn lasting(digit: char, duration_ms: u32) -> Self {
+        Self { digit, duration_ms: duration_ms.clamp(SHORTEST_MS, LONGEST_MS) }
     }
 }
 
+/// A digit by itself, or the number of its event (RFC 4733 §3.2).
+fn digit_of(text: &str) -> Option<char> {
+    let mut characters = text.chars();
+    match (characters.next()?.to_ascii_uppercase(), characters.next(), characters.next()) {
+        (digit @ ('0'..='9' | '*' | '#' | 'A'..='D'), None, _) => Some(digit),
+        ('1', Some(event @ '0'..='5'), None) => EVENTS_FROM_10.get(event.to_digit(10)? as usize).copied(),
+        (_, _, _) => None,
+    }
+}
+
+const EVENTS_FROM_10: [char; 6] = ['*', '#', 'A', 'B', 'C', 'D'];
 const DTMF_RELAY: &str = "application/dtmf-relay";
 const DTMF_TYPES: &str = "application/dtmf-relay, application/dtmf";
 /// Milliseconds of a digit whose length nobody named.

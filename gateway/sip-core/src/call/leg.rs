@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use relay_api::{Direction, LegName};
+use relay_api::LegName;
 use serde::{Deserialize, Serialize};
 
 use crate::dialog::Dialog;
@@ -11,7 +11,7 @@ use crate::routing::{CallId, Destination, Transport, TrunkAddress};
 use crate::sdp::Format;
 
 use super::failover::Abandoned;
-use super::media::LegMedia;
+use super::media::{LegMedia, Wish};
 use super::screen::ALLOW;
 use super::session_timer::SessionTimer;
 use super::shared::Shared;
@@ -98,7 +98,7 @@ pub(super) struct Asking {
 pub(super) struct Offer {
     pub(super) why: Why,
     pub(super) formats: Vec<Format>,
-    pub(super) direction: Direction,
+    pub(super) wish: Wish,
     /// How often it met a 491.
     pub(super) refused: u8,
 }
@@ -144,7 +144,17 @@ pub(super) struct Fork {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Peer {
     pub(super) timer: bool,
-    pub(super) info: bool,
+    pub(super) info: Serves,
+}
+
+/// Does a peer serve a method? RFC 3261 §20.5: one that lists none has said nothing about any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Serves {
+    #[default]
+    Unsaid,
+    Yes,
+    No,
 }
 
 impl Leg {
@@ -191,7 +201,8 @@ impl Leg {
     pub(super) fn note_peer(&mut self, message: &Message) {
         self.peer.timer = super::session_timer::supports(message, "timer");
         if message.header(Name::Allow).is_some() {
-            self.peer.info = message.values(Name::Allow).any(|method| method == Method::Info.as_str());
+            let is_listed = message.values(Name::Allow).any(|method| method == Method::Info.as_str());
+            self.peer.info = if is_listed { Serves::Yes } else { Serves::No };
         }
     }
 

@@ -20,15 +20,25 @@ pub(super) struct LegMedia {
     /// Our offer which the peer did not answer yet.
     proposal: Option<Ours>,
     agreed: Option<Agreed>,
+    /// What the peer wants to send and receive, told apart from what our descriptions let it say.
+    wanted: Direction,
     /// Where the peer of the first offer receives sound: known before the relay makes our side.
     origin: Option<IpAddr>,
+}
+
+/// What one peer wants of the sound; the other one is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Wish {
+    pub(super) direction: Direction,
+    /// Milliseconds of sound in a packet.
+    pub(super) ptime: Option<u16>,
 }
 
 /// Our half of a description.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Ours {
     formats: Vec<Format>,
-    direction: Direction,
+    wish: Wish,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +46,15 @@ struct Agreed {
     remote: RemoteAudio,
     ours: Ours,
     role: DtlsRole,
+    answerer: Answerer,
+}
+
+/// Who had the last word: the order of an answer is a preference (RFC 3264 §6.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answerer {
+    Us,
+    Peer,
 }
 
 impl LegMedia {
@@ -46,6 +65,7 @@ impl LegMedia {
             offer: None,
             proposal: None,
             agreed: None,
+            wanted: Direction::SendRecv,
             origin: None,
         }
     }
@@ -89,7 +109,9 @@ impl LegMedia {
         if remote.rejected || !has_sound(&common(&ours.formats, &remote.formats)) {
             return Err(SdpError::NotAcceptable("no codec of the offer was taken"));
         }
-        self.agreed = Some(Agreed { ours: ours.clone(), role: self.role_towards(&remote), remote });
+        let (ours, role) = (ours.clone(), self.role_towards(&remote));
+        self.wanted = self.wanted_by_answer(remote.direction, ours.wish.direction);
+        self.agreed = Some(Agreed { remote, ours, role, answerer: Answerer::Peer });
         self.proposal = None;
         self.negotiation = negotiation;
         Ok(())
@@ -106,30 +128,26 @@ impl LegMedia {
     }
 
     /// Our offer. Payload types keep the meaning they have on this leg (RFC 3264 §8.3.2).
-    pub(super) fn make_offer(&mut self, formats: Vec<Format>, direction: Direction) -> Option<String> {
-        let formats = renumbered(formats, self.local_formats());
-        let sdp = self.negotiation.offer(&self.local(&formats, direction, DtlsRole::Passive)?);
+    pub(super) fn make_offer(&mut self, formats: Vec<Format>, wish: Wish) -> Option<String> {
+        let ours = Ours { formats: renumbered(formats, self.local_formats()), wish };
+        let sdp = self.negotiation.offer(&self.local(&ours, DtlsRole::Passive)?);
         self.offer = None;
-        self.proposal = Some(Ours { formats, direction });
+        self.proposal = Some(ours);
         Some(sdp)
     }
 
-    /// Our answer to the open offer: its formats that are in `common_with`, in the offerer's order.
-    pub(super) fn make_answer(
-        &mut self,
-        common_with: Option<&[Format]>,
-        willing: Direction,
-    ) -> Option<String> {
+    /// Our answer to the open offer: its formats that the far end has too, in the order that the far end likes best.
+    pub(super) fn make_answer(&mut self, far: &[Format], wish: Wish) -> Option<String> {
         let remote = self.offer.as_ref()?;
-        let mut formats = remote.formats.clone();
-        if let Some(others) = common_with {
-            formats = with_parameters_of(common(&formats, others), others);
-        }
-        let (direction, role) = (narrowed(willing, remote.direction), self.role_towards(remote));
-        let local = self.local(&formats, direction, role).filter(|_| has_sound(&formats))?;
+        let formats = with_parameters_of(in_order_of(common(&remote.formats, far), far), far);
+        let direction = narrowed(wish.direction, remote.direction);
+        let ours = Ours { formats, wish: Wish { direction, ..wish } };
+        let role = self.role_towards(remote);
+        let local = self.local(&ours, role).filter(|_| has_sound(&ours.formats))?;
         let sdp = self.negotiation.answer(&local);
         let remote = self.offer.take()?;
-        self.agreed = Some(Agreed { remote, ours: Ours { formats, direction }, role });
+        self.wanted = self.wanted_by_offer(remote.direction);
+        self.agreed = Some(Agreed { remote, ours, role, answerer: Answerer::Us });
         Some(sdp)
     }
 
@@ -166,17 +184,42 @@ impl LegMedia {
         self.offer.as_ref().map(|offer| offer.formats.as_slice()).unwrap_or_default()
     }
 
-    /// Formats which both ends of this leg named, as the peer describes them.
+    /// Formats which both ends of this leg named, as the peer describes them, in the order of the answer.
     pub(super) fn common(&self) -> Vec<Format> {
-        self.agreed
-            .as_ref()
-            .map(|agreed| {
-                with_parameters_of(
-                    common(&agreed.ours.formats, &agreed.remote.formats),
-                    &agreed.remote.formats,
-                )
-            })
-            .unwrap_or_default()
+        let Some(agreed) = &self.agreed else { return Vec::new() };
+        let (ours, theirs) = (&agreed.ours.formats, &agreed.remote.formats);
+        let shared = common(ours, theirs);
+        let shared = match agreed.answerer {
+            Answerer::Us => shared,
+            Answerer::Peer => in_order_of(shared, theirs),
+        };
+        with_parameters_of(shared, theirs)
+    }
+
+    /// What an answer to `offered` may hold when this leg is not asked again: a peer that answered us has chosen among
+    /// the formats, one that we answered has not. An RFC 4733 event is taken even where this leg has none, since the relay
+    /// makes those of digits that come by INFO.
+    pub(super) fn answerable(&self, offered: &[Format]) -> Vec<Format> {
+        let Some(agreed) = &self.agreed else { return offered.to_vec() };
+        let mut formats = match agreed.answerer {
+            Answerer::Us => in_order_of(self.common(), offered),
+            Answerer::Peer => self.common(),
+        };
+        let is_new = |event: &&Format| event.is_telephone_event() && !has(self.common().as_slice(), event);
+        formats.extend(offered.iter().filter(is_new).cloned());
+        formats
+    }
+
+    /// Could this peer be told RTP events, as far as we know? One that left them out of an answer to an offer without them
+    /// said nothing about them.
+    pub(super) fn may_have_events(&self) -> bool {
+        self.agreed.as_ref().is_none_or(|agreed| {
+            let was_asked = match agreed.answerer {
+                Answerer::Us => true,
+                Answerer::Peer => has_events(&agreed.ours.formats),
+            };
+            has_events(&agreed.remote.formats) || !was_asked
+        })
     }
 
     /// What we listed last.
@@ -184,20 +227,42 @@ impl LegMedia {
         self.agreed.as_ref().map(|agreed| agreed.ours.formats.as_slice()).unwrap_or_default()
     }
 
-    /// What we said last about the direction.
-    pub(super) fn we_say(&self) -> Direction {
-        self.agreed.as_ref().map(|agreed| agreed.ours.direction).unwrap_or_default()
+    /// What we said last.
+    pub(super) fn we_say(&self) -> Wish {
+        self.agreed.as_ref().map(|agreed| agreed.ours.wish).unwrap_or_default()
     }
 
-    /// What the peer wants: by its open offer, else by what was agreed.
-    pub(super) fn peer_says(&self) -> Direction {
-        let agreed = self.agreed.as_ref().map(|agreed| agreed.remote.direction);
-        self.offer.as_ref().map(|offer| offer.direction).or(agreed).unwrap_or_default()
+    /// What the peer wants: by its open offer, else by what it said when it was free to say it.
+    pub(super) fn wishes(&self) -> Wish {
+        let said = self.agreed.as_ref().map(|agreed| &agreed.remote);
+        Wish {
+            direction: self.offer.as_ref().map_or(self.wanted, |offer| self.wanted_by_offer(offer.direction)),
+            ptime: self.offer.as_ref().or(said).and_then(|remote| remote.ptime),
+        }
     }
 
-    /// What the peer wanted before its open offer.
-    pub(super) fn peer_said(&self) -> Direction {
-        self.agreed.as_ref().map(|agreed| agreed.remote.direction).unwrap_or_default()
+    /// RFC 6337 §5.1: an offer says what its author wants. But phones that are held leave out of their own offers what we
+    /// would not take anyway: that says nothing new.
+    fn wanted_by_offer(&self, offered: Direction) -> Direction {
+        let (ours, before) = (self.we_say().direction, self.wanted);
+        Direction::of(
+            offered.sends() || (!ours.receives() && before.sends()),
+            offered.receives() || (!ours.sends() && before.receives()),
+        )
+    }
+
+    /// An answer can't say more than the offer allows (RFC 3264 §6.1): what it was not asked is as it was.
+    fn wanted_by_answer(&self, answered: Direction, offered: Direction) -> Direction {
+        let before = self.wanted;
+        Direction::of(
+            if offered.receives() { answered.sends() } else { before.sends() },
+            if offered.sends() { answered.receives() } else { before.receives() },
+        )
+    }
+
+    /// What we would do towards this peer if the far one wants that; seen from us.
+    pub(super) fn would_flow(&self, far: Wish) -> Direction {
+        narrowed(far.direction, self.wanted)
     }
 
     /// Does the open offer restart ICE? Our answer then needs new credentials from the relay (RFC 8839 §4.4.1.1).
@@ -210,7 +275,7 @@ impl LegMedia {
 
     /// Can the peer be sent DTMF as RTP events?
     pub(super) fn has_telephone_event(&self) -> bool {
-        self.common().iter().any(Format::is_telephone_event)
+        has_events(&self.common())
     }
 
     /// Where the relay receives this leg's sound.
@@ -234,7 +299,7 @@ impl LegMedia {
             Profile::PlainRtp => LegSpec::Rtp(RtpLeg {
                 interface: link.interface.clone(),
                 peer: self.origin.or(link.destination.trunk_ip()),
-                remote: remote.and_then(RemoteAudio::rtp_remote),
+                remote: remote.and_then(|remote| remote.rtp_remote(self.description.as_ref())),
                 codecs: self.codecs(),
                 direction: self.flow(),
                 learn: link.learn,
@@ -260,10 +325,11 @@ impl LegMedia {
         }
     }
 
-    fn flow(&self) -> Direction {
+    /// What we do towards the peer.
+    pub(super) fn flow(&self) -> Direction {
         self.agreed.as_ref().map_or_else(
-            || self.peer_says().reversed(),
-            |agreed| narrowed(agreed.ours.direction, agreed.remote.direction),
+            || self.wishes().direction.reversed(),
+            |agreed| narrowed(agreed.ours.wish.direction, agreed.remote.direction),
         )
     }
 
@@ -285,13 +351,13 @@ impl LegMedia {
         }
     }
 
-    fn local(&self, formats: &[Format], direction: Direction, role: DtlsRole) -> Option<LocalAudio> {
+    fn local(&self, ours: &Ours, role: DtlsRole) -> Option<LocalAudio> {
         Some(LocalAudio {
             description: self.description.clone()?,
-            formats: formats.to_vec(),
-            direction,
+            formats: ours.formats.clone(),
+            direction: ours.wish.direction,
             setup: role.into(),
-            ptime: None,
+            ptime: ours.wish.ptime,
         })
     }
 }
@@ -303,7 +369,7 @@ pub(super) fn narrowed(ours: Direction, theirs: Direction) -> Direction {
 
 /// The formats of `first` that `second` has as well; RTP events only beside a sound of their clock rate.
 pub(super) fn common(first: &[Format], second: &[Format]) -> Vec<Format> {
-    let shared = |format: &&Format| second.iter().any(|other| other.same_codec(format));
+    let shared = |format: &&Format| has(second, format);
     let both: Vec<Format> = first.iter().filter(shared).cloned().collect();
     let fits = |format: &Format| {
         let beside = |other: &Format| !other.is_telephone_event() && other.clock_rate == format.clock_rate;
@@ -315,6 +381,22 @@ pub(super) fn common(first: &[Format], second: &[Format]) -> Vec<Format> {
 /// Is there more than RTP events?
 pub(super) fn has_sound(formats: &[Format]) -> bool {
     formats.iter().any(|format| !format.is_telephone_event())
+}
+
+/// Are there RTP events?
+pub(super) fn has_events(formats: &[Format]) -> bool {
+    formats.iter().any(Format::is_telephone_event)
+}
+
+fn has(formats: &[Format], wanted: &Format) -> bool {
+    formats.iter().any(|format| format.same_codec(wanted))
+}
+
+/// The formats as another list has them; what it does not have comes last.
+fn in_order_of(mut formats: Vec<Format>, order: &[Format]) -> Vec<Format> {
+    let place = |format: &Format| order.iter().position(|other| other.same_codec(format));
+    formats.sort_by_key(|format| place(format).unwrap_or(order.len()));
+    formats
 }
 
 /// A peer that describes itself with one of our own addresses would make the relay talk to itself: it gets silence.

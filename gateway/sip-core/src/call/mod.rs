@@ -171,8 +171,8 @@ impl Call {
             EventKind::MediaTimeout => self.end(Cause::MediaTimeout, Some(leg), None, step),
             EventKind::TransportFailed { .. } => self.end(Cause::MediaLost, Some(leg), None, step),
             EventKind::SessionLost { .. } => self.end(Cause::MediaLost, None, None, step),
-            // The relay itself carries RTP events to the other leg.
-            EventKind::MediaStarted | EventKind::Dtmf { .. } | EventKind::Quality(_) => {}
+            EventKind::Dtmf { digit, duration_ms } => self.digit_heard(leg, *digit, *duration_ms, step),
+            EventKind::MediaStarted | EventKind::Quality(_) => {}
         }
     }
 
@@ -228,4 +228,4 @@ impl TryFrom<u8> for Format {
 struct UnknownFormat(u8);
 
 /// Rises whenever a field changes its meaning.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;

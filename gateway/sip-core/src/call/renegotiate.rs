@@ -12,8 +12,9 @@ use crate::message::{Message, Method, Name, Status};
 use crate::routing::Destination;
 use crate::sdp::{self, Format};
 
+use super::in_dialog::TakesDigits;
 use super::leg::{AckKind, Asked, Asking, BranchPart, HOPS, Leg, Offer, State, Why};
-use super::media::{common, has_sound};
+use super::media::{Wish, common, has_events, has_sound};
 use super::refusal::Refusal;
 use super::screen::{SDP, sdp_of, session_body};
 use super::session::Then;
@@ -67,20 +68,20 @@ impl Call {
             return self.refuse_offer(name, Status::NOT_ACCEPTABLE_HERE, step);
         }
         let Some(other) = other else {
-            let sdp = leg.media.make_answer(Some(&service), relay_api::Direction::SendRecv);
+            let sdp = leg.media.make_answer(&service, Wish::default());
             return self.accept_offer(name, sdp, step);
         };
         if !must_ask(leg, other) {
-            let formats = other.media.is_agreed().then(|| other.media.common());
-            let sdp = leg.media.make_answer(formats.as_deref(), other.media.peer_says());
-            return self.accept_offer(name, sdp, step);
+            let formats = other.media.answerable(leg.media.acceptable());
+            let sdp = leg.media.make_answer(&formats, other.media.wishes());
+            self.accept_offer(name, sdp, step);
+            return self.catch_up(name.other());
         }
         let formats = sdp::select(leg.media.acceptable(), &other.link.codecs);
-        let direction = leg.media.peer_says();
         if !has_sound(&formats) {
             return self.refuse_offer(name, Status::NOT_ACCEPTABLE_HERE, step);
         }
-        let offer = Offer { why: Why::Forward, formats, direction, refused: 0 };
+        let offer = Offer { why: Why::Forward, formats, wish: leg.media.wishes(), refused: 0 };
         if !other.is_settled() || other.lost || !other.send_offer(offer, step) {
             self.refuse_offer(name, Status::REQUEST_PENDING, step);
         }
@@ -88,18 +89,18 @@ impl Call {
 
     /// A re-INVITE without SDP wants our offer: everything this leg could use, so that the peer may choose anew.
     fn offer_in_2xx(&mut self, name: LegName, step: &mut Step<'_>) {
-        let (service, willing) = (self.far_formats(), self.far_says());
+        let (service, wish) = (self.far_formats(), self.far_wishes());
         let Some((leg, other)) = self.pair_mut(name) else { return };
-        let (far, willing) = match other {
+        let (far, wish) = match other {
             Some(other) => {
                 let mut far = other.media.common();
                 far.extend(sdp::offered(&other.link.codecs));
-                (far, other.media.peer_says())
+                (far, other.media.wishes())
             }
-            None => (service, willing),
+            None => (service, wish),
         };
         let formats = leg.full_list(&far);
-        let sdp = leg.media.make_offer(formats, willing);
+        let sdp = leg.media.make_offer(formats, wish);
         self.accept_offer(name, sdp, step);
     }
 
@@ -156,7 +157,10 @@ impl Call {
         }
         match asking.offer.map(|offer| offer.why) {
             Some(Why::Forward) => self.answer_forwarded(name, answered, step),
-            Some(Why::Follow | Why::Refresh) | None => self.declare_media(step),
+            Some(Why::Follow | Why::Refresh) | None => {
+                self.declare_media(step);
+                self.catch_up(name.other());
+            }
         }
     }
 
@@ -167,12 +171,13 @@ impl Call {
         if asker.asked.is_none() {
             // Cancelled meanwhile: this leg's peer now knows a state that the other one took back.
             self.declare_media(step);
-            self.behind = Some(name);
+            self.catch_up(name);
             return;
         }
-        let (formats, willing) = (leg.media.common(), leg.media.peer_says());
-        let sdp = answered.then(|| asker.media.make_answer(Some(&formats), willing)).flatten();
+        let (formats, wish) = (leg.media.common(), leg.media.wishes());
+        let sdp = answered.then(|| asker.media.make_answer(&formats, wish)).flatten();
         self.accept_offer(asker_name, sdp, step);
+        self.catch_up(name);
     }
 
     /// A re-INVITE of ours was refused or not answered.
@@ -224,16 +229,22 @@ impl Call {
         if !leg.is_settled() || !other.is_settled() {
             return;
         }
-        let (direction, formats) =
-            (other.media.peer_says(), sdp::select(&other.media.common(), &leg.link.codecs));
+        let (wish, formats) = (other.media.wishes(), sdp::select(&other.media.common(), &leg.link.codecs));
         if behind && has_sound(&formats) {
-            leg.send_offer(Offer { why: Why::Follow, formats, direction, refused: 0 }, step);
+            leg.send_offer(Offer { why: Why::Follow, formats, wish, refused: 0 }, step);
         }
         self.behind = None;
     }
 
+    /// Notes a leg whose peer must hear of a change of the other one.
+    pub(super) fn catch_up(&mut self, name: LegName) {
+        if self.is_behind(name) {
+            self.behind = Some(name);
+        }
+    }
+
     /// Does this leg's peer know something else than what the other leg's peer said last?
-    pub(super) fn is_behind(&self, name: LegName) -> bool {
+    fn is_behind(&self, name: LegName) -> bool {
         match (name, &self.b) {
             (LegName::A, FarEnd::Leg(b)) => differs(&self.a, b),
             (LegName::B, FarEnd::Leg(b)) => differs(b, &self.a),
@@ -246,8 +257,8 @@ impl Call {
         let Some(leg) = self.leg_mut(name).filter(|leg| leg.is_confirmed()) else { return };
         match leg.session.map(|session| session.refresher) {
             Some(Refresher::Us) => {
-                let (formats, direction) = (leg.media.local_formats().to_vec(), leg.media.we_say());
-                let offer = Offer { why: Why::Refresh, formats, direction, refused: 0 };
+                let (formats, wish) = (leg.media.local_formats().to_vec(), leg.media.we_say());
+                let offer = Offer { why: Why::Refresh, formats, wish, refused: 0 };
                 if !leg.is_settled() || !leg.send_offer(offer, step) {
                     // An offer is on its way already, and refreshes as well.
                     leg.restart_session(step);
@@ -306,7 +317,7 @@ impl Leg {
     /// Sends a re-INVITE; false if that is not possible.
     fn send_offer(&mut self, offer: Offer, step: &mut Step<'_>) -> bool {
         let cseq = self.dialog.next_cseq();
-        let sdp = self.media.make_offer(offer.formats.clone(), offer.direction);
+        let sdp = self.media.make_offer(offer.formats.clone(), offer.wish);
         let sent = sdp.and_then(|sdp| {
             let invite = self.request(&Method::Invite, cseq, BranchPart::Own, HOPS, step);
             let invite = self.presented(invite);
@@ -358,18 +369,28 @@ impl Leg {
 
 /// Must the other leg's peer be asked before this leg's open offer can be answered?
 fn must_ask(leg: &Leg, other: &Leg) -> bool {
-    let turned = leg.media.peer_says() != leg.media.peer_said();
-    let offered = leg.media.acceptable();
-    (turned && turns(leg, other)) || !can_join(offered, other)
+    turns(leg, other) || !can_join(leg.media.acceptable(), other)
 }
 
+/// Must this leg's peer be told what the other leg's peer said last?
 fn differs(leg: &Leg, other: &Leg) -> bool {
-    turns(other, leg) || !can_join(&other.media.common(), leg)
+    leg.media.is_agreed()
+        && (turns(other, leg) || !can_join(&other.media.common(), leg) || events_differ(leg, other))
 }
 
-/// Does this leg's peer say something else than we told the other leg's peer?
+/// Would the sound of the other leg go another way if it were as this leg's peer wants it?
 fn turns(leg: &Leg, other: &Leg) -> bool {
-    leg.media.peer_says() != other.media.we_say()
+    other.media.would_flow(leg.media.wishes()) != other.media.flow()
+}
+
+/// Does this leg's peer send digits as RTP events in vain, or could it do so and does not know?
+fn events_differ(leg: &Leg, other: &Leg) -> bool {
+    match leg.media.has_telephone_event() {
+        true => matches!(other.takes_digits(), TakesDigits::Not),
+        false => {
+            has_events(&sdp::select(&other.media.common(), &leg.link.codecs)) && leg.media.may_have_events()
+        }
+    }
 }
 
 /// Is there a common format, and is what the other peer most likely sends (our first) among them?

@@ -1,6 +1,6 @@
 //! From the caller's INVITE until the callee rings.
 
-use relay_api::{Direction, LegName, Service};
+use relay_api::{LegName, Service};
 use serde::{Deserialize, Serialize};
 
 use crate::dialog::{self, Dialog};
@@ -9,7 +9,7 @@ use crate::message::{Builder, Message, Method, Name, Status};
 use crate::sdp::{self, CodecName, Format};
 
 use super::leg::{Asked, Asking, BranchPart, Fork, Leg, MAX_FORKS, State};
-use super::media::has_sound;
+use super::media::{Wish, has_sound};
 use super::refusal::Refusal;
 use super::screen::{SDP, sdp_of, session_body};
 use super::session::{Session, Then};
@@ -141,10 +141,10 @@ impl Call {
     }
 
     pub(super) fn invite_callee(&mut self, step: &mut Step<'_>) {
-        let (formats, direction) = (self.first_formats(), self.a.media.peer_says());
+        let (formats, wish) = (self.first_formats(), self.a.media.wishes());
         let (FarEnd::Leg(b), Some(prepared)) = (&mut self.b, self.prepared.take()) else { return };
         let cseq = b.dialog.next_cseq();
-        let sent = b.media.make_offer(formats, direction).and_then(|sdp| {
+        let sent = b.media.make_offer(formats, wish).and_then(|sdp| {
             let invite = b.request(&Method::Invite, cseq, BranchPart::Own, prepared.hops, step);
             let invite = with_headers(b.presented(invite), &prepared.headers);
             step.send(LegName::B, b.expiring(invite, step).body(SDP, sdp), b.destination())
@@ -197,10 +197,10 @@ impl Call {
         }
     }
 
-    pub(super) fn far_says(&self) -> Direction {
+    pub(super) fn far_wishes(&self) -> Wish {
         match &self.b {
-            FarEnd::Leg(leg) => leg.media.peer_says(),
-            FarEnd::Service(_) => Direction::SendRecv,
+            FarEnd::Leg(leg) => leg.media.wishes(),
+            FarEnd::Service(_) => Wish::default(),
         }
     }
 
@@ -223,9 +223,9 @@ impl Call {
 
     /// The caller's answer, as soon as the callee's is known; the same text each time.
     fn early_answer(&mut self) -> Option<String> {
-        let (formats, willing) = (self.far_formats(), self.far_says());
+        let (formats, wish) = (self.far_formats(), self.far_wishes());
         match self.a.media.has_open_offer() {
-            true => self.a.media.make_answer(Some(&formats), willing),
+            true => self.a.media.make_answer(&formats, wish),
             // Without an offer of the caller ours waits for the 200 (RFC 3261 §13.2.1: a 18x of ours is not reliable).
             false => self.a.media.is_agreed().then(|| self.a.media.repeated())?,
         }

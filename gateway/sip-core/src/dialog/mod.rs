@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Builder, Contacts, Message, Method, Name, Uri};
+use crate::message::{Builder, Contacts, Message, Method, Name, Uri, route_uri};
 
 /// One dialog seen from our end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ impl Dialog {
 
     /// The URI whose host is the next hop: the first route's, else the remote target.
     pub fn next_hop(&self) -> &str {
-        self.route_set.first().map_or(&self.remote_target, |route| uri_of(route))
+        self.route_set.first().map_or(&self.remote_target, |route| route_uri(route))
     }
 
     /// A request within the dialog (RFC 3261 §12.2.1.1): Request-URI, Via, Route, Max-Forwards, From, To, Call-ID, CSeq.
@@ -147,7 +147,7 @@ impl Dialog {
             Some((first, rest)) if !is_loose(first) => {
                 let mut routes = rest.to_vec();
                 routes.push(bracketed(&self.remote_target));
-                (uri_of(first), routes)
+                (route_uri(first), routes)
             }
             Some(_) | None => (&self.remote_target, self.route_set.clone()),
         }
@@ -169,14 +169,8 @@ fn bracketed(uri: &str) -> String {
     format!("<{uri}>")
 }
 
-/// The URI within a Route or Record-Route value.
-fn uri_of(route: &str) -> &str {
-    let inner = route.split_once('<').map_or(route, |(_, rest)| rest);
-    inner.split_once('>').map_or(inner, |(uri, _)| uri)
-}
-
 fn is_loose(route: &str) -> bool {
-    Uri::parse(uri_of(route)).is_ok_and(|uri| uri.has_param("lr"))
+    Uri::parse(route_uri(route)).is_ok_and(|uri| uri.has_param("lr"))
 }
 
 /// A name-addr with its tag, if it has one yet.

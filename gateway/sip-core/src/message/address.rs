@@ -48,6 +48,14 @@ impl<'a> NameAddr<'a> {
     }
 }
 
+/// The URI of a Route or Record-Route value. Without angle brackets, which the grammar wants there (RFC 3261 §20.30),
+/// parameters are taken for the URI's: of the header there are none.
+pub fn route_uri(value: &str) -> &str {
+    let Some(at) = find(value.as_bytes(), b'<') else { return text::trim_str(value) };
+    let inner = value.get(at.saturating_add(1)..).unwrap_or_default();
+    inner.split_once('>').map_or(inner, |(uri, _)| uri)
+}
+
 /// All Contact values of a message.
 #[derive(Clone, Debug)]
 pub enum Contacts<'a> {
@@ -131,7 +139,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     pub(super) fn parse(value: &'a [u8]) -> Option<Self> {
         let value = trim(value);
-        let (display, uri, params) = match open_bracket(value) {
+        let (display, uri, params) = match find(value, b'<') {
             Some(at) => bracketed(value, at)?,
             None => bare(value)?,
         };
@@ -185,14 +193,6 @@ fn bare(value: &[u8]) -> Option<Pieces<'_>> {
     memchr::memchr2(b'?', b',', uri).is_none().then_some((&[][..], uri, params))
 }
 
-/// Where `<` first stands outside quotes.
-fn open_bracket(value: &[u8]) -> Option<usize> {
-    match value.first() {
-        Some(b'"') => find(value, b'<'),
-        _ => memchr::memchr(b'<', value),
-    }
-}
-
 // Without quotes the grammar wants tokens. Real peers put more there, so only what would make the value ambiguous in
 // a list is refused.
 fn is_display(display: &[u8]) -> bool {
@@ -241,6 +241,38 @@ mod tests {
     fn without_brackets_parameters_are_the_headers() {
         let address = NameAddr::parse("sip:1002@host:5060;tag=abc").unwrap();
         assert_eq!((address.uri, address.tag()), ("sip:1002@host:5060", Some("abc")));
+    }
+
+    #[test] // RFC 3261 §20.10, §25.1: a bracket within quotes opens nothing
+    fn brackets_in_quoted_parameters_are_text() {
+        for (value, uri) in [
+            (r#"sip:x@h:5070;+sip.instance="<urn:uuid:1>""#, "sip:x@h:5070"),
+            (r#"sip:x@h;a="\\"<sip:no@no>"#, ""),
+            (r#"sip:x@h ;a="\"<sip:no@no>";b="<x""#, "sip:x@h"),
+            (r#"<sip:x@h;lr>;+sip.instance="<urn:uuid:1>""#, "sip:x@h;lr"),
+            (r#"Anna <sip:x@h>;a="<sip:no@no>""#, "sip:x@h"),
+            (r#""<sip:no@no>" <sip:x@h>"#, "sip:x@h"),
+            (r#""\" <sip:no@no>" <sip:x@h>"#, "sip:x@h"),
+            (r#""\\" <sip:x@h>"#, "sip:x@h"),
+        ] {
+            let found = NameAddr::parse(value).map(|address| address.uri).unwrap_or_default();
+            assert_eq!(found, uri, "{value}");
+        }
+        let contact = NameAddr::parse(r#"sip:x@h;+sip.instance="<urn:uuid:1>";reg-id=1"#).unwrap();
+        let contact = Contact::new(contact);
+        assert_eq!((contact.instance, contact.reg_id), (Some("<urn:uuid:1>"), Some(1)));
+    }
+
+    #[test] // RFC 3261 §20.30, §25.1
+    fn a_route_is_found_beside_quotes() {
+        for (value, uri) in [
+            ("<sip:p1;lr>", "sip:p1;lr"),
+            (r#""a <b>" <sip:p1;lr>;x="<y>""#, "sip:p1;lr"),
+            ("sip:p1:5054;lr;x=y", "sip:p1:5054;lr;x=y"),
+            (r#"sip:p1;lr;x="<sip:no@no>""#, r#"sip:p1;lr;x="<sip:no@no>""#),
+        ] {
+            assert_eq!(route_uri(value), uri, "{value}");
+        }
     }
 
     #[test]

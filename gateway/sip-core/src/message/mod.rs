@@ -24,7 +24,7 @@ mod uri;
 mod via;
 mod view;
 
-pub use address::{Contact, Contacts, NameAddr};
+pub use address::{Contact, Contacts, NameAddr, route_uri};
 pub use body::MediaType;
 pub use build::{BuildError, Builder};
 pub use error::{Malformed, ParseError};

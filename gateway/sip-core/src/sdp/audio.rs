@@ -55,9 +55,9 @@ pub struct RemoteAudio {
     pub direction: Direction,
     /// Where the peer of a plain leg listens; none when rejected, or held by a null address.
     pub rtp: Option<SocketAddr>,
-    /// RFC 3605, else RTP's port + 1, or RTP's own with [`rtcp_mux`](Self::rtcp_mux).
+    /// RFC 3605, else RTP's port + 1: where RTCP goes unless both sides agree on one port.
     pub rtcp: Option<SocketAddr>,
-    /// RFC 5761: one port for both is offered or accepted.
+    /// RFC 5761: the peer would have one port for both, which counts only if our side says so too (§5.1.1).
     pub rtcp_mux: bool,
     /// Always there on a WebRTC leg that is not rejected, never on a plain one.
     pub ice: Option<IceParameters>,
@@ -90,10 +90,16 @@ impl RemoteAudio {
         })
     }
 
-    /// What the relay must know of a plain peer; `None` while it is held by a null address, or rejected.
-    pub fn rtp_remote(&self) -> Option<RtpRemote> {
+    /// What the relay must know of a plain peer; `None` while it is held by a null address, or rejected. RTCP has its own
+    /// port unless `ours`, which is then said in our description, receives both on one.
+    pub fn rtp_remote(&self, ours: Option<&LegDescription>) -> Option<RtpRemote> {
         let rtp = self.rtp?;
-        Some(RtpRemote { rtp, rtcp: self.rtcp.unwrap_or(rtp) })
+        let is_muxed = self.rtcp_mux
+            && match ours {
+                Some(LegDescription::Rtp { rtp, rtcp }) => rtp == rtcp,
+                Some(LegDescription::WebRtc { .. } | LegDescription::Service) | None => false,
+            };
+        Some(RtpRemote { rtp, rtcp: self.rtcp.filter(|_| !is_muxed).unwrap_or(rtp) })
     }
 
     /// Our role in the DTLS handshake: the one the peer did not take. With `actpass` we wait for its ClientHello.

@@ -18,3 +18,5 @@ pub(super) const NUMBER: usize = 64;
 pub(super) const FMTP: usize = 256;
 /// Characters of `a=msid`.
 pub(super) const MSID: usize = 130;
+/// Milliseconds of sound in a packet; others are no wish that could be told to the other side.
+pub(super) const PTIME: std::ops::RangeInclusive<u16> = 5..=200;

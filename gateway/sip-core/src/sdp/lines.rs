@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::error::SdpError;
 use super::words::Fault;
 
-/// Lines end with CRLF or LF alone (RFC 8866 §5); empty ones are passed over.
+/// Lines end with CRLF or LF alone (RFC 8866 §5); blanks at their ends are no part of them, empty ones are passed over.
 pub(super) struct Lines<'a> {
     rest: &'a [u8],
     number: u32,
@@ -37,7 +37,7 @@ impl<'a> Lines<'a> {
         let end = memchr(b'\n', self.rest).unwrap_or(self.rest.len());
         let (line, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest.get(1..).unwrap_or_default();
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        Some(line.trim_ascii_end())
     }
 
     /// A rule was broken by the line read last.

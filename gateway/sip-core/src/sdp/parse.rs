@@ -173,7 +173,7 @@ impl<'a> Media<'a> {
             AudioAttribute::EndOfCandidates => self.end_of_candidates = true,
             AudioAttribute::Rtcp => self.rtcp = Some(rtcp(value)?),
             AudioAttribute::RtcpMux => self.rtcp_mux = true,
-            AudioAttribute::Ptime => self.ptime = number(value.trim_ascii()).or(self.ptime),
+            AudioAttribute::Ptime => self.ptime = ptime(value).or(self.ptime),
             AudioAttribute::Msid => self.msid = Some(value).filter(|msid| is_printable(msid, limits::MSID)),
         }
         Ok(())
@@ -211,6 +211,11 @@ impl<'a> Transport<'a> {
         self.fingerprints.push((algorithm, hash));
         Ok(())
     }
+}
+
+/// RFC 8866 §6.4, as far as sound is sent in such packets.
+fn ptime(value: &str) -> Option<u16> {
+    number(value.trim_ascii()).filter(|milliseconds| limits::PTIME.contains(milliseconds))
 }
 
 /// RFC 4145 §4; holdconn would be a transport that is not there yet.

@@ -93,11 +93,10 @@ fn read_webrtc(
 ) -> Result<(), SdpError> {
     let shared = bundled_with(description, media);
     let levels = [Some(&media.transport), shared, Some(&description.transport)];
-    let (ufrag, password) = levels
-        .into_iter()
-        .flatten()
-        .find_map(|level| level.ufrag.zip(level.password))
-        .ok_or(SdpError::NotAcceptable("no ICE credentials"))?;
+    // RFC 8839 §5.4: what stands before the m-lines is the default of each by itself.
+    let ufrag = levels.into_iter().flatten().find_map(|level| level.ufrag);
+    let password = levels.into_iter().flatten().find_map(|level| level.password);
+    let (ufrag, password) = ufrag.zip(password).ok_or(SdpError::NotAcceptable("no ICE credentials"))?;
     if description.ice_lite {
         return Err(SdpError::NotAcceptable("both sides are ICE-lite"));
     }
@@ -153,7 +152,7 @@ fn read_plain(
         return Ok(());
     }
     audio.rtp = Some(SocketAddr::new(ip, media.port));
-    audio.rtcp = if media.rtcp_mux { audio.rtp } else { rtcp(media, ip)? };
+    audio.rtcp = rtcp(media, ip)?;
     Ok(())
 }
 

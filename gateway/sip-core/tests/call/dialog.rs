@@ -5,7 +5,7 @@ use sip_core::call::Event;
 use sip_core::message::{Method, Name};
 use sip_core::routing::Destination;
 
-use super::sdp::{trunk, trunk_answer};
+use super::sdp::{browser, trunk, trunk_answer};
 use super::trace::{A, B, Kind, Trace, parsed};
 
 #[test] // RFC 3261 §12.2.2
@@ -79,6 +79,70 @@ fn dtmf_stays_info_where_the_other_side_has_no_rtp_events() {
     t.answers(B, 200, None).does("");
     let mut echo = Trace::established(Kind::BrowserTo(Service::Echo));
     echo.sends_body(A, Method::Info, relay, "Signal=5").does("A 200 INFO");
+}
+
+#[test] // RFC 3261 §20.5: a peer without Allow may well take INFO
+fn a_digit_by_info_goes_on_where_the_peer_lists_no_methods() {
+    let relay = "application/dtmf-relay";
+    for (kind, formats) in [(Kind::BrowserToTrunk, "0"), (Kind::TrunkToBrowser, "0")] {
+        let mut t = without_events(kind, formats, &[]);
+        t.sends_body(A, Method::Info, relay, "Signal=5\r\nDuration=200\r\n").does("A 200 INFO, B INFO+sdp");
+        // It does not: from then on nobody is told that a digit was heard.
+        t.answers(B, 405, None).does("");
+        t.sends_body(A, Method::Info, relay, "Signal=5").does("A 488 INFO");
+        // The other way round: what a request of the peer lists counts.
+        t.sends_body(B, Method::Info, relay, "Signal=6\r\nDuration=100").does("B 200 INFO, A INFO+sdp");
+        assert_eq!(t.a.last().body(), b"Signal=6\r\nDuration=100\r\n");
+    }
+}
+
+#[test]
+fn a_digit_that_nobody_takes_is_not_said_to_be_done() {
+    let mut t =
+        without_events(Kind::BrowserToTrunk, "0", &[("Allow", "INVITE, ACK, BYE"), ("Allow", "CANCEL")]);
+    t.sends_body(A, Method::Info, "application/dtmf", "5").does("A 488 INFO");
+    t.sends_with(B, Method::Update, None, &[]).and();
+    t.sends_body(A, Method::Info, "application/dtmf", "5").does("A 200 INFO, B INFO+sdp");
+}
+
+#[test] // a menu before the answer
+fn digits_reach_early_media() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().answers(B, 180, None).and();
+    t.sends_body(A, Method::Info, "application/dtmf", "5").does("A 488 INFO");
+    t.answers(B, 183, Some(&trunk_answer())).and();
+    t.sends_body(A, Method::Info, "application/dtmf", "5").does("A 200 INFO, B dtmf 5 160");
+}
+
+#[test] // RFC 4733 §3.2
+fn digits_may_be_spelled_as_numbers_of_events() {
+    let mut t = Trace::established(Kind::BrowserToTrunk);
+    for (text, digit) in
+        [("9", '9'), ("10", '*'), ("11", '#'), ("12", 'A'), ("13", 'B'), ("14", 'C'), ("15", 'D'), ("*", '*')]
+    {
+        t.sends_body(A, Method::Info, "application/dtmf", text)
+            .does(&format!("A 200 INFO, B dtmf {digit} 160"));
+        let relay = format!("Signal={text}\r\nDuration=100\r\n");
+        t.sends_body(A, Method::Info, "application/dtmf-relay", &relay);
+        t.does(&format!("A 200 INFO, B dtmf {digit} 100"));
+    }
+    for text in ["16", "1x", "20", "110", "**", "E", "ü"] {
+        t.sends_body(A, Method::Info, "application/dtmf", text).does("A 415 INFO");
+    }
+}
+
+/// A call whose callee takes no RTP events, and says so with these headers.
+fn without_events(kind: Kind, formats: &str, headers: &[(&str, &str)]) -> Trace {
+    let mut t = Trace::new(kind);
+    let offer = t.a.offer();
+    let answer = match kind {
+        Kind::BrowserToTrunk => trunk(1, "192.0.2.9", formats, "sendrecv"),
+        _ => browser(2, "bbbb", formats, "sendrecv", "active"),
+    };
+    t.invites(Some(&offer)).relay_ready();
+    t.answers_as(B, 200, Some(&answer), None, headers).acks(A, None).and();
+    t
 }
 
 #[test] // SECURITY: a third host gets nothing, whatever a Contact says

@@ -1,6 +1,7 @@
 //! The two-leg call as SIP traces: both peers and the relay are scripted, time is an argument.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod agreement;
 mod cancel;
 mod dialog;
 mod failover;
@@ -8,6 +9,7 @@ mod families;
 mod flow;
 mod genesys;
 mod hang_up;
+mod hold;
 mod media;
 mod peer;
 mod renegotiate;

@@ -22,6 +22,30 @@ fn payload_types_are_mapped_by_what_each_side_wants_to_receive() {
     assert_eq!((event.receive, event.send), (126, 126));
 }
 
+#[test] // RFC 5761 §5.1.1: our sockets are two, so one port is never agreed, whoever wishes for it
+fn rtcp_has_a_port_of_its_own_unless_our_side_says_otherwise() {
+    let wishing = |sdp: String| sdp + "a=rtcp-mux\r\n";
+    let rtcp = |spec: &LegSpec| match spec {
+        LegSpec::Rtp(leg) => leg.remote.map(|remote| remote.rtcp.port()),
+        other => panic!("{other:?}"),
+    };
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    let offer = wishing(t.a.offer());
+    let answer = t.b.answer();
+    t.invites(Some(&offer)).relay_ready().answers(B, 200, Some(&answer)).and();
+    assert!(!t.a.last_sdp().contains("rtcp-mux"));
+    assert_eq!(rtcp(&t.spec.as_ref().unwrap().a), Some(6001));
+
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready();
+    assert!(!t.b.last_sdp().contains("rtcp-mux"));
+    t.answers(B, 200, Some(&wishing(trunk_answer()))).acks(A, None).and();
+    assert_eq!(rtcp(&t.spec.as_ref().unwrap().b), Some(6001));
+    t.sends(B, Method::Invite, Some(&wishing(trunk_answer()))).and();
+    assert_eq!(rtcp(&t.spec.as_ref().unwrap().b), Some(6001));
+}
+
 #[test] // RFC 5763 §5
 fn the_dtls_role_is_the_one_the_browser_leaves() {
     let role = |t: &Trace| match &t.spec.as_ref().unwrap().b {

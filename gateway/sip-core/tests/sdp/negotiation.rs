@@ -179,8 +179,8 @@ fn a_trunk_is_called_with_plain_rtp_alone() {
     ");
 
     let answer = leg.receive_answer(&crlf(SIPP)).unwrap();
-    assert_eq!(answer.rtp_remote().unwrap().rtp, "127.0.0.1:6000".parse().unwrap());
-    assert_eq!(answer.rtp_remote().unwrap().rtcp, "127.0.0.1:6001".parse().unwrap());
+    assert_eq!(answer.rtp_remote(None).unwrap().rtp, "127.0.0.1:6000".parse().unwrap());
+    assert_eq!(answer.rtp_remote(None).unwrap().rtcp, "127.0.0.1:6001".parse().unwrap());
     assert_eq!(summary(&answer), "PCMU/8000@0");
 }
 
@@ -318,11 +318,35 @@ fn rtcp_lies_where_the_peer_says() {
         ("a=rtcp:7001", "127.0.0.1:7001"),
         ("a=rtcp:7001 IN IP4 127.0.0.9", "127.0.0.9:7001"),
         ("a=rtcp:7001 IN IP6 ::1", "[::1]:7001"),
-        ("a=rtcp-mux", "127.0.0.1:6000"),
+        ("a=rtcp-mux", "127.0.0.1:6001"),
+        ("a=rtcp-mux\r\na=rtcp:7001", "127.0.0.1:7001"),
         ("a=x-nothing", "127.0.0.1:6001"),
     ] {
         let offer = Negotiation::new(Profile::PlainRtp, 5).receive_offer(&plus(SIPP, line)).unwrap();
         assert_eq!(offer.rtcp, Some(rtcp.parse().unwrap()), "{line}");
+    }
+}
+
+#[test] // RFC 5761 §5.1.1: an offer alone agrees on nothing, nor does an answer to what was not offered
+fn one_port_for_rtp_and_rtcp_is_agreed_by_both_or_not_at_all() {
+    let apart = LocalAudioBuilder::plain().build();
+    let mut muxed = apart.clone();
+    muxed.description = rtp("192.0.2.1:30000", "192.0.2.1:30000");
+    for (ours, theirs, port) in
+        [(&apart, "a=rtcp-mux", 6001), (&muxed, "a=rtcp-mux", 6000), (&muxed, "a=x-nothing", 6001)]
+    {
+        let mut leg = Negotiation::new(Profile::PlainRtp, 5);
+        let offer = leg.receive_offer(&plus(SIPP, theirs)).unwrap();
+        let answer = leg.answer(ours);
+        let remote = offer.rtp_remote(Some(&ours.description)).unwrap();
+        assert_eq!(answer.contains("a=rtcp-mux"), port == 6000, "{answer}");
+        assert_eq!((remote.rtp.port(), remote.rtcp.port()), (6000, port), "offered {theirs}");
+
+        let mut leg = Negotiation::new(Profile::PlainRtp, 5);
+        assert_eq!(leg.offer(ours).contains("a=rtcp-mux"), ours.description == muxed.description);
+        let answer = leg.receive_answer(&plus(SIPP, theirs)).unwrap();
+        let remote = answer.rtp_remote(Some(&ours.description)).unwrap();
+        assert_eq!((remote.rtp.port(), remote.rtcp.port()), (6000, port), "answered {theirs}");
     }
 }
 
@@ -366,6 +390,27 @@ fn a_new_ufrag_is_an_ice_restart() {
     assert!(!again.restarts_ice_of(&first));
     let restarted = leg.receive_offer(&crlf(&CHROMIUM.replace("sS3c", "Wq8Z"))).unwrap();
     assert!(restarted.restarts_ice_of(&again));
+}
+
+#[test] // RFC 8839 §5.4: ufrag and password have a default each
+fn ice_credentials_may_stand_at_two_levels() {
+    let moved = |line: &str| {
+        let text = CHROMIUM.replace(&format!("{line}\n"), "");
+        text.replacen("t=0 0\n", &format!("t=0 0\n{line}\n"), 1)
+    };
+    let (ufrag, password) = ("a=ice-ufrag:sS3c", "a=ice-pwd:7Ptq1cQ8yM2cVv0xkJ0oGm5R");
+    for text in [moved(ufrag), moved(password), CHROMIUM.to_owned()] {
+        // What stands under the m-line counts more than what stands before it.
+        for default in ["", "a=ice-ufrag:other\n", "a=ice-pwd:otherotherotherotherother\n"] {
+            let (before, _) = text.split_once("m=audio").unwrap();
+            if default.split(':').next().is_some_and(|name| !name.is_empty() && before.contains(name)) {
+                continue;
+            }
+            let text = text.replacen("t=0 0\n", &format!("t=0 0\n{default}"), 1);
+            let ice = Negotiation::new(Profile::WebRtc, 7).receive_offer(&crlf(&text)).unwrap().ice.unwrap();
+            assert_eq!((ice.ufrag.as_str(), ice.password.as_str()), ("sS3c", "7Ptq1cQ8yM2cVv0xkJ0oGm5R"));
+        }
+    }
 }
 
 #[test] // RFC 8842 §5.3
@@ -414,7 +459,7 @@ fn a_stream_refused_by_the_peer_is_told() {
     let mut leg = Negotiation::new(Profile::PlainRtp, 5);
     leg.offer(&LocalAudioBuilder::plain().build());
     let answer = leg.receive_answer(&crlf(&SIPP.replace("audio 6000", "audio 0"))).unwrap();
-    assert!(answer.rejected && answer.held && answer.formats.is_empty() && answer.rtp_remote().is_none());
+    assert!(answer.rejected && answer.held && answer.formats.is_empty() && answer.rtp_remote(None).is_none());
 }
 
 #[test] // a second audio line with encryption we do not speak; plain RTP is taken

@@ -147,6 +147,22 @@ fn the_candidates_of_a_peer_are_not_read() {
     assert_eq!(Description::parse(&many), Description::parse(&few));
 }
 
+#[test] // a blank behind a direction must not make a hold unheard
+fn blanks_at_the_ends_of_lines_mean_nothing() {
+    for sample in SAMPLES {
+        let plain = crlf(sample);
+        for blanks in [" ", "\t", " \t  "] {
+            let text = String::from_utf8(plain.clone()).unwrap().replace("\r\n", &format!("{blanks}\r\n"));
+            assert_eq!(Description::parse(text.as_bytes()), Description::parse(&plain), "{text:?}");
+        }
+    }
+    for direction in ["sendonly", "recvonly", "inactive", "sendrecv"] {
+        let mut leg = Negotiation::new(Profile::PlainRtp, 5);
+        let offer = leg.receive_offer(&plus(SIPP, &format!("a={direction} "))).unwrap();
+        assert_eq!(name(offer.direction), direction);
+    }
+}
+
 #[test] // what we do not know does not stop a call, and goes nowhere
 fn unknown_lines_and_attributes_are_dropped() {
     let text = plus(
