@@ -21,7 +21,7 @@ use media_relay::Relay;
 use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
-use sip_core::call::{Policy, Way};
+use sip_core::call::{Crossing, Policy, Way};
 use sip_core::routing::locate::{Scheme, Target};
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
@@ -185,7 +185,10 @@ fn app_settings(settings: &Settings, turn: Option<TurnServers>) -> anyhow::Resul
         calls: Policy {
             no_answer: settings.calls.no_answer.0,
             grace: settings.browser.grace.0,
-            crossing_headers: settings.calls.pass_headers.clone(),
+            crossing: Crossing {
+                from_trunk: settings.calls.pass_headers_from_trunk.clone(),
+                from_browser: settings.calls.pass_headers_from_browser.clone(),
+            },
             ..Policy::default()
         },
         calls_per_user: limits.calls_per_user as usize,

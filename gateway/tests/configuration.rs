@@ -57,6 +57,21 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn headers_pass_in_a_direction_and_the_key_without_one_says_what_to_write() {
+    let text = "[calls]\npass_headers = [\"X-Note\"]";
+    let error = config::parse::<Settings>(text, Path::new("")).unwrap_err().to_string();
+    assert!(error.starts_with("calls.pass_headers: "), "{error}");
+    assert!(
+        error.contains("pass_headers_from_trunk") && error.contains("pass_headers_from_browser"),
+        "{error}"
+    );
+
+    let settings: Settings = config::parse("", Path::new("")).unwrap();
+    assert_eq!(settings.calls.pass_headers_from_trunk, ["X-Genesys-CallUUID"]);
+    assert!(settings.calls.pass_headers_from_browser.is_empty(), "a user could forge it");
+}
+
+#[test]
 fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
     let relay = |name: &str, rest: &str| format!("[[relay.pool]]\nname = \"{name}\"\n{rest}\n");
     let pool = |relays: &str| format!("[relay]\nkind = \"pool\"\n{relays}");

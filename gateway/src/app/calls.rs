@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use relay_api::{EventKind, LegName, RelayName, SessionSpec};
 use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
-use sip_core::message::{Message, Method};
+use sip_core::message::{Message, Method, Name};
 use sip_core::routing::{CallId, Destination};
 use sip_core::time::UnixMillis;
 use sip_core::transaction::{Output, Reliability};
@@ -275,6 +275,9 @@ impl<R: Runtime> Node<R> {
 
     fn respond(&self, id: CallId, leg: LegName, message: Message, to: &Destination) {
         self.0.metrics.responded(&message);
+        if let (Some(warning), Some(status)) = (message.header(Name::Warning), message.status()) {
+            tracing::info!(call = %id, ?leg, status = status.code(), warning, "refused");
+        }
         self.note_flow(id, leg, to);
         match self.0.transactions.respond_by_via(&message, self.0.runtime.now()) {
             Some(outputs) => self.send_outputs(outputs),

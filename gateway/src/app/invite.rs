@@ -1,12 +1,13 @@
 //! A new call: who calls, may he, where does it go, how is that reached.
 
 use std::cmp::Reverse;
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sip_core::call::{Admission, Call, Callee, Candidate, Identity, Link, Target};
-use sip_core::message::{Message, Status, Uri};
+use sip_core::message::{Message, Name, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
 use sip_core::routing::{Destination, Network, TrunkAddress};
 use sip_core::sdp::Profile;
@@ -64,7 +65,11 @@ impl<R: Runtime> Node<R> {
         let (sealer, policy) = (&self.0.identity.sealer, &self.0.settings.calls);
         let (call, effects) = match Call::invite(&request.message, admission, sealer, policy, now) {
             Ok(begun) => begun,
-            Err(response) => return self.reply(request, response),
+            Err(response) => {
+                let (status, warning) = (response.status().map(Status::code), response.header(Name::Warning));
+                tracing::info!(status, warning, "an INVITE was refused");
+                return self.reply(request, response);
+            }
         };
         let id = call.id();
         self.comes_by(&request.source, id);
@@ -84,24 +89,30 @@ impl<R: Runtime> Node<R> {
         if !uri.is_sip() {
             return Err(Status::UNSUPPORTED_URI_SCHEME);
         }
-        let number = uri.user_decoded().ok_or(Status::ADDRESS_INCOMPLETE)?;
-        if number.is_empty() || number.len() > MAX_NUMBER || number.chars().any(|c| !c.is_ascii_graphic()) {
+        let dialled = uri.user.ok_or(Status::ADDRESS_INCOMPLETE)?;
+        let names: Vec<_> = uri.user_names().collect();
+        let is_sound = |name: &str| (1..=MAX_NUMBER).contains(&name.len()) && name.chars().all(is_graphic);
+        if !names.iter().all(|name| is_sound(name)) {
             return Err(Status::NOT_FOUND);
         }
         let plan = &self.0.settings.dialplan;
-        if plan.echo.as_deref() == Some(&*number) {
+        let is_called = |number: &Option<String>| {
+            number.as_ref().is_some_and(|number| names.iter().any(|name| name == number))
+        };
+        if is_called(&plan.echo) {
             return Ok(Target::Service(relay_api::Service::Echo));
         }
-        if plan.tone.as_deref() == Some(&*number) {
+        if is_called(&plan.tone) {
             return Ok(Target::Service(relay_api::Service::Tone));
         }
         let identity = self.identity(invite, caller);
         let to_users = matches!(caller, Caller::Trunk(_)) || plan.between_users;
-        if to_users && self.0.ports.users.secret(&number).is_some() {
-            return self.user_target(&number, identity).await;
+        let user = names.iter().find(|name| self.0.ports.users.secret(name).is_some());
+        if let Some(user) = user.filter(|_| to_users) {
+            return self.user_target(user, identity).await;
         }
         match (&plan.trunk, caller) {
-            (Some(trunk), Caller::Browser { .. }) => self.trunk_target(trunk, &number, identity),
+            (Some(trunk), Caller::Browser { .. }) => self.trunk_target(trunk, dialled, identity),
             // No trunk reaches another one through us, and nobody a number without a trunk.
             _ => Err(Status::NOT_FOUND),
         }
@@ -136,12 +147,13 @@ impl<R: Runtime> Node<R> {
         })))
     }
 
-    fn trunk_target(&self, name: &str, number: &str, caller: Identity) -> Result<Target, Status> {
+    /// `dialled` is the user part as the caller wrote it: parameters of a number stay parameters.
+    fn trunk_target(&self, name: &str, dialled: &str, caller: Identity) -> Result<Target, Status> {
         let trunk = self.0.trunks.named(name).ok_or(Status::NOT_FOUND)?;
         let addresses = self.0.trunks.candidates(name, self.0.runtime.now());
         let (first, others) = addresses.split_first().ok_or(Status::SERVICE_UNAVAILABLE)?;
         let host = trunk.hosts.first().ok_or(Status::SERVICE_UNAVAILABLE)?;
-        let uri = format!("sip:{}@{host}", escape_user(number));
+        let uri = format!("sip:{}@{host}", written_user(dialled));
         let candidate = |address: &SocketAddr| Candidate {
             destination: trunk_destination(trunk, *address),
             local: trunk.local(address.ip()),
@@ -168,8 +180,8 @@ impl<R: Runtime> Node<R> {
         let domain = &self.0.settings.domain;
         let user = match caller {
             Caller::Browser { user, .. } => escape_user(user),
-            Caller::Trunk(_) => match Uri::parse(from.uri).ok().and_then(|uri| uri.user_decoded()) {
-                Some(number) if number.len() <= MAX_NUMBER => escape_user(&number),
+            Caller::Trunk(_) => match Uri::parse(from.uri).ok().and_then(|uri| uri.user) {
+                Some(number) if number.len() <= MAX_NUMBER => written_user(number),
                 _ => "anonymous".into(),
             },
         };
@@ -246,21 +258,66 @@ fn called_user(invite: &Message) -> Option<String> {
     Uri::parse(invite.uri()?).ok()?.user.map(str::to_string)
 }
 
-/// RFC 3261 §25.1: what is not `unreserved` or `user-unreserved` is written `%XX`.
+/// A name as the user part of a URI.
 fn escape_user(user: &str) -> String {
-    let mut escaped = String::with_capacity(user.len());
-    for byte in user.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => escaped.push(byte.into()),
-            b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => escaped.push(byte.into()),
-            b'&' | b'=' | b'+' | b'$' | b',' | b'?' | b'/' => escaped.push(byte.into()),
-            _ => escaped.push_str(&format!("%{byte:02X}")),
+    user.bytes().fold(String::with_capacity(user.len()), escaped)
+}
+
+/// A peer's user part for a URI of ours: its escapes stay, what should have been one becomes one.
+fn written_user(user: &str) -> String {
+    let mut written = String::with_capacity(user.len());
+    let mut rest = user.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        match rest {
+            [high, low, ..] if *first == b'%' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                written.push('%');
+            }
+            _ => written = escaped(written, *first),
         }
     }
-    escaped
+    written
+}
+
+/// RFC 3261 §25.1: what is not `unreserved` or `user-unreserved` is written `%XX`. `;` stays what it is: it begins the
+/// parameters of a number (RFC 3966 §3).
+fn escaped(mut to: String, byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => to.push(byte.into()),
+        b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => to.push(byte.into()),
+        b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' => to.push(byte.into()),
+        // Writing to a `String` cannot fail.
+        _ => drop(write!(to, "%{byte:02X}")),
+    }
+    to
+}
+
+fn is_graphic(c: char) -> bool {
+    c.is_ascii_graphic()
 }
 
 /// A browser sends 100 at once: one that does not is gone without having said so.
 const BROWSER_REPLIES_WITHIN: Duration = Duration::from_secs(5);
 /// Characters of a number or a display name.
 const MAX_NUMBER: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test] // RFC 3261 §25.1, RFC 3966 §3
+    fn parameters_of_a_number_stay_parameters() {
+        for (dialled, written) in [
+            ("+49301000;npdi;rn=+4989", "+49301000;npdi;rn=+4989"),
+            ("%2331%23*72+49(0)30", "%2331%23*72+49(0)30"),
+            ("#31#", "%2331%23"),
+            ("a%3Bb", "a%3Bb"),
+            ("50%", "50%25"),
+            ("a%4", "a%254"),
+            ("a%zz", "a%25zz"),
+        ] {
+            assert_eq!(written_user(dialled), written);
+        }
+        assert_eq!(escape_user("a b;c%41@d"), "a%20b;c%2541%40d");
+    }
+}

@@ -37,10 +37,10 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    /// A user registers only himself: To is compared after normalisation.
+    /// A user registers only himself: To is compared after normalisation, numbers as numbers.
     fn is_own(&self, request: &Request, aor: &Aor) -> bool {
-        let to = Uri::parse(request.message.to().uri);
-        to.ok().and_then(|uri| Aor::of_uri(&uri)).is_some_and(|named| named == *aor)
+        let Ok(to) = Uri::parse(request.message.to().uri) else { return false };
+        to.is_sip() && to.user_names().any(|name| Aor::new(&name, to.host) == *aor)
     }
 
     async fn update_bindings(

@@ -104,8 +104,11 @@ section! {
     Calls at "calls" {
         /// A call that nobody answers ends after this.
         no_answer: Duration = Duration::seconds(180),
-        /// Headers that pass from one leg to the other unchanged.
-        pass_headers: Vec<String> = vec!["X-Genesys-CallUUID".into()],
+        /// Headers that pass unchanged from a trunk to a browser, in INVITE and its responses.
+        pass_headers_from_trunk: Vec<String> = vec!["X-Genesys-CallUUID".into()],
+        /// Headers that pass unchanged from a browser to a trunk or another browser, in INVITE and its responses: any user can write
+        /// there what he likes.
+        pass_headers_from_browser: Vec<String> = Vec::new(),
     }
 }
 
@@ -224,6 +227,13 @@ impl Configuration for Settings {
     fn take(reader: &mut Reader, root: &mut Table) -> Self {
         // A part of the section [relay], so it is taken first.
         let relay_pool = relay_pool::take(reader, root);
+        reader.refuse_former(
+            root,
+            "calls",
+            "pass_headers",
+            "has a direction now: name the headers in calls.pass_headers_from_trunk, and in \
+             calls.pass_headers_from_browser those that every user may write",
+        );
         let (relay_addressing, mut relay) = Addressing::take(reader, root, RELAY);
         let (turn, turn_clients) = turn::take(reader, root);
         let settings = Self {

@@ -134,6 +134,19 @@ fn a_trunk_is_never_challenged_and_registers_nobody() {
     assert_eq!(code(&probe.asks("INVITE", "sip:browser0@localhost", "1", "")), 503);
 }
 
+#[test] // RFC 3261 §19.1.6, RFC 4694: number portability writes parameters into the user part
+fn a_number_with_parameters_finds_its_user() {
+    let world = world();
+    let mut probe = Probe::at(&world, Place::Udp("203.0.113.9:5060".parse().unwrap()));
+    let mut statuses = |target: &str| {
+        let answers = probe.asks("INVITE", target, "1", "");
+        answers.iter().filter_map(Message::status).map(|status| status.code()).collect::<Vec<_>>()
+    };
+    let found = statuses("sip:browser0;npdi;rn=+4989@gw;user=phone");
+    assert!(!found.is_empty() && !found.contains(&404), "{found:?}");
+    assert!(statuses("sip:nobody;npdi;rn=+4989@gw;user=phone").contains(&404));
+}
+
 #[test]
 fn a_user_registers_himself_alone() {
     let world = world();

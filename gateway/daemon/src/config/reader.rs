@@ -130,6 +130,16 @@ impl Reader {
         self.sections(&mut Table::from([(key.clone(), value)]), &key)
     }
 
+    /// A key that is not known any more is reported with what to write instead.
+    pub fn refuse_former(&mut self, root: &mut Table, section: &str, key: &str, instead: &str) {
+        let Some(ValueKind::Table(table)) = root.get_mut(section).map(|value| &mut value.kind) else {
+            return;
+        };
+        if table.remove(key).is_some() {
+            self.mistake(path(section, key), instead);
+        }
+    }
+
     /// Whatever was not taken is unknown.
     pub fn refuse_unknown(&mut self, section: &str, rest: &Table) {
         let mut unknown: Vec<&String> = rest.keys().collect();

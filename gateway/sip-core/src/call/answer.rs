@@ -3,6 +3,7 @@
 use relay_api::LegName;
 
 use crate::message::{Message, Method, Name, Status};
+use crate::sdp::{SdpError, Unacceptable};
 
 use super::leg::{AckKind, BranchPart, Fork, HOPS, Leg, MAX_FORKS, State};
 use super::screen::{SDP, sdp_of};
@@ -27,16 +28,17 @@ impl Call {
         }
         step.stop(CallTimer::NoAnswer);
         let agreed = match sdp_of(response) {
-            Some(sdp) => b.media.receive_answer(sdp, &own).is_ok(),
-            None => b.media.is_agreed(),
+            Some(sdp) => b.media.receive_answer(sdp, &own),
+            None if b.media.is_agreed() => Ok(()),
+            None => Err(SdpError::NotAcceptable(Unacceptable::NoAudio)),
         };
-        if !agreed {
-            self.end(Cause::NoCommonCodec, Some(LegName::B), None, step);
-            return;
+        if let Err(error) = agreed {
+            return self.end_for_sdp(error, step);
         }
         b.session = SessionTimer::granted(response, step);
         b.restart_session(step);
-        self.answer_caller(crossing(response, step), step);
+        let headers = crossing(response, b.link.profile, step);
+        self.answer_caller(headers, step);
     }
 
     /// The caller's 200: with our answer, with the one the caller knows from a 18x, or with our offer.

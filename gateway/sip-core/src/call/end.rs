@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::message::{Message, Method, Name, Status};
 use crate::routing::{Destination, FlowId};
+use crate::sdp::SdpError;
 
 use super::leg::{HOPS, Leg, State, with_reason};
+use super::status::Warning;
 use super::step::Step;
 use super::{Call, CallTimer, Cause, Effect, Failure, FarEnd, Summary, status};
 
@@ -18,8 +20,17 @@ pub(super) struct Ending {
     /// For leg A's INVITE, if it has no final response yet.
     status: Status,
     retry_after: Option<u32>,
+    /// For leg A's INVITE, to say why (RFC 3261 §20.43).
+    warning: Option<Warning>,
     /// For BYE and CANCEL (RFC 3326).
     reason: Option<String>,
+}
+
+impl Ending {
+    fn of(cause: Cause, by: Option<LegName>, reason: Option<String>) -> Self {
+        let (status, warning) = (status::status_of(cause), status::warning_of(cause));
+        Self { cause, by, status, retry_after: None, warning, reason }
+    }
 }
 
 impl Call {
@@ -84,9 +95,8 @@ impl Call {
         step.stop(if cancelled { CallTimer::CancelWait } else { CallTimer::NoAnswer });
         b.asking = None;
         b.state = State::Ended;
-        let ending =
-            Ending { cause: Cause::Refused, by: Some(LegName::B), status, retry_after, reason: None };
-        self.end_as(ending, step);
+        let (cause, by) = (Cause::Refused, Some(LegName::B));
+        self.end_as(Ending { cause, by, status, retry_after, warning: None, reason: None }, step);
     }
 
     pub(super) fn no_answer(&mut self, step: &mut Step<'_>) {
@@ -155,8 +165,15 @@ impl Call {
         step: &mut Step<'_>,
     ) {
         let reason = reason.or_else(|| status::reason_of(cause).map(str::to_owned));
-        let ending = Ending { cause, by, status: status::status_of(cause), retry_after: None, reason };
-        self.end_as(ending, step);
+        self.end_as(Ending::of(cause, by, reason), step);
+    }
+
+    /// Ends the call because of what the callee's answer says.
+    pub(super) fn end_for_sdp(&mut self, error: SdpError, step: &mut Step<'_>) {
+        let cause = Cause::NoCommonCodec;
+        let reason = status::reason_of(cause).map(str::to_owned);
+        let warning = Some(Warning::of_callee(error));
+        self.end_as(Ending { warning, ..Ending::of(cause, Some(LegName::B), reason) }, step);
     }
 
     fn end_as(&mut self, ending: Ending, step: &mut Step<'_>) {
@@ -185,11 +202,8 @@ impl Call {
                 Some(seconds) => response.header(Name::RetryAfter, seconds),
                 None => response,
             };
-            let response = match status::warning_of(ending.cause) {
-                Some((code, text)) => {
-                    let warning = format!("{code} {} \"{text}\"", self.a.link.local);
-                    response.header(Name::Warning, warning)
-                }
+            let response = match &ending.warning {
+                Some(warning) => response.header(Name::Warning, warning.value(&self.a.link.local)),
                 None => response,
             };
             step.respond(LegName::A, response, &asked.from);
@@ -330,13 +344,21 @@ impl Leg {
     }
 }
 
-/// The Reason of a CANCEL or BYE, for the other leg (RFC 3326).
+/// The Reason of a CANCEL or BYE, for the other leg (RFC 3326): all its values, in as many rows as they came (RFC 3261
+/// §7.3.1), in one. What does not fit stays behind.
 fn reason_in(message: &Message) -> Option<String> {
-    message.header(Name::Reason).filter(|reason| reason.len() <= MAX_REASON).map(str::to_owned)
+    let mut reason = String::new();
+    for value in message.values(Name::Reason) {
+        let separator = if reason.is_empty() { "" } else { ", " };
+        if reason.len() + separator.len() + value.len() <= MAX_REASON {
+            reason.extend([separator, value]);
+        }
+    }
+    Some(reason).filter(|reason| !reason.is_empty())
 }
 
 /// Multiples of T1 after which a BYE is tried again: half a second, 4 and 16.
 const BYE_AGAIN_AFTER: [u32; 3] = [1, 8, 32];
 
-/// Octets of a Reason that crosses; a longer one stays behind.
-const MAX_REASON: usize = 256;
+/// Octets of the Reasons that cross.
+const MAX_REASON: usize = 512;

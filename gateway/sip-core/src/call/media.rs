@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use relay_api::{Codec, Direction, DtlsRole, LegDescription, LegSpec, RtpLeg, WebRtcLeg};
 use serde::{Deserialize, Serialize};
 
-use crate::sdp::{self, CodecName, Format, LocalAudio, Negotiation, Profile, RemoteAudio, SdpError, Setup};
+use crate::sdp::{
+    self, CodecName, Format, LocalAudio, Negotiation, Profile, RemoteAudio, SdpError, Setup, Unacceptable,
+};
 
 use super::Link;
 
@@ -107,7 +109,7 @@ impl LegMedia {
             (None, None) => return Err(SdpError::NoOffer),
         };
         if remote.rejected || !has_sound(&common(&ours.formats, &remote.formats)) {
-            return Err(SdpError::NotAcceptable("no codec of the offer was taken"));
+            return Err(SdpError::NotAcceptable(Unacceptable::NoCodec));
         }
         let (ours, role) = (ours.clone(), self.role_towards(&remote));
         self.wanted = self.wanted_by_answer(remote.direction, ours.wish.direction);
@@ -121,7 +123,7 @@ impl LegMedia {
     fn check_family(&self, remote: &RemoteAudio) -> Result<(), SdpError> {
         match (self.own_address(), remote.rtp) {
             (Some(ours), Some(theirs)) if ours.is_ipv4() != theirs.is_ipv4() => {
-                Err(SdpError::NotAcceptable("an address of another family than ours"))
+                Err(SdpError::NotAcceptable(Unacceptable::OtherFamily))
             }
             _ => Ok(()),
         }

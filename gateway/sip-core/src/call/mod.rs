@@ -2,7 +2,7 @@
 //!
 //! Leg A called us, leg B we called. A [`Call`] is the whole truth about both dialogs, their offer/answer and the
 //! media between them; it is loaded, given one [`Event`], stored, and only then its [`Effect`]s are carried out.
-//! Nothing of one leg's messages gets into the other's but what [`Policy::crossing_headers`] names.
+//! Nothing of one leg's messages gets into the other's but what [`Policy::crossing`] names.
 //!
 //! Where to look: `setup` (INVITE until it rings), `answer` (2xx and ACK), `in_dialog` (which request does what),
 //! `renegotiate` (re-INVITE, UPDATE), `end` (CANCEL, BYE), `failover` (the callee's
@@ -36,7 +36,7 @@ pub use admission::{Admission, Callee, Candidate, Identity, Link, MAX_CANDIDATES
 pub use effect::Effect;
 pub use event::{Event, Failure};
 pub use orphan::orphan;
-pub use policy::Policy;
+pub use policy::{Crossing, Policy};
 pub use screen::{ALLOW, screen};
 pub use summary::{Cause, Summary};
 pub use timer::CallTimer;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::sdp::Profile;
+
 /// The settings of the call machine. An argument of every step, so that a changed configuration needs no new calls.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -17,9 +19,8 @@ pub struct Policy {
     pub t2: Duration,
     /// RFC 4028 §4: no peer may ask for a session interval below this. At least 90 s.
     pub min_session: Duration,
-    /// Headers that cross from the caller's INVITE to the callee's, and from the callee's responses back. Anything else of
-    /// one leg is never seen on the other. Structural headers named here are ignored.
-    pub crossing_headers: Vec<String>,
+    /// Headers that cross to the other leg.
+    pub crossing: Crossing,
     /// Most hops a call of ours may still take (RFC 3261 §16.6 step 3).
     pub max_forwards: u8,
 }
@@ -32,8 +33,35 @@ impl Default for Policy {
             t1: Duration::from_millis(500),
             t2: Duration::from_secs(4),
             min_session: Duration::from_secs(90),
-            crossing_headers: vec!["X-Genesys-CallUUID".to_owned()],
+            crossing: Crossing::default(),
             max_forwards: 70,
         }
+    }
+}
+
+/// Headers that cross from a caller's INVITE to the callee's, and from the callee's responses back, by who wrote them: a
+/// trunk is believed what a browser may not claim. Anything else of one leg is never seen on the other. Structural
+/// headers named here are ignored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crossing {
+    /// Of what trunks write.
+    pub from_trunk: Vec<String>,
+    /// Of what browsers write.
+    pub from_browser: Vec<String>,
+}
+
+impl Crossing {
+    /// The names that count in a message of such a peer.
+    pub(super) fn written_by(&self, profile: Profile) -> &[String] {
+        match profile {
+            Profile::PlainRtp => &self.from_trunk,
+            Profile::WebRtc => &self.from_browser,
+        }
+    }
+}
+
+impl Default for Crossing {
+    fn default() -> Self {
+        Self { from_trunk: vec!["X-Genesys-CallUUID".to_owned()], from_browser: Vec::new() }
     }
 }

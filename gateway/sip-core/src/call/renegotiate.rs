@@ -41,12 +41,17 @@ impl Call {
             Err(refusal) => return self.refuse(name, request, refusal, from, step),
         };
         let offer = match sdp_of(request) {
-            Some(sdp) => leg.media.receive_offer(sdp, &leg.link.codecs, &own).map_err(status::of_sdp),
+            Some(sdp) => leg
+                .media
+                .receive_offer(sdp, &leg.link.codecs, &own)
+                .map_err(|error| status::of_sdp(error, &leg.link.local)),
             None => Ok(()),
         };
-        let Some(skeleton) = Stored::skeleton(request).filter(|_| offer.is_ok()) else {
-            let status = offer.err().unwrap_or(Status::BAD_REQUEST);
-            return leg.reply(request, status, from, step);
+        let skeleton =
+            offer.and_then(|()| Stored::skeleton(request).ok_or_else(|| Refusal::from(Status::BAD_REQUEST)));
+        let skeleton = match skeleton {
+            Ok(skeleton) => skeleton,
+            Err(refusal) => return self.refuse(name, request, refusal, from, step),
         };
         leg.implied_ack(step);
         leg.refreshed_by(request, timer, step);

@@ -110,7 +110,7 @@ fn is_served(extension: &str) -> bool {
 /// RFC 3261 §8.2.3: what comes with an INVITE or UPDATE is SDP, alone or in a multipart, or nothing.
 pub(super) fn session_body(request: &Message) -> Result<(), Refusal> {
     let unsupported = || Refusal::from(Status::UNSUPPORTED_MEDIA_TYPE).with(Name::Accept, SDP);
-    if request.headers(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case("identity")) {
+    if request.values(Name::ContentEncoding).any(|coding| !coding.eq_ignore_ascii_case("identity")) {
         return Err(unsupported().with(Name::AcceptEncoding, "identity"));
     }
     match request.sdp() {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::text::split;
 use crate::message::{Message, Name, Params};
 
 use super::step::Step;
@@ -76,7 +75,5 @@ impl SessionTimer {
 
 /// Does the peer list an extension as supported?
 pub(super) fn supports(message: &Message, extension: &str) -> bool {
-    message
-        .headers(Name::Supported)
-        .any(|value| split(value, ',').any(|token| token.eq_ignore_ascii_case(extension)))
+    message.supported().any(|token| token.eq_ignore_ascii_case(extension))
 }

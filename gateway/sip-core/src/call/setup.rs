@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialog::{self, Dialog};
 use crate::message::text::Quoted;
 use crate::message::{Builder, Message, Method, Name, Status};
-use crate::sdp::{self, CodecName, Format};
+use crate::sdp::{self, CodecName, Format, Profile};
 
 use super::leg::{Asked, Asking, BranchPart, Fork, Leg, MAX_FORKS, State};
 use super::media::{Wish, has_sound};
@@ -37,7 +37,7 @@ pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>
     let (b, prepared) = match admission.target {
         Target::Service(service) => (FarEnd::Service(service), None),
         Target::Sip(callee) => {
-            let prepared = Prepared::of(request, &callee, step);
+            let prepared = Prepared::of(request, a.link.profile, &callee, step);
             (FarEnd::Leg(Shared::new(called(*callee, step))), Some(Box::new(prepared)))
         }
     };
@@ -75,7 +75,8 @@ fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Refusal
     leg.session = session;
     leg.asked = Some(Asked { request: Stored::skeleton(request).ok_or_else(bad)?, from, told: None });
     if let Some(offer) = sdp_of(request) {
-        leg.media.receive_offer(offer, &leg.link.codecs, &[]).map_err(status::of_sdp)?;
+        let taken = leg.media.receive_offer(offer, &leg.link.codecs, &[]);
+        taken.map_err(|error| status::of_sdp(error, &leg.link.local))?;
     }
     Ok(leg)
 }
@@ -109,8 +110,8 @@ pub(super) fn session_timer(request: &Message, step: &Step<'_>) -> Result<Option
 }
 
 impl Prepared {
-    fn of(request: &Message, callee: &Callee, step: &Step<'_>) -> Self {
-        let mut headers = crossing(request, step);
+    fn of(request: &Message, caller: Profile, callee: &Callee, step: &Step<'_>) -> Self {
+        let mut headers = crossing(request, caller, step);
         headers.extend(callee.headers.iter().cloned());
         if callee.asserted {
             headers.push((Name::PAssertedIdentity.as_str().to_owned(), callee.caller.name_addr()));
@@ -216,9 +217,10 @@ impl Call {
         b.note_fork(response);
         let early = sdp_of(response).is_some_and(|sdp| b.media.receive_answer(sdp, &own).is_ok());
         let Some(status) = status::provisional(told) else { return };
+        let headers = crossing(response, b.link.profile, step);
         let body = if early { self.early_answer() } else { None };
         self.declare_media(step);
-        self.ring(status, body, crossing(response, step), step);
+        self.ring(status, body, headers, step);
     }
 
     /// The caller's answer, as soon as the callee's is known; the same text each time.
@@ -276,9 +278,9 @@ impl Leg {
     }
 }
 
-/// Headers that the policy lets pass, whatever else the message holds.
-pub(super) fn crossing(message: &Message, step: &Step<'_>) -> Vec<(String, String)> {
-    let names = step.policy.crossing_headers.iter().filter(|name| !is_structural(name));
+/// Headers that the policy lets pass from such a peer, whatever else the message holds.
+pub(super) fn crossing(message: &Message, from: Profile, step: &Step<'_>) -> Vec<(String, String)> {
+    let names = step.policy.crossing.written_by(from).iter().filter(|name| !is_structural(name));
     let values = |name: &'_ String| {
         let name = name.clone();
         let values: Vec<_> =

@@ -1,8 +1,12 @@
 //! What one leg's outcome is called on the other.
 
+use serde::{Deserialize, Serialize};
+
+use crate::message::text::Quoted;
 use crate::message::{Message, Name, Status};
 use crate::sdp::SdpError;
 
+use super::refusal::Refusal;
 use super::{Cause, Failure};
 
 /// The caller's final status for the callee's. Statuses that speak about our own request, our credentials or our view of
@@ -35,12 +39,36 @@ pub(super) fn of_refused_offer(status: Status) -> Status {
     }
 }
 
-/// The status of an offer that can't be used.
-pub(super) fn of_sdp(error: SdpError) -> Status {
-    match error {
+/// The refusal of an offer that can't be used. It says which line it was; `agent` is who says so.
+pub(super) fn of_sdp(error: SdpError, agent: &str) -> Refusal {
+    let status = match error {
         SdpError::Malformed { .. } | SdpError::NoOffer => Status::BAD_REQUEST,
         SdpError::NotAcceptable(_) => Status::NOT_ACCEPTABLE_HERE,
         SdpError::Glare => Status::REQUEST_PENDING,
+    };
+    Refusal::from(status).with(Name::Warning, Warning::of_sdp(error).value(agent))
+}
+
+/// A Warning (RFC 3261 §20.43).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Warning {
+    code: u16,
+    text: String,
+}
+
+impl Warning {
+    fn of_sdp(error: SdpError) -> Self {
+        Self { code: error.warn_code(), text: error.to_string() }
+    }
+
+    /// About the callee's SDP, for the caller.
+    pub(super) fn of_callee(error: SdpError) -> Self {
+        Self { code: error.warn_code(), text: format!("callee: {error}") }
+    }
+
+    /// The header's value.
+    pub(super) fn value(&self, agent: &str) -> String {
+        format!("{} {agent} {}", self.code, Quoted(&self.text))
     }
 }
 
@@ -88,10 +116,12 @@ pub(super) fn reason_of(cause: Cause) -> Option<&'static str> {
     })
 }
 
-/// The Warning (RFC 3261 §20.43), without its agent, of a refusal for this cause.
-pub(super) fn warning_of(cause: Cause) -> Option<(u16, &'static str)> {
+/// The Warning of a refusal for this cause.
+pub(super) fn warning_of(cause: Cause) -> Option<Warning> {
     match cause {
-        Cause::NoCommonAddress => Some((301, "Incompatible network address formats")),
+        Cause::NoCommonAddress => {
+            Some(Warning { code: 301, text: "Incompatible network address formats".to_owned() })
+        }
         Cause::HungUp
         | Cause::Cancelled
         | Cause::Refused

@@ -14,31 +14,42 @@ impl AudioLine {
     /// One without formats.
     pub(super) const NONE: Self = Self { slots: [NO_SLOT; 128] };
 
-    /// The line and its formats. Static types have their meaning at once (RFC 3551 §6), dynamic ones wait for `rtpmap`.
-    pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> Result<(Self, Vec<Payload<'a>>), Fault> {
+    /// The line and its formats, and what was wrong with one that is left out. Static types have their meaning at once
+    /// (RFC 3551 §6), dynamic ones wait for `rtpmap`.
+    pub(super) fn start<'a>(words: impl Iterator<Item = &'a str>) -> (Self, Vec<Payload<'a>>, Option<Fault>) {
         let mut line = Self::NONE;
         let mut formats = Vec::with_capacity(FORMATS_USUAL);
+        let mut fault = None;
         for word in words {
-            let payload_type: u8 = number(word).ok_or("bad payload type")?;
-            let slot = line.slots.get_mut(usize::from(payload_type)).ok_or("bad payload type")?;
-            if *slot == NO_SLOT {
-                let at = u8::try_from(formats.len()).ok().filter(|at| *at < limits::FORMATS);
-                *slot = at.ok_or("too many formats")?;
-                formats.push(static_payload(payload_type));
+            if let Err(what) = line.add(&mut formats, word) {
+                fault = fault.or(Some(what));
             }
         }
-        Ok((line, formats))
+        (line, formats, fault)
     }
 
-    /// `<payload type> <name>/<clock rate>[/<channels>]`, RFC 8866 §6.6. Of a type not on the m-line: nothing.
+    fn add(&mut self, formats: &mut Vec<Payload<'_>>, word: &str) -> Result<(), Fault> {
+        let payload_type: u8 = number(word).ok_or("bad payload type")?;
+        let slot = self.slots.get_mut(usize::from(payload_type)).ok_or("bad payload type")?;
+        if *slot == NO_SLOT {
+            let at = u8::try_from(formats.len()).ok().filter(|at| *at < limits::FORMATS);
+            *slot = at.ok_or("too many formats")?;
+            formats.push(static_payload(payload_type));
+        }
+        Ok(())
+    }
+
+    /// `<payload type> <name>/<clock rate>[/<channels>]`, RFC 8866 §6.6. Of a type not on the m-line: nothing. One that
+    /// can't be read changes nothing, so a dynamic type stays without meaning.
     pub(super) fn rtpmap<'a>(&self, formats: &mut [Payload<'a>], value: &'a str) -> Result<(), Fault> {
         let (payload_type, encoding) = cut(value.trim_ascii(), b' ').ok_or("bad rtpmap")?;
         let Some(payload) = self.payload(formats, payload_type)? else { return Ok(()) };
         let (name, rest) = cut(encoding.trim_ascii(), b'/').ok_or("rtpmap without clock rate")?;
         let (clock_rate, channels) = cut(rest, b'/').unwrap_or((rest, "1"));
-        payload.name = Some(name).filter(|name| is_token(name)).ok_or("bad rtpmap")?;
-        payload.clock_rate = number(clock_rate).ok_or("rtpmap without clock rate")?;
-        payload.channels = number(channels).ok_or("bad rtpmap")?;
+        let name = Some(name).filter(|name| is_token(name)).ok_or("bad rtpmap")?;
+        let clock_rate = number(clock_rate).ok_or("rtpmap without clock rate")?;
+        let channels = number(channels).ok_or("bad rtpmap")?;
+        *payload = Payload { name, clock_rate, channels, ..*payload };
         Ok(())
     }
 

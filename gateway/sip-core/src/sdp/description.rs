@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use relay_api::Direction;
 
 use super::audio::Setup;
-use super::error::SdpError;
+use super::error::{Flaw, SdpError};
 use super::parse;
 
 /// A session description, borrowing from the text it was parsed from, or from the values it shall print.
@@ -29,6 +29,28 @@ pub struct Description<'a> {
     pub bundle: Vec<&'a str>,
     /// m-lines in order.
     pub media: Vec<Media<'a>>,
+    /// What could not be read before the first m-line.
+    pub flaws: Flaws,
+}
+
+/// Lines that could not be read, the first of each kind. Who needs what they should have said must not go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flaws {
+    /// The m-line itself; its port is 0 then.
+    pub line: Option<Flaw>,
+    /// `c=`.
+    pub connection: Option<Flaw>,
+    /// ICE, DTLS, mids and BUNDLE.
+    pub transport: Option<Flaw>,
+    /// Formats and what else describes sound.
+    pub formats: Option<Flaw>,
+}
+
+impl Flaws {
+    /// Any of them, to say why a stream can't be used.
+    pub(super) fn any(&self) -> Option<Flaw> {
+        self.line.or(self.connection).or(self.transport).or(self.formats)
+    }
 }
 
 impl<'a> Description<'a> {
@@ -50,6 +72,7 @@ impl<'a> Description<'a> {
             ice_lite: false,
             bundle: Vec::new(),
             media: Vec::new(),
+            flaws: Flaws::default(),
         }
     }
 }
@@ -57,18 +80,18 @@ impl<'a> Description<'a> {
 /// `o=`, RFC 8866 §5.2. The user name is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
-    /// Digits; may be longer than 64 bits.
+    /// Digits, which may be longer than 64 bits; some peers write other characters.
     pub id: Number<'a>,
-    /// Digits; may be longer than 64 bits.
+    /// As [`id`](Self::id).
     pub version: Number<'a>,
-    /// Where the session was made; of no use but to be unique.
+    /// Where the session was made; of no use but to be unique, so an unreadable one is [`Address::NULL`].
     pub address: Address<'a>,
 }
 
 /// A number of the `o=` line: as the peer wrote it, or our own.
 #[derive(Clone, Copy, Debug)]
 pub enum Number<'a> {
-    /// At most 64 digits.
+    /// At most 64 characters.
     Text(&'a str),
     /// One of ours.
     Value(u64),
@@ -160,6 +183,8 @@ pub struct Media<'a> {
     pub candidates: Vec<SocketAddr>,
     /// RFC 8838 §8.2: no more will come.
     pub end_of_candidates: bool,
+    /// What could not be read of the line and below it.
+    pub flaws: Flaws,
 }
 
 impl<'a> Media<'a> {
@@ -182,6 +207,7 @@ impl<'a> Media<'a> {
             transport: Transport::default(),
             candidates: Vec::new(),
             end_of_candidates: false,
+            flaws: Flaws::default(),
         }
     }
 }

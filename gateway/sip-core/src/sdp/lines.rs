@@ -40,6 +40,11 @@ impl<'a> Lines<'a> {
         Some(line.trim_ascii_end())
     }
 
+    /// Of the line read last, counted from 1.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     /// A rule was broken by the line read last.
     pub(super) fn error(&self, what: Fault) -> SdpError {
         SdpError::Malformed { line: self.number, what }

@@ -23,6 +23,6 @@ mod words;
 
 pub use audio::{Format, IceParameters, LocalAudio, Profile, RemoteAudio, Setup};
 pub use codec::{CodecName, UnknownCodec, join, offered, select};
-pub use description::{Address, Description, Media, Number, Origin, Payload, Rtcp, Transport};
-pub use error::SdpError;
+pub use description::{Address, Description, Flaws, Media, Number, Origin, Payload, Rtcp, Transport};
+pub use error::{Flaw, SdpError, Unacceptable};
 pub use negotiation::{Negotiation, State};

@@ -84,8 +84,7 @@ impl Negotiation {
         }
         let offer = Description::parse(sdp)?;
         let in_use = self.current.layout.audio_at();
-        let chosen = remote::choose(&offer, self.profile, in_use)
-            .ok_or(SdpError::NotAcceptable("no audio stream of this leg's kind"))?;
+        let chosen = remote::choose(&offer, self.profile, in_use)?;
         let audio = remote::read(&offer, chosen, self.profile, self.session_id)?;
         self.open(State::RemoteOffer);
         self.current.layout = Layout::of_offer(&offer, chosen, &audio);

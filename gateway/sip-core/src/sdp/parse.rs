@@ -6,13 +6,14 @@ use std::net::IpAddr;
 use super::attribute::{Attribute, AudioAttribute, SessionAttribute, StreamAttribute, TransportAttribute};
 use super::audio::Setup;
 use super::audio_line::AudioLine;
-use super::description::{Address, Description, Media, Number, Origin, Rtcp, Transport};
-use super::error::SdpError;
+use super::description::{Address, Description, Flaws, Media, Number, Origin, Rtcp, Transport};
+use super::error::{Flaw, SdpError};
+use super::layout::Protocol;
 use super::limits;
 use super::lines::Lines;
 use super::words::{
-    Fault, cut, cut_bytes, fingerprint_length, ice_characters, is_hex_pairs, is_host_name, is_number,
-    is_printable, is_protocol, is_token, number, text,
+    Fault, cut, cut_bytes, fingerprint_length, ice_characters, is_hex_pairs, is_host_name, is_printable,
+    is_protocol, is_token, number, text,
 };
 
 /// Reads the whole text.
@@ -22,8 +23,9 @@ pub(super) fn description(text: &[u8]) -> Result<Description<'_>, SdpError> {
     }
     let mut lines = Lines::of(text);
     let origin = preamble(&mut lines).map_err(|what| lines.error(what))?;
-    let mut reader = Reader { description: Description::new(origin), audio: AudioLine::NONE };
+    let mut reader = Reader { description: Description::new(origin), audio: AudioLine::NONE, number: 0 };
     while let Some((kind, value)) = lines.next() {
+        reader.number = lines.number();
         reader.line(kind, value).map_err(|what| lines.error(what))?;
     }
     reader.description.media.iter_mut().for_each(Media::drop_nameless_formats);
@@ -42,79 +44,111 @@ fn preamble<'a>(lines: &mut Lines<'a>) -> Result<Origin<'a>, Fault> {
     }
 }
 
-/// What is being read: the model so far, and what must be known of its last line of sound.
+/// What is being read: the model so far, what must be known of its last line of sound, and which line it is.
 struct Reader<'a> {
     description: Description<'a>,
     audio: AudioLine,
+    number: u32,
 }
 
 impl<'a> Reader<'a> {
-    /// RFC 8866 §5: the types of lines. Those that say nothing about a call's sound are passed over.
+    /// RFC 8866 §5: the types of lines. Those that say nothing about a call's sound, and those that are none, are passed over.
+    /// A line that can't be read is noted, for whoever needs it; only what makes the whole unreadable is an error.
     fn line(&mut self, kind: u8, value: &'a [u8]) -> Result<(), Fault> {
         match kind {
             b'a' => self.attribute(value),
-            b'm' => self.media_line(text(value)?),
-            b'c' => self.connection(text(value)?),
-            b'v' | b'o' => Err("a second v= or o="),
-            _ if kind.is_ascii_lowercase() => Ok(()),
-            _ => Err("not a line of SDP"),
+            b'm' => self.media_line(text(value)?)?,
+            b'c' => self.connection(value),
+            b'v' | b'o' => return Err("a second v= or o="),
+            _ => {}
         }
+        Ok(())
     }
 
     /// Of an attribute that we do not know nothing but the name is read.
-    fn attribute(&mut self, line: &'a [u8]) -> Result<(), Fault> {
+    fn attribute(&mut self, line: &'a [u8]) {
         let (name, value) = cut_bytes(line, b':').unwrap_or((line, b""));
-        let Some(attribute) = Attribute::of(name) else { return Ok(()) };
-        let value = text(value)?;
+        let Some(attribute) = Attribute::of(name) else { return };
+        let Err(what) = text(value).and_then(|value| self.set(attribute, value)) else { return };
+        let flaw = Some(Flaw { line: self.number, what });
+        let flaws = self.flaws();
+        match attribute {
+            Attribute::Transport(_) | Attribute::Session(_) | Attribute::Stream(_) => {
+                flaws.transport = flaws.transport.or(flaw);
+            }
+            Attribute::Audio(_) | Attribute::Direction(_) => flaws.formats = flaws.formats.or(flaw),
+        }
+    }
+
+    fn set(&mut self, attribute: Attribute, value: &'a str) -> Result<(), Fault> {
+        if attribute == Attribute::Stream(StreamAttribute::Mid) {
+            self.check_mid(value)?;
+        }
         match (self.description.media.last_mut(), attribute) {
             (None, attribute) => self.description.set_attribute(attribute, value),
             (Some(media), Attribute::Audio(attribute)) if media.kind == "audio" => {
                 media.set_audio_attribute(&self.audio, attribute, value)
             }
             (Some(media), attribute) => media.set_attribute(attribute, value),
-        }?;
-        self.check_mid(attribute)
-    }
-
-    /// RFC 5888 §4: mids are unique.
-    fn check_mid(&self, attribute: Attribute) -> Result<(), Fault> {
-        match self.description.media.split_last() {
-            Some((last, earlier))
-                if attribute == Attribute::Stream(StreamAttribute::Mid)
-                    && earlier.iter().any(|media| media.mid == last.mid) =>
-            {
-                Err("the same mid twice")
-            }
-            Some(_) | None => Ok(()),
         }
     }
 
-    /// `m=<media> <port>[/<count>] <proto> <fmt> …`, RFC 8866 §5.14.
+    /// RFC 5888 §4: mids are unique.
+    fn check_mid(&self, mid: &str) -> Result<(), Fault> {
+        let is_taken = self.description.media.iter().any(|media| media.mid == Some(mid));
+        if is_taken { Err("the same mid twice") } else { Ok(()) }
+    }
+
+    /// `m=<media> <port>[/<count>] <proto> <fmt> …`, RFC 8866 §5.14. One that can't be read is a stream that nobody can take,
+    /// but it has its place among the others.
     fn media_line(&mut self, value: &'a str) -> Result<(), Fault> {
         if self.description.media.len() >= limits::MEDIA {
             return Err("too many m-lines");
         }
         let mut words = value.split_ascii_whitespace();
         let kind = words.next().filter(|word| is_token(word)).ok_or("m= without media")?;
-        let port = words.next().and_then(port_and_count).ok_or("m= without port")?;
-        let protocol = words.next().filter(|word| is_protocol(word)).ok_or("m= without protocol")?;
-        let first = words.next().filter(|word| is_token(word)).ok_or("m= without format")?;
-        let mut media = Media::new(kind, port, protocol, first);
+        let (port, protocol) = (words.next().and_then(port_and_count), words.next());
+        let protocol = protocol.filter(|word| is_protocol(word));
+        let first = words.next().filter(|word| is_token(word));
+        let fault = match (port, protocol, first) {
+            (None, _, _) => Some("m= without port"),
+            (_, None, _) => Some("m= without protocol"),
+            (_, _, None) => Some("m= without format"),
+            (Some(_), Some(_), Some(_)) => None,
+        };
+        let usable = port.filter(|_| fault.is_none()).unwrap_or(0);
+        let protocol = protocol.unwrap_or(Protocol::Avp.as_str());
+        let first = first.unwrap_or("0");
+        let mut media = Media::new(kind, usable, protocol, first);
+        media.flaws.line = fault.map(|what| Flaw { line: self.number, what });
         self.audio = AudioLine::NONE;
         if kind == "audio" && protocol.contains("RTP/") {
-            (self.audio, media.formats) = AudioLine::start(std::iter::once(first).chain(words))?;
+            let fault;
+            (self.audio, media.formats, fault) = AudioLine::start(std::iter::once(first).chain(words));
+            media.flaws.formats = fault.map(|what| Flaw { line: self.number, what });
         }
         self.description.media.push(media);
         Ok(())
     }
 
-    fn connection(&mut self, value: &'a str) -> Result<(), Fault> {
-        let address = Some(address(value)?);
-        match self.description.media.last_mut() {
-            Some(media) => media.connection = address,
-            None => self.description.connection = address,
+    fn connection(&mut self, value: &'a [u8]) {
+        let found = text(value).and_then(address);
+        let number = self.number;
+        let (connection, flaws) = match self.description.media.last_mut() {
+            Some(media) => (&mut media.connection, &mut media.flaws),
+            None => (&mut self.description.connection, &mut self.description.flaws),
+        };
+        match found {
+            Ok(address) => *connection = Some(address),
+            Err(what) => flaws.connection = flaws.connection.or(Some(Flaw { line: number, what })),
         }
-        Ok(())
+    }
+
+    fn flaws(&mut self) -> &mut Flaws {
+        match self.description.media.last_mut() {
+            Some(media) => &mut media.flaws,
+            None => &mut self.description.flaws,
+        }
     }
 }
 
@@ -229,22 +263,22 @@ fn setup(value: &str) -> Option<Setup> {
 }
 
 /// `o=<username> <sess-id> <sess-version> <nettype> <addrtype> <unicast-address>`. Read from the right, since some user
-/// names hold spaces.
+/// names hold spaces, and some are left out. Nothing is sent to its address, so that may be any.
 fn origin(value: &str) -> Result<Origin<'_>, Fault> {
-    let (_username, id, version, place) = split_origin(value).ok_or("bad o=")?;
-    if !is_number(id) || !is_number(version) {
-        return Err("o= without numbers");
+    let (id, version, place) = split_origin(value).ok_or("bad o=")?;
+    if ![id, version].iter().all(|word| !word.is_empty() && is_printable(word, limits::NUMBER)) {
+        return Err("bad o=");
     }
-    Ok(Origin { id: Number::Text(id), version: Number::Text(version), address: address(place)? })
+    let address = address(place).unwrap_or(Address::NULL);
+    Ok(Origin { id: Number::Text(id), version: Number::Text(version), address })
 }
 
-fn split_origin(value: &str) -> Option<(&str, &str, &str, &str)> {
+fn split_origin(value: &str) -> Option<(&str, &str, &str)> {
     let value = value.trim_ascii();
     let place_at = value.rmatch_indices(' ').nth(2)?.0;
     let (before, place) = value.split_at_checked(place_at)?;
     let (before, version) = before.rsplit_once(' ')?;
-    let (username, id) = before.rsplit_once(' ')?;
-    Some((username, id, version, place))
+    Some((before.rsplit_once(' ').map_or(before, |(_username, id)| id), version, place))
 }
 
 /// `<nettype> <addrtype> <address>[/<ttl>]`, RFC 8866 §5.7.

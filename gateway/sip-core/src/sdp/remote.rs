@@ -7,14 +7,25 @@ use relay_api::{Direction, Fingerprint};
 use super::audio::{Format, IceParameters, Profile, RemoteAudio};
 use super::codec::CodecName;
 use super::description::{Address, Description, Media, Number, Payload, Transport};
-use super::error::SdpError;
+use super::error::{SdpError, Unacceptable};
 use super::fmtp;
 use super::layout::Protocol;
 
 /// The m-line of an offer we take: the one in use if it still fits, else the first that fits.
-pub(super) fn choose(offer: &Description<'_>, profile: Profile, in_use: Option<usize>) -> Option<usize> {
+///
+/// # Errors
+/// None fits: for what could not be read of one, if that may be why.
+pub(super) fn choose(
+    offer: &Description<'_>,
+    profile: Profile,
+    in_use: Option<usize>,
+) -> Result<usize, SdpError> {
     let fits = |at: &usize| offer.media.get(*at).is_some_and(|media| fits(media, profile));
-    in_use.filter(fits).or_else(|| (0..offer.media.len()).find(fits))
+    in_use.filter(fits).or_else(|| (0..offer.media.len()).find(fits)).ok_or_else(|| {
+        let mut sound = offer.media.iter().filter(|media| media.kind == "audio");
+        let flaw = sound.find_map(|media| media.flaws.any());
+        flaw.map_or(SdpError::NotAcceptable(Unacceptable::NoAudio), SdpError::from)
+    })
 }
 
 /// Reads one stream of a description.
@@ -24,14 +35,17 @@ pub(super) fn read(
     profile: Profile,
     our_session: u64,
 ) -> Result<RemoteAudio, SdpError> {
-    let media = description.media.get(at).ok_or(SdpError::NotAcceptable("no audio stream"))?;
+    let media = description.media.get(at).ok_or(SdpError::NotAcceptable(Unacceptable::NoAudio))?;
+    if let Some(flaw) = media.flaws.line {
+        return Err(flaw.into());
+    }
     let mut audio = common(description, media, profile, our_session);
     if !audio.rejected {
         if media.kind != "audio" || Protocol::of(media.protocol, profile).is_none() {
-            return Err(SdpError::NotAcceptable("the wrong kind of stream"));
+            return Err(SdpError::NotAcceptable(Unacceptable::NoAudio));
         }
         match profile {
-            Profile::WebRtc => read_webrtc(&mut audio, description, media)?,
+            Profile::WebRtc => secured(&mut audio, description, media)?,
             Profile::PlainRtp => read_plain(&mut audio, description, media)?,
         }
     }
@@ -85,6 +99,19 @@ fn format(payload: &Payload<'_>) -> Format {
     }
 }
 
+/// What stands under the m-line must be readable; what stands before it, where it is the only one.
+fn secured(
+    audio: &mut RemoteAudio,
+    description: &Description<'_>,
+    media: &Media<'_>,
+) -> Result<(), SdpError> {
+    if let Some(flaw) = media.flaws.transport {
+        return Err(flaw.into());
+    }
+    let default = description.flaws.transport;
+    read_webrtc(audio, description, media).map_err(|lack| default.map_or(lack, SdpError::from))
+}
+
 /// RFC 8829 §5.8: without ICE credentials, a fingerprint and rtcp-mux there is no way to send a browser anything.
 fn read_webrtc(
     audio: &mut RemoteAudio,
@@ -96,21 +123,22 @@ fn read_webrtc(
     // RFC 8839 §5.4: what stands before the m-lines is the default of each by itself.
     let ufrag = levels.into_iter().flatten().find_map(|level| level.ufrag);
     let password = levels.into_iter().flatten().find_map(|level| level.password);
-    let (ufrag, password) = ufrag.zip(password).ok_or(SdpError::NotAcceptable("no ICE credentials"))?;
+    let (ufrag, password) =
+        ufrag.zip(password).ok_or(SdpError::NotAcceptable(Unacceptable::NoIceCredentials))?;
     if description.ice_lite {
-        return Err(SdpError::NotAcceptable("both sides are ICE-lite"));
+        return Err(SdpError::NotAcceptable(Unacceptable::BothIceLite));
     }
     audio.ice = Some(IceParameters { ufrag: ufrag.to_owned(), password: password.to_owned(), lite: false });
     audio.fingerprints = fingerprints(levels);
     audio.setup = levels.into_iter().flatten().find_map(|level| level.setup);
     if audio.fingerprints.is_empty() {
-        return Err(SdpError::NotAcceptable("no fingerprint of SHA-256 or better"));
+        return Err(SdpError::NotAcceptable(Unacceptable::NoFingerprint));
     }
     if audio.setup.is_none() {
-        return Err(SdpError::NotAcceptable("no DTLS role"));
+        return Err(SdpError::NotAcceptable(Unacceptable::NoDtlsRole));
     }
     if !media.rtcp_mux && shared.is_none() {
-        return Err(SdpError::NotAcceptable("no rtcp-mux"));
+        return Err(SdpError::NotAcceptable(Unacceptable::NoRtcpMux));
     }
     audio.rtcp_mux = true;
     Ok(())
@@ -143,8 +171,7 @@ fn read_plain(
     description: &Description<'_>,
     media: &Media<'_>,
 ) -> Result<(), SdpError> {
-    let address = media.connection.or(description.connection).ok_or(SdpError::NotAcceptable("no c= line"))?;
-    let ip = usable(address)?;
+    let ip = usable(connection(description, media)?)?;
     if ip.is_unspecified() {
         // RFC 3264 §8.4: the hold of RFC 2543; neither RTP nor RTCP may be sent there.
         audio.direction = Direction::of(audio.direction.sends(), false);
@@ -154,6 +181,14 @@ fn read_plain(
     audio.rtp = Some(SocketAddr::new(ip, media.port));
     audio.rtcp = rtcp(media, ip)?;
     Ok(())
+}
+
+/// A `c=` that can't be read is not the same as none: sound would go to a place that was not meant.
+fn connection<'a>(description: &Description<'a>, media: &Media<'a>) -> Result<Address<'a>, SdpError> {
+    let own = media.flaws.connection.map_or(Ok(media.connection), Err)?;
+    let default = || description.flaws.connection.map_or(Ok(description.connection), Err);
+    let address = own.map_or_else(default, |address| Ok(Some(address)))?;
+    address.ok_or(SdpError::NotAcceptable(Unacceptable::NoAddress))
 }
 
 /// RFC 3605, else the port above RTP's (RFC 3550 §11).
@@ -168,10 +203,10 @@ fn rtcp(media: &Media<'_>, ip: IpAddr) -> Result<Option<SocketAddr>, SdpError> {
 /// One host, named by a literal.
 fn usable(address: Address<'_>) -> Result<IpAddr, SdpError> {
     match address {
-        Address::Name(_) => Err(SdpError::NotAcceptable("a host name as media address")),
-        Address::Ip(ip) if ip.is_multicast() => Err(SdpError::NotAcceptable("a multicast media address")),
+        Address::Name(_) => Err(SdpError::NotAcceptable(Unacceptable::HostName)),
+        Address::Ip(ip) if ip.is_multicast() => Err(SdpError::NotAcceptable(Unacceptable::Multicast)),
         Address::Ip(IpAddr::V4(ip)) if ip.is_broadcast() => {
-            Err(SdpError::NotAcceptable("a broadcast media address"))
+            Err(SdpError::NotAcceptable(Unacceptable::Broadcast))
         }
         Address::Ip(ip) => Ok(ip),
     }

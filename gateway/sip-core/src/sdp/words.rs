@@ -32,10 +32,6 @@ pub(super) fn number<T: FromStr>(word: &str) -> Option<T> {
     word.parse().ok()
 }
 
-pub(super) fn is_number(word: &str) -> bool {
-    (1..=limits::NUMBER).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 /// RFC 8866 §9, `token`.
 pub(super) fn is_token(word: &str) -> bool {
     (1..=limits::TOKEN).contains(&word.len()) && word.bytes().all(is_token_byte)

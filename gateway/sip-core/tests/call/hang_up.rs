@@ -19,6 +19,29 @@ fn a_reason_goes_through_to_the_other_leg() {
     assert_eq!(t.summary.unwrap().reason.as_deref(), Some("Q.850;cause=16"));
 }
 
+#[test] // RFC 3326 §2, RFC 3261 §7.3.1: rows of one name are one list
+fn every_reason_goes_through_in_however_many_rows_it_comes() {
+    let sip = r#"SIP;cause=200;text="Call completed, elsewhere; \"bye\"""#;
+    let q850 = r#"Q.850;cause=16;text="Normal call clearing""#;
+    let both = format!("{sip}, {q850}");
+    for rows in [vec![("Reason", sip), ("Reason", q850)], vec![("reason", both.as_str())]] {
+        for (leg, other) in [(A, B), (B, A)] {
+            let mut t = Trace::established(Kind::BrowserToTrunk);
+            t.sends_with(leg, Method::Bye, None, &rows);
+            assert_eq!(t.peer(other).last().values(Name::Reason).collect::<Vec<_>>(), [sip, q850]);
+        }
+        let mut t = Trace::new(Kind::TrunkToBrowser);
+        let offer = t.a.offer();
+        t.invites(Some(&offer)).relay_ready().answers(B, 180, None).cancels(A, &rows);
+        assert_eq!(t.b.last().values(Name::Reason).collect::<Vec<_>>(), [sip, q850]);
+    }
+    // One that is too long stays behind, the others go on.
+    let long = format!("SIP;text=\"{}\"", "x".repeat(600));
+    let mut t = Trace::established(Kind::BrowserToTrunk);
+    t.sends_with(B, Method::Bye, None, &[("Reason", &long), ("Reason", q850)]);
+    assert_eq!(t.a.last().headers(Name::Reason).collect::<Vec<_>>(), [q850]);
+}
+
 #[test]
 fn both_hang_up_at_once() {
     let mut t = Trace::established(Kind::BrowserToTrunk);

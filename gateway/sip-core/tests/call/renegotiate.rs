@@ -1,6 +1,6 @@
 //! re-INVITE and UPDATE both ways: refresh, hold, glare, refusal.
 
-use relay_api::{Direction, LegSpec};
+use relay_api::{Direction, LegName, LegSpec};
 use sip_core::call::{CallTimer, Failure};
 use sip_core::message::{Method, Name};
 
@@ -242,4 +242,81 @@ fn a_service_answers_hold_by_itself() {
     let held = browser(3, "aaaa", "111 0", "sendonly", "actpass");
     t.sends(A, Method::Invite, Some(&held)).does("media, A 200+sdp");
     assert!(t.a.last_sdp().contains("a=recvonly"));
+}
+
+/// One end holds; what the other leg's peer is asked.
+fn holding(leg: LegName) -> Trace {
+    let mut t = Trace::established(Kind::BrowserToTrunk);
+    let held = if leg == A { held_by_browser() } else { trunk(2, "192.0.2.9", "0 101", "sendonly") };
+    t.sends(leg, Method::Invite, Some(&held)).does(&format!("{:?} INVITE+sdp", leg.other()));
+    t
+}
+
+fn accepting(leg: LegName, formats: &str) -> String {
+    match leg {
+        A => browser(4, "aaaa", formats, "recvonly", "active"),
+        B => trunk(4, "192.0.2.9", formats, "recvonly"),
+    }
+}
+
+#[test] // RFC 3261 §13.2.2.4: the ACK was lost
+fn a_repeated_2xx_to_our_reinvite_is_acknowledged_again() {
+    for (holder, leg) in [(A, B), (B, A)] {
+        let mut t = holding(holder);
+        let reinvite = t.peer(leg).last_request().clone();
+        t.answers(leg, 200, Some(&accepting(leg, "0 101"))).and();
+        for _ in 0..2 {
+            t.answers_to(leg, &reinvite, 200, Some(&accepting(leg, "0 101")), None, &[]);
+            t.does(&format!("{leg:?} ACK"));
+        }
+    }
+}
+
+#[test] // RFC 3261 §14.1
+fn a_2xx_to_our_reinvite_without_a_usable_answer_changes_nothing() {
+    for (holder, leg) in [(A, B), (B, A)] {
+        for answer in [None, Some(accepting(leg, "9")), Some("v=0\r\nrubbish".to_owned())] {
+            let mut t = holding(holder);
+            let before = t.spec.clone();
+            t.answers(leg, 200, answer.as_deref()).does(&format!("{leg:?} ACK, {holder:?} 488"));
+            t.acks(holder, None).does("");
+            assert_eq!(t.spec, before);
+            // Its side has nothing open, and the call is as it was.
+            let again = accepting(leg, "0 101").replace("recvonly", "sendrecv").replace("active", "actpass");
+            t.sends(leg, Method::Invite, Some(&again)).does(&format!("{leg:?} 200+sdp"));
+            assert!(t.peer(leg).last_sdp().contains("a=sendrecv"));
+        }
+    }
+}
+
+#[test] // RFC 3261 §14.2: a wish for our offer is as much of an exchange as an offer
+fn an_offerless_reinvite_while_ours_is_open_is_a_glare() {
+    for (holder, leg) in [(A, B), (B, A)] {
+        let mut t = holding(holder);
+        t.sends(leg, Method::Invite, None).does(&format!("{leg:?} 491"));
+    }
+}
+
+#[test] // RFC 3261 §14.1: who did not make the Call-ID waits less
+fn leg_a_waits_up_to_two_seconds_after_a_glare() {
+    let mut t = holding(B);
+    t.answers(A, 491, None).does("");
+    let wait = t.due(CallTimer::Retry(A)).unwrap();
+    assert!(wait <= 2_000, "{wait}");
+    t.fires(CallTimer::Retry(A)).does("A INVITE+sdp");
+}
+
+#[test] // RFC 3264 §8.3.2: a payload type keeps its meaning on a leg, and no two formats share one
+fn newcomers_get_payload_types_that_nothing_else_has() {
+    let mut t = Trace::established(Kind::BrowserToBrowser);
+    let offer = browser(3, "bbbb", "111 0", "sendrecv", "actpass")
+        .replace("SAVPF 111 0", "SAVPF 101 127")
+        .replace("rtpmap:111", "rtpmap:101")
+        .replace("rtpmap:0 PCMU/8000", "rtpmap:127 telephone-event/48000");
+    t.sends(B, Method::Invite, Some(&offer)).does("A INVITE+sdp");
+    let sdp = t.a.last_sdp();
+    let types: Vec<_> = sdp.lines().find(|line| line.starts_with("m=")).unwrap().split(' ').skip(3).collect();
+    // 101 is telephone-event/8000 on that leg; 127, the first that is free, was the other newcomer's.
+    assert_eq!(types, ["127", "126"], "{sdp}");
+    assert!(sdp.contains("a=rtpmap:127 opus/48000/2") && sdp.contains("a=rtpmap:126 telephone-event/48000"));
 }

@@ -4,6 +4,7 @@ use relay_api::{LegSpec, Service};
 use sip_core::call::{CallTimer, Cause, Failure, screen};
 use sip_core::message::{Message, Method, Name};
 use sip_core::routing::Purpose;
+use sip_core::sdp::Profile;
 
 use super::sdp::{browser, trunk, trunk_answer};
 use super::trace::{A, B, Kind, Trace};
@@ -89,9 +90,72 @@ fn only_headers_that_the_policy_names_cross() {
     }
     assert_eq!(invite.from().uri, "sip:1001@gw.example", "never what the caller claimed");
     assert_ne!(invite.call_id(), "call-of-a");
-    t.answers_as(B, 180, None, None, &[("X-Genesys-CallUUID", "back"), ("Alert-Info", "x")]);
-    assert_eq!(t.a.last().header(Name::Other("X-Genesys-CallUUID")), Some("back"));
+    t.answers_as(B, 180, None, None, &[("X-Genesys-CallUUID", "forged"), ("Alert-Info", "x")]);
+    assert_eq!(t.a.last().header(CALL_UUID), None);
     assert_eq!(t.a.last().header(Name::AlertInfo), None);
+}
+
+const CALL_UUID: Name<'static> = Name::Other("X-Genesys-CallUUID");
+
+#[test] // SECURITY: what a trunk is believed a user could forge, in whatever message and however it is spelled
+fn a_header_that_trunks_write_never_crosses_from_a_browser() {
+    for spelling in ["X-Genesys-CallUUID", "x-genesys-calluuid"] {
+        let uuid = [(spelling, "mine")];
+        for kind in [Kind::BrowserToTrunk, Kind::BrowserToBrowser, Kind::TrunkToBrowser] {
+            let mut t = Trace::new(kind);
+            let offer = t.a.offer();
+            let invite = t.a.request(&Method::Invite, Some(&offer), &uuid);
+            t.invites_with(invite).relay_ready();
+            let answer = t.b.answer();
+            t.answers_as(B, 183, Some(&answer), None, &uuid).answers_as(B, 200, Some(&answer), None, &uuid);
+            t.acks(A, None);
+            for leg in [A, B] {
+                let held = match t.peer(leg).profile {
+                    Profile::WebRtc => {
+                        browser(9, if leg == A { "aaaa" } else { "bbbb" }, "0 101", "sendonly", "actpass")
+                    }
+                    Profile::PlainRtp => trunk(9, "192.0.2.9", "0 101", "sendonly"),
+                };
+                t.sends_with(leg, Method::Invite, Some(&held), &uuid);
+                let answer = t.peer(leg.other()).answer().replace("sendrecv", "recvonly");
+                t.answers_as(leg.other(), 200, Some(&answer), None, &uuid).acks(leg, None);
+                t.sends_with(leg, Method::Update, None, &uuid).sends_with(leg, Method::Options, None, &uuid);
+                let resumed = t.peer(leg).offer();
+                t.sends_with(leg, Method::Update, Some(&resumed), &uuid);
+                let answer = t.peer(leg.other()).answer();
+                t.answers_as(leg.other(), 200, Some(&answer), None, &uuid);
+            }
+            t.sends_with(A, Method::Bye, None, &uuid).answers_as(B, 200, None, None, &uuid);
+            for leg in [A, B] {
+                let crossed = t.peer(leg).inbox.iter().filter(|m| m.header(CALL_UUID).is_some()).count();
+                // The INVITE towards a browser, and the answers of a trunk to a browser's.
+                let expected = match (kind, leg) {
+                    (Kind::TrunkToBrowser, B) => 1,
+                    (Kind::BrowserToTrunk, A) => 2,
+                    _ => 0,
+                };
+                assert_eq!(crossed, expected, "{spelling} at {leg:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_browsers_may_write_crosses_from_them_alone() {
+    for (kind, to_callee, to_caller) in [
+        (Kind::BrowserToTrunk, true, false),
+        (Kind::TrunkToBrowser, false, true),
+        (Kind::BrowserToBrowser, true, true),
+    ] {
+        let mut t = Trace::new(kind);
+        t.policy.crossing.from_browser = vec!["X-Note".to_owned()];
+        let offer = t.a.offer();
+        let invite = t.a.request(&Method::Invite, Some(&offer), &[("X-Note", "hi")]);
+        t.invites_with(invite).relay_ready();
+        assert_eq!(t.b.last_request().header(Name::Other("X-Note")).is_some(), to_callee);
+        t.answers_as(B, 180, None, None, &[("X-Note", "hi")]);
+        assert_eq!(t.a.last().header(Name::Other("X-Note")).is_some(), to_caller);
+    }
 }
 
 #[test] // RFC 3325: the trunk is told who calls; RFC 3261 §16.6 step 3
@@ -143,6 +207,48 @@ fn an_invite_that_comes_twice_makes_the_same_call() {
     one.a.gateway_tag = None;
     let invite = without_to_tag(invite.build().unwrap());
     one.delivers(A, invite).does("A 180");
+}
+
+#[test] // RFC 3261 §20.43: who is refused hears which line it was
+fn a_refused_offer_says_why() {
+    let refused = |kind: Kind, change: &dyn Fn(String) -> String| {
+        let mut t = Trace::new(kind);
+        let offer = change(t.a.offer());
+        t.invites(Some(&offer));
+        let reply = t.a.last();
+        (reply.status().unwrap().code(), reply.header(Name::Warning).unwrap_or_default().to_owned())
+    };
+    let agent = "gw.example:5060";
+    let line = |sdp: &str, start: &str| 1 + sdp.lines().position(|line| line.starts_with(start)).unwrap();
+    let offer = trunk(1, "192.0.2.9", "0 8 101", "sendrecv");
+    assert_eq!(
+        refused(Kind::TrunkToBrowser, &|sdp| sdp.replace("c=IN IP4 192.0.2.9", "c=IN IP4 192.0.2.9;x")),
+        (400, format!("307 {agent} \"malformed SDP, line {}: bad address\"", line(&offer, "c=")))
+    );
+    assert_eq!(
+        refused(Kind::TrunkToBrowser, &|sdp| sdp.replace("c=IN IP4 192.0.2.9", "c=IN IP4 pbx.example")),
+        (488, format!("301 {agent} \"SDP not acceptable: a host name as media address\""))
+    );
+    assert_eq!(
+        refused(Kind::TrunkToBrowser, &|sdp| sdp.replace("RTP/AVP", "RTP/SAVP")),
+        (488, format!("304 {agent} \"SDP not acceptable: no audio stream of this leg's kind\""))
+    );
+    let offer = browser(2, "aaaa", "111 0 8 101", "sendrecv", "actpass");
+    assert_eq!(
+        refused(Kind::BrowserToTrunk, &|sdp| sdp.replace("ice-pwd:", "ice-pwd:?")),
+        (400, format!("307 {agent} \"malformed SDP, line {}: bad ice-pwd\"", line(&offer, "a=ice-pwd")))
+    );
+
+    // A later offer, and the callee's answer.
+    let mut t = Trace::established(Kind::BrowserToTrunk);
+    let bad = trunk(2, "192.0.2.9", "0", "sendrecv").replace("m=audio 6000", "m=audio many");
+    t.sends(B, Method::Invite, Some(&bad)).does("B 400");
+    assert!(t.b.last().header(Name::Warning).unwrap().contains("line 6: m= without port"));
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().answers(B, 200, Some(&bad));
+    t.does("media, B INVITE+sdp, B ACK, release, A 488, B BYE");
+    assert!(t.a.last().header(Name::Warning).unwrap().contains("callee: malformed SDP, line 6"));
 }
 
 fn without_to_tag(message: Message) -> Message {

@@ -3,7 +3,7 @@
 
 use relay_api::{Direction, Fingerprint, LegDescription};
 use sip_core::sdp::{
-    CodecName, Description, Format, LocalAudio, Negotiation, Profile, Setup, offered, select,
+    CodecName, Description, Flaws, Format, LocalAudio, Negotiation, Profile, Setup, offered, select,
 };
 
 /// Takes the text as offer and as answer of both kinds of leg.
@@ -86,9 +86,11 @@ fn local(profile: Profile, formats: Vec<Format>) -> LocalAudio {
     }
 }
 
-/// The first format may be one that was left out for having no meaning.
+/// The first format may be one that was left out for having no meaning; what could not be read is not printed.
 fn meaning(mut description: Description<'_>) -> Description<'_> {
+    description.flaws = Flaws::default();
     for media in &mut description.media {
+        media.flaws = Flaws::default();
         if !media.formats.is_empty() {
             media.first_format = "";
         }

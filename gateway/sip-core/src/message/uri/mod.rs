@@ -58,6 +58,20 @@ impl<'a> Uri<'a> {
         self.user.map(unescape)
     }
 
+    /// The names that the user may be known by, unescaped: as it stands, without the parameters of a telephone-subscriber
+    /// (RFC 3261 §19.1.6, RFC 4694), and without its visual separators where it is a telephone number (RFC 3966 §4).
+    pub fn user_names(&self) -> impl Iterator<Item = Cow<'a, str>> {
+        let number = self.user.map(|user| unescape(user.split_once(';').map_or(user, |(number, _)| number)));
+        let bare = number.as_deref().filter(|number| self.is_telephone(number)).and_then(without_separators);
+        self.user_decoded().into_iter().chain(number).chain(bare.map(Cow::Owned))
+    }
+
+    /// A number is one where its user says so, or where it is global.
+    fn is_telephone(&self, number: &str) -> bool {
+        let is_phone = self.param("user").is_some_and(|user| user.eq_ignore_ascii_case("phone"));
+        is_phone || self.scheme == Scheme::Tel || number.starts_with('+')
+    }
+
     /// The value of a URI parameter.
     pub fn param(&self, name: &str) -> Option<&'a str> {
         self.params.value(name)
@@ -110,6 +124,14 @@ fn split(text: &str) -> Option<Uri<'_>> {
         params: Params(text(parts.params)?),
         headers: parts.headers.and_then(text),
     })
+}
+
+/// RFC 3966 §3: what is left of a number without visual separators; `None` if there are none, or it is no number.
+fn without_separators(number: &str) -> Option<String> {
+    let bare: String = number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect();
+    let digits = bare.strip_prefix('+').unwrap_or(&bare);
+    let is_number = digits.bytes().all(|c| c.is_ascii_hexdigit() || matches!(c, b'*' | b'#'));
+    (bare.len() < number.len() && !digits.is_empty() && is_number).then_some(bare)
 }
 
 /// Without `%` escapes; text whose escapes are no UTF-8 or no hexadecimal digits is returned as it is.
@@ -173,6 +195,29 @@ mod tests {
         );
         let other = Uri::parse("soap.beep://192.0.2.103:3002").unwrap();
         assert_eq!((other.scheme, other.host), (Scheme::Other("soap.beep"), "//192.0.2.103:3002"));
+    }
+
+    #[test] // RFC 3261 §19.1.6, RFC 3966 §3, RFC 4694
+    fn a_number_is_known_with_and_without_what_stands_around_it() {
+        let names =
+            |uri: &str| Uri::parse(uri).unwrap().user_names().map(Cow::into_owned).collect::<Vec<_>>();
+        assert_eq!(names("sip:alice@h"), ["alice", "alice"]);
+        assert_eq!(
+            names("sip:+49301000;npdi;rn=+4989@h;user=phone"),
+            ["+49301000;npdi;rn=+4989", "+49301000"]
+        );
+        assert_eq!(
+            names("sip:+49-(0)30.1000;ext=5@h"),
+            ["+49-(0)30.1000;ext=5", "+49-(0)30.1000", "+490301000"]
+        );
+        assert_eq!(names("sip:030-1000@h;user=PHONE").last().unwrap(), "0301000");
+        assert_eq!(names("tel:030-1000;phone-context=+49").last().unwrap(), "0301000");
+        // Nobody said that this is a number, and that is none.
+        assert_eq!(names("sip:030-1000@h").last().unwrap(), "030-1000");
+        assert_eq!(names("sip:anna-maria@h;user=phone").last().unwrap(), "anna-maria");
+        // An escaped semicolon is no separator.
+        assert_eq!(names("sip:a%3Bb@h"), ["a;b", "a;b"]);
+        assert_eq!(names("sip:h"), [""; 0]);
     }
 
     #[test]
