@@ -83,4 +83,32 @@ describe('softphone page in an outage', { timeout: 600_000, concurrency: 2 }, ()
       await comesOut(t, phone, performance.now());
     });
   }
+
+  it('a relay of the pool stands still: the gateway ends the call, and the page says why', async (t) => {
+    const gateway = await Gateway.start({ pool: true });
+    t.after(() => gateway.stop());
+    const phone = await inCall(t, gateway);
+    gateway.relay.suspend();
+    await phone.shows('call', 'ended');
+    await phone.says('call-state', 'The gateway lost the sound');
+    gateway.relay.resume();
+    await phone.isSignedIn();
+    phone.hadNoErrors();
+  });
+
+  // RFC 3261 §12.2.1.2, RFC 7616 §3.3: its nonces, dialogs and bindings are of another life.
+  it('the gateway starts anew: the call ends with a reason, and the page is signed in again by itself', async (t) => {
+    const gateway = await Gateway.start();
+    t.after(() => gateway.stop());
+    const phone = await inCall(t, gateway);
+    await gateway.restart();
+    await phone.shows('call', 'ended');
+    await phone.says('call-state', 'The call was lost while the gateway was out of reach. Call again.');
+    await phone.isSignedIn();
+    await phone.press('Close');
+    await phone.press('echo');
+    await phone.shows('call', 'active');
+    await phone.hears(HERTZ);
+    phone.hadNoErrors();
+  });
 });

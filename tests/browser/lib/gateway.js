@@ -38,20 +38,22 @@ export class Gateway {
     const server = turn && { relayed_address: host, relayed_ports: [20_000, 20_999], ...turn };
     const told = pool ? await gateway.#startRelay(server) : server;
     await gateway.#configure(trunk, told ? { turn: told, ...settings } : settings);
-    gateway.#process = spawn(BINARY, ['run', '--config', join(gateway.#folder, 'gateway.toml')], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    for (const stream of [gateway.#process.stdout, gateway.#process.stderr]) {
-      stream.on('data', (text) => {
-        gateway.log += text;
-        gateway.#watch.changed();
-      });
-    }
-    gateway.#process.on('error', (error) => (gateway.log += error.message));
-    gateway.#process.on('exit', () => gateway.#watch.changed());
+    gateway.#run();
     await gateway.#isReady();
     trunk?.reaches({ address: '127.0.0.1', port: gateway.sipPort });
     return gateway;
+  }
+
+  /** Another life of the program, which has nothing of the one before but its files. */
+  async restart() {
+    this.#process.kill('SIGKILL');
+    await once(this.#process, 'exit');
+    this.#run();
+    await this.#isReady();
+  }
+
+  get relay() {
+    return this.#relay;
   }
 
   get origin() {
@@ -146,6 +148,20 @@ export class Gateway {
     }
     this.#relay = await Relay.start(this.#folder, sectionsOf(sections));
     return turn;
+  }
+
+  #run() {
+    this.#process = spawn(BINARY, ['run', '--config', join(this.#folder, 'gateway.toml')], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream.on('data', (text) => {
+        this.log += text;
+        this.#watch.changed();
+      });
+    }
+    this.#process.on('error', (error) => (this.log += error.message));
+    this.#process.on('exit', () => this.#watch.changed());
   }
 
   async #configure(trunk, settings) {

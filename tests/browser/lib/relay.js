@@ -24,6 +24,15 @@ export class Relay {
     return (await (await fetch(`${this.url}/v1/status`)).json()).sessions;
   }
 
+  /** Stands still until it is resumed. */
+  suspend() {
+    this.#process.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#process.kill('SIGCONT');
+  }
+
   async stop() {
     if (this.#process.signalCode !== null) return;
     this.#process.kill('SIGKILL');
