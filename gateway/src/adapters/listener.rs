@@ -281,3 +281,22 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// What is sent, a probe included, is acknowledged by then, or the connection ends (RFC 5482). Two lost probes in a row, or
 /// half a dozen repeats of a segment; and of the 32 s of timers B and F enough is left to try another connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[tokio::test] // RFC 5482; RFC 3261 §17.1.1.2, timer B
+    async fn a_dead_connection_leaves_time_for_another_one() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        watch_peer(&stream);
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let (limit, timer_b) = (socket.tcp_user_timeout().unwrap().unwrap(), Duration::from_secs(32));
+        assert!(limit <= timer_b * 2 / 3, "{limit:?}");
+        assert!(limit >= PROBE_AFTER + PROBE_EVERY * 2, "one lost probe is no death");
+    }
+}

@@ -124,6 +124,19 @@ fn an_ipv4_address_in_ipv6_clothes_is_itself() {
     goes(Transport::Udp, udp, contact, (Transport::Udp, "192.0.2.9:5070"), UDP);
 }
 
+#[test] // RFC 3261 §13.2.1: a phone whose responses are all lost can't be cancelled
+fn an_invite_that_goes_over_udp_expires() {
+    let udp = (Transport::Udp, "192.0.2.8:5060");
+    let tcp = (Transport::Tcp, "192.0.2.8:5060");
+    for (by, expires) in [(udp, Some("180")), (tcp, None)] {
+        let t = established(Kind::BrowserToTrunk, by.0, by, "<sip:pbx@192.0.2.9>");
+        assert_eq!(t.b.inbox[0].header(Name::Expires), expires);
+    }
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    t.invites(Some(&trunk_offer())).relay_ready();
+    assert_eq!(t.b.inbox[0].header(Name::Expires), None);
+}
+
 #[test] // RFC 3261 §12.2.1.1: the route set is the next hop, its transport counts
 fn a_route_is_followed_by_its_own_transport() {
     let mut t = Trace::new(Kind::BrowserToTrunk);
