@@ -138,7 +138,10 @@ export class CallView {
 
   private typed(event: KeyboardEvent): void {
     if (!this.call || event.ctrlKey || event.metaKey || event.altKey || event.repeat || isField(event.target)) return;
-    if (event.key === 'Escape') this.end();
+    if (event.key === 'Escape') {
+      event.preventDefault();
+      this.end();
+    }
     // A button in focus is pressed by Enter anyway.
     else if (event.key === 'Enter' && this.call.state === 'incoming' && !isButton(event.target)) this.answer();
     else if (isKey(event.key)) this.press(event.key);

@@ -29,7 +29,7 @@ export class Dialer {
     this.section.hidden = !visible;
     if (!visible) return;
     // A touch screen would answer a focused field with its keyboard, over our own keys.
-    const first = matchMedia('(pointer: fine)').matches ? this.number : byId('dial-keys').querySelector('button');
+    const first = matchMedia('(pointer: coarse)').matches ? byId('dial-keys').querySelector('button') : this.number;
     first?.focus({ preventScroll: true });
   }
 
