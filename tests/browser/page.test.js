@@ -145,7 +145,7 @@ describe('softphone page', { timeout: 300_000 }, () => {
     server.refusesRegistersWith = 403;
     await alice.shows('registration', 'lapsed');
     server.expires = 300;
-    assert.match(await alice.text('notice'), /refused the sign-in.* The call goes on\./);
+    assert.match(await alice.text('notice'), /no longer accepts this sign-in\. The call goes on/);
     await Promise.all([alice.hasSoundBothWays(), bob.hasSoundBothWays()]);
     await alice.shows('call', 'active');
     await screenshot(alice.page, 'lapsed');

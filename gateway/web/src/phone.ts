@@ -172,7 +172,7 @@ export class Phone implements Home {
     }
     // The call lives in a dialog of its own (RFC 3261 §12), whatever becomes of the registration.
     this.refusal = failure.final ? failure.text : '';
-    if (failure.final) this.become('lapsed', `${failure.text} The call goes on.`);
+    if (failure.final) this.become('lapsed', 'The gateway no longer accepts this sign-in. The call goes on; sign in again after it.');
     else this.become('reconnecting', failure.text);
     clearTimeout(this.retry);
     const wait = failure.final ? LAPSED_RETRY_MILLISECONDS : failure.retryMilliseconds;
