@@ -1,6 +1,7 @@
 //! From the configuration to a running gateway: the only place that names concrete types.
 
 mod access;
+mod names;
 mod relay;
 mod reloadable;
 mod turn;
@@ -22,7 +23,7 @@ use prometheus::Registry;
 use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
 use sip_core::call::{Crossing, Policy, Way};
-use sip_core::routing::locate::{Scheme, Target};
+use sip_core::routing::locate::Scheme;
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
 use sip_core::transaction::Timing;
@@ -33,15 +34,13 @@ use reloadable::Reloadable;
 
 use crate::adapters::demo_users::DemoUser;
 use crate::adapters::memory::{Capacity, MemoryStore};
-use crate::adapters::resolver::{SystemResolver, keep_resolved};
 use crate::adapters::{
     DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web,
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
-use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport, host_and_port};
+use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
 use crate::http::page::Page;
-use crate::ports::resolver::Resolver;
 use crate::ports::runtime::Runtime;
 use crate::ports::transport::Edge;
 use crate::runtime::tokio::Tokio;
@@ -108,7 +107,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
             tokio::spawn(async move { media.media_event(event).await });
         }
     });
-    resolve_trunks(settings, &node, &runtime)?;
+    let names = names::look_up(settings, &node, runtime)?;
     let runtime = &runtime;
     let (state, access) = (&state, &access);
     let reloadable = Reloadable { settings, file, state, runtime, access, relay: &relay, turn_secret };
@@ -120,6 +119,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let reloads = async {
         loop {
             reload_signal.next().await;
+            names.again();
             reloadable.reload().await;
         }
     };
@@ -358,36 +358,6 @@ fn message_limits(settings: &Settings) -> message::Limits {
         line: settings.limits.header_bytes as usize,
         ..message::Limits::default()
     }
-}
-
-/// Names of trunks are looked up here, again and again, and never while a call waits.
-fn resolve_trunks(settings: &Settings, node: &Node<Tokio>, runtime: &Tokio) -> anyhow::Result<()> {
-    let runtime = *runtime;
-    let random = move || {
-        let mut bytes = [0; 4];
-        runtime.random(&mut bytes);
-        u32::from_be_bytes(bytes)
-    };
-    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random)?);
-    for trunk in &settings.trunks {
-        let (transport, scheme) = way(trunk.transport);
-        for (at, host) in trunk.hosts().enumerate() {
-            let (host, port) =
-                host_and_port(host).ok_or_else(|| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
-            let target = Target::new(&host, port, Some(transport), scheme);
-            let (resolver, node, name) = (Arc::clone(&resolver), node.clone(), trunk.name.clone());
-            tokio::spawn(async move {
-                keep_resolved(resolver, target, vec![transport], move |candidates| {
-                    let addresses: Vec<SocketAddr> =
-                        candidates.iter().map(|candidate| candidate.address).collect();
-                    tracing::info!(trunk = name, ?addresses, "trunk found");
-                    node.trunk_resolved(&name, at, &addresses);
-                })
-                .await;
-            });
-        }
-    }
-    Ok(())
 }
 
 /// What a person needs to begin: on standard output, beside the log, and nobody has to read it.

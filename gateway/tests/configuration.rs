@@ -56,6 +56,22 @@ fn every_mistake_is_reported_at_once() {
     assert_eq!(mistakes(text), expected);
 }
 
+#[test] // RFC 1035 §2.3.4, RFC 3261 §25.1
+fn hosts_that_cannot_be_looked_up_are_refused() {
+    let trunk =
+        |host: &str| format!("[[trunk]]\nname = \"pbx\"\naddress = \"{host}\"\ncidrs = [\"192.0.2.0/24\"]");
+    let (label, long) = ("a".repeat(64), "a.".repeat(127) + "a");
+    for host in ["pbx..example", ".pbx", ".", "192.0.2.300", "1.2.3", &label, &long, "pbx:0x1", "ä.example"]
+    {
+        assert_eq!(mistakes(&trunk(host)), ["trunk[0].address"], "{host}");
+    }
+    for host in
+        ["my_pbx", "_x.a_b_", "pbx.example.com.", "pbx.example.com.:5070", "3com.example", "pbx-1:5060"]
+    {
+        config::parse::<Settings>(&trunk(host), Path::new("")).unwrap();
+    }
+}
+
 #[test]
 fn headers_pass_in_a_direction_and_the_key_without_one_says_what_to_write() {
     let text = "[calls]\npass_headers = [\"X-Note\"]";

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use sip_core::routing::Transport::{self, Tcp, Tls, Udp, Ws};
 use sip_core::routing::locate::{
-    Answers, Candidate, MOST_CANDIDATES, Naptr, Question, Scheme, Srv, Target, Tries, candidates, questions,
+    Answers, Candidate, MOST_CANDIDATES, Naptr, Question, Scheme, Srv, Step, Target, Tries, questions,
+    servers,
 };
 
 const ALL: &[Transport] = &[Udp, Tcp, Tls];
@@ -143,6 +144,52 @@ fn a_transport_that_is_forbidden_or_not_ours_finds_nothing() {
     assert!(zone.find_by("example.com", None, None, Scheme::Sips, &[Udp, Tcp], || 0).is_empty());
 }
 
+#[test] // RFC 2782: "the domain name of the target host", complete with or without its dot
+fn names_in_records_are_complete() {
+    let zone = Zone::default()
+        .naptr("example.com", &[(1, 1, "s", "SIP+D2T", "_sip._tcp.Other.example")])
+        .srv("_sip._tcp.other.example", &[(0, 0, 5062, "S1.hub.example"), (1, 0, 5062, "s2.hub.example.")])
+        .a("s1.hub.example", &["192.0.2.1"])
+        .a("s2.hub.example", &["192.0.2.2"]);
+    assert_eq!(
+        zone.asked("example.com", None, None, Scheme::Sip),
+        ["NAPTR example.com", "SRV _sip._tcp.other.example", "A s1.hub.example", "A s2.hub.example"]
+    );
+    let found = zone.find("example.com", None, None, Scheme::Sip);
+    assert_eq!(found, ["TCP 192.0.2.1:5062", "TCP 192.0.2.2:5062"]);
+}
+
+#[test] // resolv.conf(5), but as it stands first: a search domain never hides a name that is complete
+fn a_short_name_is_completed_after_it_was_tried_as_it_stands() {
+    assert_eq!(completions("pbx", 1), ["pbx", "pbx.corp.example", "pbx.example"]);
+    assert_eq!(completions("PBX.Voice", 1), ["pbx.voice"]);
+    assert_eq!(completions("pbx.voice", 2), ["pbx.voice", "pbx.voice.corp.example", "pbx.voice.example"]);
+    assert_eq!(completions("my_pbx", 0), ["my_pbx"]);
+}
+
+#[test] // RFC 1034 §3.1: a final dot
+fn an_absolute_name_and_an_address_are_never_completed() {
+    for host in ["pbx.", "pbx.example.com.", "192.0.2.1", "[2001:db8::1]"] {
+        let target = Target::new(host, None, None, Scheme::Sip);
+        assert_eq!(target.completions(&search(), 15).collect::<Vec<_>>(), [target]);
+    }
+    for target in Target::new("pbx", None, None, Scheme::Sip).completions(&search(), 15) {
+        assert_eq!(target.completions(&search(), 15).count(), 1, "{target:?} is complete");
+    }
+}
+
+#[test]
+fn it_is_known_by_which_step_servers_were_found() {
+    let zone = Zone::servers(&[(0, 0, 1)]).a("example.com", &["192.0.2.9"]);
+    let step = |port| {
+        let target = Target::new("example.com", port, Some(Udp), Scheme::Sip);
+        servers(&target, ALL, &zone.ask(&target, ALL).0).step()
+    };
+    assert_eq!(step(None), Step::Service);
+    assert_eq!(step(Some(5060)), Step::Host);
+    assert!(Step::Service < Step::Host, "the better is the lesser");
+}
+
 #[test] // RFC 2782: priority first
 fn lower_priorities_wait_until_the_higher_ones_failed() {
     let zone = Zone::servers(&[(20, 100, 1), (10, 1, 2), (30, 0, 3), (10, 1, 4)]);
@@ -171,6 +218,17 @@ fn weights_are_shares() {
     assert!(of(3).abs_diff(99) < 12 && (1..=12).contains(&of(4)), "{first:?}");
 }
 
+#[test] // RFC 3263 §4.2: drawn for each call out of what was looked up once
+fn each_call_draws_anew() {
+    let zone = Zone::servers(&[(0, 50, 1), (0, 50, 2), (1, 0, 3)]);
+    let target = Target::new("example.com", None, Some(Udp), Scheme::Sip);
+    let found = servers(&target, ALL, &zone.ask(&target, ALL).0);
+    let of = |random: u32| found.draw(|| random).iter().map(|to| to.address.to_string()).collect::<Vec<_>>();
+    assert_eq!(of(0), ["192.0.2.1:5060", "192.0.2.2:5060", "192.0.2.3:5060"]);
+    assert_eq!(of(u32::MAX), ["192.0.2.2:5060", "192.0.2.1:5060", "192.0.2.3:5060"]);
+    assert_eq!(found.by_weight().len(), 3);
+}
+
 #[test]
 fn an_address_is_tried_once_and_the_list_is_bounded() {
     let many: Vec<(u16, u16, u8)> = (0..200).map(|number| (0, 0, number)).collect();
@@ -190,6 +248,15 @@ fn tries_go_on_to_the_next_and_leave_the_bad_ones_for_last() {
     assert_eq!(tries.next(is_bad), Some(to(3)));
     assert_eq!(tries.next(is_bad), Some(to(1)));
     assert_eq!(tries.next(is_bad), None);
+}
+
+fn search() -> [String; 2] {
+    ["corp.example".to_owned(), "example.".to_owned()]
+}
+
+fn completions(host: &str, ndots: usize) -> Vec<String> {
+    let target = Target::new(host, None, None, Scheme::Sip);
+    target.completions(&search(), ndots).map(|target| target.name().unwrap().to_owned()).collect()
 }
 
 /// What a name server knows.
@@ -271,7 +338,7 @@ impl Zone {
     ) -> Vec<String> {
         let target = Target::new(host, port, transport, scheme);
         let (answers, _) = self.ask(&target, supported);
-        let found = candidates(&target, supported, &answers, random);
+        let found = servers(&target, supported, &answers).draw(random);
         found.iter().map(|candidate| format!("{} {}", candidate.transport, candidate.address)).collect()
     }
 

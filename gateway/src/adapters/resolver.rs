@@ -1,65 +1,59 @@
 //! DNS as the system is configured, for the names of trunks (RFC 3263 §4).
 
+mod dns;
+mod keep;
+mod system;
+
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hickory_resolver::config::LookupIpStrategy;
-use hickory_resolver::net::NetError;
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
-use hickory_resolver::{ResolverBuilder, TokioResolver};
+use futures_util::future::join_all;
+use hickory_proto::rr::rdata::{NAPTR, SRV};
+use hickory_proto::rr::{Name, RData, RecordType};
 use sip_core::routing::Transport;
-use sip_core::routing::locate::{self, Answers, Candidate, Naptr, Question, Srv, Target};
-use tokio::time::sleep;
+use sip_core::routing::locate::{self, Answers, Naptr, Question, Servers, Srv, Target};
+use tokio::task::spawn_blocking;
+
+pub use keep::keep_resolved;
 
 use crate::ports::BoxFuture;
-use crate::ports::resolver::{Resolution, ResolveError, Resolver};
+use crate::ports::resolver::{Extent, Resolution, ResolveError, Resolver, Standing};
+use dns::{Answer, NameServers};
+use system::SystemFiles;
 
-/// Asks the name servers of `/etc/resolv.conf`, after `/etc/hosts`.
+/// Asks the name servers of `/etc/resolv.conf`, after `/etc/hosts`. Both are read again when they have changed.
 pub struct SystemResolver {
-    dns: TokioResolver,
+    files: Arc<SystemFiles>,
     random: Box<dyn Fn() -> u32 + Send + Sync>,
 }
 
 impl SystemResolver {
-    /// `random` gives uniform numbers, to spread calls among servers of one priority (RFC 2782).
-    ///
-    /// # Errors
-    /// `/etc/resolv.conf` cannot be read.
-    pub fn new(random: impl Fn() -> u32 + Send + Sync + 'static) -> Result<Self, ResolveError> {
-        Self::build(TokioResolver::builder_tokio().map_err(not_answered)?, random)
+    /// `random` gives uniform numbers that nobody can predict.
+    pub fn new(random: impl Fn() -> u32 + Send + Sync + 'static) -> Self {
+        Self::of(SystemFiles::new("/etc/resolv.conf", "/etc/hosts", DNS_PORT), random)
     }
 
-    fn build(
-        mut builder: ResolverBuilder<TokioRuntimeProvider>,
-        random: impl Fn() -> u32 + Send + Sync + 'static,
-    ) -> Result<Self, ResolveError> {
-        let options = builder.options_mut();
-        options.cache_size = CACHED_NAMES;
-        options.timeout = QUERY_TIMEOUT;
-        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
-        Ok(Self { dns: builder.build().map_err(not_answered)?, random: Box::new(random) })
+    fn of(files: SystemFiles, random: impl Fn() -> u32 + Send + Sync + 'static) -> Self {
+        Self { files: Arc::new(files), random: Box::new(random) }
     }
 
     async fn look_up(&self, target: &Target, supported: &[Transport]) -> Result<Resolution, ResolveError> {
-        let mut search =
-            Search { dns: &self.dns, answers: Answers::default(), valid_for: LONGEST, fault: None };
-        loop {
-            let questions = locate::questions(target, supported, &search.answers);
-            if questions.is_empty() {
-                break;
-            }
-            for question in questions {
-                search.ask(question).await?;
+        let files = Arc::clone(&self.files);
+        let system = spawn_blocking(move || files.current()).await;
+        let system = system.map_err(|error| ResolveError::NotAnswered(error.to_string()))?;
+        let name_servers = NameServers { system: &system, random: &*self.random };
+        let mut fault = None;
+        for (completion, complete) in target.completions(&system.search, system.ndots).enumerate() {
+            match Search::new(name_servers).run(&complete, supported).await {
+                Ok(found) => return Ok(found.resolution(completion, fault.is_some())),
+                Err(ResolveError::NotThere) => {}
+                // Name servers that know no names of one word fail at them: the search domains are what is meant.
+                Err(error) if completion == 0 && target.is_single_word() => fault = Some(error),
+                Err(error) => return Err(error),
             }
         }
-        let candidates = locate::candidates(target, supported, &search.answers, || (self.random)());
-        match (candidates.is_empty(), search.fault) {
-            (false, _) => Ok(Resolution { candidates, valid_for: search.valid_for.max(SHORTEST) }),
-            (true, None) => Err(ResolveError::NotThere),
-            (true, Some(fault)) => Err(fault),
-        }
+        Err(fault.unwrap_or(ResolveError::NotThere))
     }
 }
 
@@ -73,130 +67,165 @@ impl Resolver for SystemResolver {
     }
 }
 
-/// Resolves a target now and whenever the answer runs out, and reports each list that differs from the one before. What
-/// was found last stays in use while the name servers are away. Runs until it is dropped.
-pub async fn keep_resolved(
-    resolver: Arc<dyn Resolver>,
-    target: Target,
-    supported: Vec<Transport>,
-    mut found: impl FnMut(&[Candidate]),
-) {
-    let mut known = Vec::new();
-    let mut pause = RETRY_FIRST;
-    loop {
-        match resolver.resolve(&target, &supported).await {
-            Ok(Resolution { candidates, valid_for }) => {
-                if candidates != known {
-                    found(&candidates);
-                    known = candidates;
-                }
-                pause = RETRY_FIRST;
-                sleep(valid_for).await;
-            }
-            Err(error) => {
-                tracing::warn!(?target, %error, "trunk's name not resolved");
-                sleep(pause).await;
-                pause = (pause * 2).min(RETRY_LAST);
-            }
-        }
+/// One complete name being looked up.
+struct Search<'a> {
+    name_servers: NameServers<'a>,
+    answers: Answers,
+    valid_for: Duration,
+    /// Of a question that was not answered though the search went on.
+    fault: Option<ResolveError>,
+}
+
+/// What a search found.
+struct Found {
+    servers: Servers,
+    valid_for: Duration,
+    extent: Extent,
+}
+
+impl Found {
+    fn resolution(self, completion: usize, is_after_fault: bool) -> Resolution {
+        let extent = if is_after_fault { Extent::Part } else { self.extent };
+        let valid_for = match extent {
+            Extent::Whole => self.valid_for.max(SHORTEST),
+            Extent::Part => SHORTEST,
+        };
+        let standing = Standing { completion, step: self.servers.step(), extent };
+        Resolution { servers: self.servers, standing, valid_for }
     }
 }
 
-/// One resolution under way.
-struct Search<'a> {
-    dns: &'a TokioResolver,
-    answers: Answers,
+impl<'a> Search<'a> {
+    fn new(name_servers: NameServers<'a>) -> Self {
+        Self { name_servers, answers: Answers::default(), valid_for: LONGEST, fault: None }
+    }
+
+    async fn run(mut self, target: &Target, supported: &[Transport]) -> Result<Found, ResolveError> {
+        loop {
+            let questions = locate::questions(target, supported, &self.answers);
+            if questions.is_empty() {
+                break;
+            }
+            let name_servers = self.name_servers;
+            let replies = join_all(questions.into_iter().map(|question| ask(name_servers, question))).await;
+            for reply in replies {
+                self.take(reply?);
+            }
+        }
+        let servers = locate::servers(target, supported, &self.answers);
+        let extent = if self.fault.is_some() { Extent::Part } else { Extent::Whole };
+        match (servers.is_empty(), self.fault) {
+            (false, _) => Ok(Found { servers, valid_for: self.valid_for, extent }),
+            (true, None) => Err(ResolveError::NotThere),
+            (true, Some(fault)) => Err(fault),
+        }
+    }
+
+    fn take(&mut self, reply: Reply) {
+        match reply.records {
+            Records::Naptr(name, records) => self.answers.naptr(name, records),
+            Records::Srv(name, records) => self.answers.srv(name, records),
+            Records::Addresses(name, records) => self.answers.addresses(name, records),
+        }
+        self.valid_for = self.valid_for.min(reply.valid_for);
+        self.fault = self.fault.take().or(reply.fault);
+    }
+}
+
+/// What became of a question.
+struct Reply {
+    records: Records,
     valid_for: Duration,
     fault: Option<ResolveError>,
 }
 
-impl Search<'_> {
-    async fn ask(&mut self, question: Question) -> Result<(), ResolveError> {
-        match question {
-            Question::Naptr(name) => {
-                let records = self.records(&name, RecordType::NAPTR, naptr).await;
-                // Some name servers leave questions for NAPTR unanswered: few domains have any.
-                let records = self.forgive(records);
-                self.answers.naptr(name, records);
-            }
-            Question::Srv(name) => {
-                // Without the SRV records that there may be, the calls would go to the domain's web server.
-                let records = self.records(&name, RecordType::SRV, srv).await?;
-                self.answers.srv(name, records);
-            }
-            Question::Addresses(name) => {
-                let addresses = self.addresses(&name).await;
-                let addresses = self.forgive(addresses);
-                self.answers.addresses(name, addresses);
-            }
+enum Records {
+    Naptr(String, Vec<Naptr>),
+    Srv(String, Vec<Srv>),
+    Addresses(String, Vec<IpAddr>),
+}
+
+/// Only what the zone says leads on to the next step of RFC 3263: without the SRV records that there may be, calls would go to
+/// the domain's web server. A server whose address was not told is left out, for there are others.
+async fn ask(name_servers: NameServers<'_>, question: Question) -> Result<Reply, ResolveError> {
+    match question {
+        Question::Naptr(name) => {
+            let answer = services(name_servers, &name, &name, RecordType::NAPTR).await?;
+            let records = answer.records.iter().filter_map(naptr).collect();
+            Ok(Reply {
+                valid_for: valid_for(answer.ttl),
+                records: Records::Naptr(name, records),
+                fault: None,
+            })
         }
-        Ok(())
-    }
-
-    async fn records<T>(
-        &mut self,
-        name: &str,
-        kind: RecordType,
-        read: fn(&RData) -> Option<T>,
-    ) -> Result<Vec<T>, ResolveError> {
-        match self.dns.lookup(name, kind).await {
-            Ok(found) => {
-                self.note(found.valid_until());
-                Ok(found.answers().iter().filter_map(|record| read(&record.data)).collect())
-            }
-            Err(error) => self.nothing(error),
+        Question::Srv(name) => {
+            let domain = name.splitn(3, '.').nth(2).unwrap_or_default();
+            let answer = services(name_servers, &name, domain, RecordType::SRV).await?;
+            let records = answer.records.iter().filter_map(srv).collect();
+            Ok(Reply { valid_for: valid_for(answer.ttl), records: Records::Srv(name, records), fault: None })
         }
-    }
-
-    async fn addresses(&mut self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        match self.dns.lookup_ip(name).await {
-            Ok(found) => {
-                self.note(found.valid_until());
-                Ok(found.iter().collect())
-            }
-            Err(error) => self.nothing(error),
-        }
-    }
-
-    /// That there is nothing is an answer; that nobody answered is not.
-    fn nothing<T>(&mut self, error: NetError) -> Result<Vec<T>, ResolveError> {
-        if error.is_no_records_found() {
-            self.valid_for = self.valid_for.min(NEGATIVE);
-            Ok(Vec::new())
-        } else {
-            Err(not_answered(error))
-        }
-    }
-
-    /// Goes on without an answer, but not for long.
-    fn forgive<T>(&mut self, answer: Result<Vec<T>, ResolveError>) -> Vec<T> {
-        answer.unwrap_or_else(|fault| {
-            self.valid_for = SHORTEST;
-            self.fault = Some(fault);
-            Vec::new()
-        })
-    }
-
-    fn note(&mut self, valid_until: Instant) {
-        self.valid_for = self.valid_for.min(valid_until.saturating_duration_since(Instant::now()));
+        Question::Addresses(name) => Ok(addresses(name_servers, name).await),
     }
 }
 
+/// A domain that is in `/etc/hosts` may be known to no name server, and there may be none: then it has no services.
+async fn services(
+    name_servers: NameServers<'_>,
+    name: &str,
+    domain: &str,
+    kind: RecordType,
+) -> Result<Answer, ResolveError> {
+    match name_servers.look_up(name, kind).await {
+        Err(_) if name_servers.system.host(domain).is_some() => Ok(Answer { records: Vec::new(), ttl: None }),
+        answer => answer,
+    }
+}
+
+async fn addresses(name_servers: NameServers<'_>, name: String) -> Reply {
+    if let Some(listed) = name_servers.system.host(&name) {
+        let records = Records::Addresses(name, listed.to_vec());
+        return Reply { records, valid_for: SHORTEST, fault: None };
+    }
+    let (four, six) = tokio::join!(
+        name_servers.look_up(&name, RecordType::A),
+        name_servers.look_up(&name, RecordType::AAAA)
+    );
+    let (mut found, mut valid_for, mut fault) = (Vec::new(), LONGEST, None);
+    for answer in [four, six] {
+        match answer {
+            Ok(answer) => {
+                found.extend(answer.records.iter().filter_map(RData::ip_addr));
+                // That the other family is absent says nothing about how long this one is good.
+                valid_for = valid_for.min(answer.ttl.unwrap_or(NEGATIVE));
+            }
+            // Some name servers answer no question for AAAA.
+            Err(error) => fault = Some(error),
+        }
+    }
+    let fault = fault.filter(|_| found.is_empty());
+    Reply { records: Records::Addresses(name, found), valid_for, fault }
+}
+
+fn valid_for(ttl: Option<Duration>) -> Duration {
+    ttl.unwrap_or(NEGATIVE)
+}
+
 fn naptr(data: &RData) -> Option<Naptr> {
-    let RData::NAPTR(record) = data else { return None };
+    let RData::NAPTR(NAPTR { order, preference, flags, services, replacement, .. }) = data else {
+        return None;
+    };
     Some(Naptr {
-        order: record.order,
-        preference: record.preference,
-        flags: String::from_utf8_lossy(&record.flags).into_owned(),
-        service: String::from_utf8_lossy(&record.services).into_owned(),
-        replacement: text(&record.replacement),
+        order: *order,
+        preference: *preference,
+        flags: String::from_utf8_lossy(flags).into_owned(),
+        service: String::from_utf8_lossy(services).into_owned(),
+        replacement: text(replacement),
     })
 }
 
 fn srv(data: &RData) -> Option<Srv> {
-    let RData::SRV(record) = data else { return None };
-    let (priority, weight, port) = (record.priority, record.weight, record.port);
-    Some(Srv { priority, weight, port, target: text(&record.target) })
+    let RData::SRV(SRV { priority, weight, port, target, .. }) = data else { return None };
+    Some(Srv { priority: *priority, weight: *weight, port: *port, target: text(target) })
 }
 
 /// Without the final dot, but the root itself stays one: an SRV record says with it that there is no such service.
@@ -205,24 +234,14 @@ fn text(name: &Name) -> String {
     text.strip_suffix('.').filter(|rest| !rest.is_empty()).map(str::to_owned).unwrap_or(text)
 }
 
-fn not_answered(error: NetError) -> ResolveError {
-    ResolveError::NotAnswered(error.to_string())
-}
-
-/// Enough for every name that a hundred trunks lead to.
-const CACHED_NAMES: u64 = 1_024;
-
-const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
+const DNS_PORT: u16 = 53;
 
 /// Bounds of how long an answer is used, whatever its TTL says.
 const SHORTEST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(3_600);
 
-/// How long a name counts as absent.
+/// How long something counts as absent.
 const NEGATIVE: Duration = Duration::from_secs(60);
-
-const RETRY_FIRST: Duration = Duration::from_secs(2);
-const RETRY_LAST: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use relay_api::{EventKind, LegName, RelayName, SessionSpec};
 use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
 use sip_core::message::{Message, Method, Name};
+use sip_core::routing::locate::Servers;
 use sip_core::routing::{CallId, Destination};
 use sip_core::time::UnixMillis;
 use sip_core::transaction::{Output, Reliability};
@@ -150,9 +151,9 @@ impl<R: Runtime> Node<R> {
         (calls + self.0.releases.load(Ordering::Acquire), self.0.transactions.len())
     }
 
-    /// What the resolver found for one of a trunk's hosts, best first.
-    pub fn trunk_resolved(&self, trunk: &str, host: usize, addresses: &[std::net::SocketAddr]) {
-        self.0.trunks.resolved(trunk, host, addresses);
+    /// What the resolver found for one of a trunk's hosts.
+    pub fn trunk_resolved(&self, trunk: &str, host: usize, found: &Servers) {
+        self.0.trunks.resolved(trunk, host, found);
     }
 
     /// Sends what the transaction layer wants sent, and tells calls what became of their requests.

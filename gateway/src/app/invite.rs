@@ -150,7 +150,12 @@ impl<R: Runtime> Node<R> {
     /// `dialled` is the user part as the caller wrote it: parameters of a number stay parameters.
     fn trunk_target(&self, name: &str, dialled: &str, caller: Identity) -> Result<Target, Status> {
         let trunk = self.0.trunks.named(name).ok_or(Status::NOT_FOUND)?;
-        let addresses = self.0.trunks.candidates(name, self.0.runtime.now());
+        let random = || {
+            let mut bytes = [0; 4];
+            self.0.runtime.random(&mut bytes);
+            u32::from_be_bytes(bytes)
+        };
+        let addresses = self.0.trunks.candidates(name, self.0.runtime.now(), random);
         let (first, others) = addresses.split_first().ok_or(Status::SERVICE_UNAVAILABLE)?;
         let host = trunk.hosts.first().ok_or(Status::SERVICE_UNAVAILABLE)?;
         let uri = format!("sip:{}@{host}", written_user(dialled));

@@ -1,10 +1,12 @@
 //! The trunks as this node sees them: whose addresses are trusted, where each is now, which address failed lately.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sip_core::call::MAX_CANDIDATES;
+use sip_core::routing::locate::Servers;
 use sip_core::time::Instant;
 
 use super::Trunk;
@@ -15,23 +17,21 @@ pub(super) struct Trunks {
 
 struct State {
     trunk: Trunk,
-    /// Of all its hosts, in the order of the hosts.
-    addresses: Mutex<Vec<Address>>,
+    known: Mutex<Known>,
 }
 
-#[derive(Clone)]
-struct Address {
-    /// Index of the host that it was found for.
-    host: usize,
-    address: SocketAddr,
-    rest: Rest,
+/// What is known of a trunk's addresses.
+#[derive(Default)]
+struct Known {
+    /// Of each host, in the order of the hosts.
+    servers: Vec<Servers>,
+    /// Addresses that calls may have to leave alone.
+    rests: HashMap<SocketAddr, Rest>,
 }
 
-/// Whether calls may go to an address.
+/// Why calls may not go to an address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rest {
-    /// They may.
-    None,
     /// It failed: not before this unless every other one failed too (RFC 3263 §4.3).
     Failed(Instant),
     /// It asked for it: not before this at all (RFC 3261 §21.5.4).
@@ -40,7 +40,10 @@ enum Rest {
 
 impl Trunks {
     pub(super) fn new(trunks: &[Trunk]) -> Self {
-        let state = |trunk: &Trunk| State { trunk: trunk.clone(), addresses: Mutex::default() };
+        let state = |trunk: &Trunk| {
+            let servers = vec![Servers::default(); trunk.hosts.len()];
+            State { trunk: trunk.clone(), known: Mutex::new(Known { servers, ..Known::default() }) }
+        };
         Self { trunks: trunks.iter().map(state).collect() }
     }
 
@@ -56,46 +59,53 @@ impl Trunks {
     /// RFC 5922 §7.2: the certificate must be for the name that was configured, not for what DNS made of it.
     pub(super) fn server_name(&self, name: &str, address: SocketAddr) -> Option<Arc<str>> {
         let state = self.state(name)?;
-        let at = lock(&state.addresses).iter().find(|a| a.address == address).map_or(0, |a| a.host);
+        let at = lock(&state.known).servers.iter().position(|servers| servers.contains(address));
+        let at = at.unwrap_or(0);
         let host = state.trunk.hosts.get(at)?;
         let bare = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
         let host = bare.map_or(host.as_str(), |(host, _)| host);
-        Some(host.trim_start_matches('[').trim_end_matches(']').into())
+        Some(host.trim_start_matches('[').trim_end_matches([']', '.']).into())
     }
 
-    /// What the resolver found for one of the trunk's hosts, best first. An address that failed lately stays so; one of a
-    /// family in which we cannot send does not count.
-    pub(super) fn resolved(&self, name: &str, host: usize, found: &[SocketAddr]) {
+    /// What the resolver found for one of the trunk's hosts. An address that failed lately stays so; one of a family in which
+    /// we cannot send does not count.
+    pub(super) fn resolved(&self, name: &str, host: usize, found: &Servers) {
         let Some(state) = self.state(name) else { return };
-        let canonical = |address: &SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
-        let found: Vec<SocketAddr> = found.iter().map(canonical).collect();
-        if !found.is_empty() && !found.iter().any(|address| state.trunk.reaches(address.ip())) {
-            tracing::warn!(trunk = name, ?found, "no listener sends to addresses of this family");
+        let addresses = found.by_weight();
+        if !addresses.is_empty() && !addresses.iter().any(|found| state.trunk.reaches(found.address.ip())) {
+            tracing::warn!(trunk = name, ?addresses, "no listener sends to addresses of this family");
         }
-        let mut addresses = lock(&state.addresses);
-        let rest = |address| addresses.iter().find(|a| a.address == address).map_or(Rest::None, |a| a.rest);
-        let found: Vec<Address> = found
-            .iter()
-            .filter(|address| state.trunk.reaches(address.ip()))
-            .take(MAX_ADDRESSES)
-            .map(|&address| Address { host, address, rest: rest(address) })
-            .collect();
-        addresses.retain(|a| a.host != host);
-        addresses.extend(found);
-        addresses.sort_by_key(|a| a.host);
+        let known = &mut *lock(&state.known);
+        let Some(servers) = known.servers.get_mut(host) else { return };
+        servers.clone_from(found);
+        known.rests.retain(|address, _| known.servers.iter().any(|servers| servers.contains(*address)));
     }
 
-    /// Where to send a new call, best first: the addresses that did not fail lately, or else the one that failed first.
-    pub(super) fn candidates(&self, name: &str, now: Instant) -> Vec<SocketAddr> {
+    /// Where to send a new call, best first, drawn anew for each: the addresses that did not fail lately, or else the one
+    /// that failed first.
+    pub(super) fn candidates(
+        &self,
+        name: &str,
+        now: Instant,
+        mut random: impl FnMut() -> u32,
+    ) -> Vec<SocketAddr> {
         let Some(state) = self.state(name) else { return Vec::new() };
-        let addresses = lock(&state.addresses);
-        let ready = addresses.iter().filter(|a| a.rest.is_over(now)).map(|a| a.address);
+        let known = lock(&state.known);
+        let mut drawn = Vec::new();
+        for servers in &known.servers {
+            let addresses = servers.draw(&mut random).into_iter().map(|candidate| candidate.address);
+            drawn.extend(addresses.filter(|address| state.trunk.reaches(address.ip())).take(MAX_ADDRESSES));
+        }
+        let may_be_called =
+            |address: &SocketAddr| known.rests.get(address).is_none_or(|rest| rest.is_over(now));
+        let ready = drawn.iter().copied().filter(may_be_called);
         let ready: Vec<SocketAddr> = ready.take(MAX_CANDIDATES).collect();
         if !ready.is_empty() {
             return ready;
         }
-        let failed = addresses.iter().filter(|a| matches!(a.rest, Rest::Failed(_)));
-        failed.min_by_key(|a| a.rest).map(|a| a.address).into_iter().collect()
+        let resting = drawn.iter().filter_map(|address| Some((known.rests.get(address)?, *address)));
+        let failed = resting.filter(|(rest, _)| matches!(rest, Rest::Failed(_)));
+        failed.min_by_key(|(rest, _)| **rest).map(|(_, address)| address).into_iter().collect()
     }
 
     /// An address did not answer, or asked not to be called for so many seconds.
@@ -105,8 +115,9 @@ impl Trunks {
             None => Rest::Failed(now + REST),
         };
         for state in &self.trunks {
-            for known in lock(&state.addresses).iter_mut().filter(|a| a.address == address) {
-                known.rest = rest;
+            let mut known = lock(&state.known);
+            if known.servers.iter().any(|servers| servers.contains(address)) {
+                known.rests.insert(address, rest);
             }
         }
     }
@@ -119,7 +130,6 @@ impl Trunks {
 impl Rest {
     fn is_over(self, now: Instant) -> bool {
         match self {
-            Self::None => true,
             Self::Failed(until) | Self::Asked(until) => until <= now,
         }
     }
@@ -141,6 +151,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use sip_core::routing::Transport;
+    use sip_core::routing::locate::{Answers, Candidate, Scheme, Srv, Target, servers};
 
     use super::*;
 
@@ -158,9 +169,46 @@ mod tests {
             first_reply: Duration::from_secs(1),
         };
         let trunks = Trunks::new(&[trunk]);
-        trunks.resolved("pbx", 1, &[address(3)]);
-        trunks.resolved("pbx", 0, &[address(1), address(2)]);
+        trunks.resolved("pbx", 1, &found(&[address(3)]));
+        trunks.resolved("pbx", 0, &found(&[address(1), address(2)]));
         trunks
+    }
+
+    /// As of a host with these addresses.
+    fn found(addresses: &[SocketAddr]) -> Servers {
+        let to = |&address: &SocketAddr| Candidate { transport: Transport::Tls, address };
+        Servers::of_host(addresses.iter().map(to).collect())
+    }
+
+    /// As of two hosts to which calls are spread evenly.
+    fn spread(addresses: [SocketAddr; 2]) -> Servers {
+        let target = Target::new("pbx.example", None, Some(Transport::Tls), Scheme::Sips);
+        let mut answers = Answers::default();
+        let record = |address: SocketAddr| Srv {
+            priority: 1,
+            weight: 1,
+            port: address.port(),
+            target: format!("{}.example", address.ip()),
+        };
+        answers.srv("_sips._tcp.pbx.example".into(), addresses.map(record).to_vec());
+        for address in addresses {
+            answers.addresses(format!("{}.example", address.ip()), vec![address.ip()]);
+        }
+        servers(&target, &[Transport::Tls], &answers)
+    }
+
+    fn candidates(trunks: &Trunks, now: Instant) -> Vec<SocketAddr> {
+        trunks.candidates("pbx", now, || 0)
+    }
+
+    #[test] // RFC 2782, RFC 3263 §4.2
+    fn each_call_draws_among_the_servers_of_one_priority() {
+        let trunks = trunks();
+        trunks.resolved("pbx", 0, &spread([address(1), address(2)]));
+        assert_eq!(trunks.candidates("pbx", NOW, || 0), [1, 2, 3].map(address));
+        assert_eq!(trunks.candidates("pbx", NOW, || u32::MAX), [2, 1, 3].map(address));
+        trunks.pass_over(address(2), None, NOW);
+        assert_eq!(trunks.candidates("pbx", NOW, || u32::MAX), [1, 3].map(address), "§4.3 goes first");
     }
 
     fn address(last: u8) -> SocketAddr {
@@ -172,8 +220,8 @@ mod tests {
     #[test]
     fn hosts_are_tried_in_their_order() {
         let trunks = trunks();
-        assert_eq!(trunks.candidates("pbx", NOW), [1, 2, 3].map(address));
-        assert_eq!(trunks.candidates("other", NOW), []);
+        assert_eq!(candidates(&trunks, NOW), [1, 2, 3].map(address));
+        assert_eq!(trunks.candidates("other", NOW, || 0), []);
         assert_eq!(trunks.server_name("pbx", address(2)).as_deref(), Some("a.example"));
         assert_eq!(trunks.server_name("pbx", address(3)).as_deref(), Some("b.example"));
     }
@@ -182,16 +230,16 @@ mod tests {
     fn addresses_of_a_family_in_which_we_cannot_send_are_not_tried() {
         let trunks = trunks();
         let six: SocketAddr = "[2001:db8::1]:5061".parse().unwrap();
-        trunks.resolved("pbx", 0, &[six, address(1)]);
-        assert_eq!(trunks.candidates("pbx", NOW), [1, 3].map(address));
+        trunks.resolved("pbx", 0, &found(&[six, address(1)]));
+        assert_eq!(candidates(&trunks, NOW), [1, 3].map(address));
         let trunk = Trunk {
             told: vec![six],
             hosts: vec!["[2001:db8::1]:5061".into()],
             ..trunks.trunks[0].trunk.clone()
         };
         let trunks = Trunks::new(&[trunk]);
-        trunks.resolved("pbx", 0, &[six]);
-        assert_eq!(trunks.candidates("pbx", NOW), [six]);
+        trunks.resolved("pbx", 0, &found(&[six]));
+        assert_eq!(candidates(&trunks, NOW), [six]);
         assert_eq!(trunks.server_name("pbx", six).as_deref(), Some("2001:db8::1"));
     }
 
@@ -199,10 +247,10 @@ mod tests {
     fn a_failed_address_rests() {
         let trunks = trunks();
         trunks.pass_over(address(1), None, NOW);
-        assert_eq!(trunks.candidates("pbx", NOW), [2, 3].map(address));
-        trunks.resolved("pbx", 0, &[address(2), address(1)]);
-        assert_eq!(trunks.candidates("pbx", NOW), [2, 3].map(address), "also when it is found again");
-        assert_eq!(trunks.candidates("pbx", NOW + REST), [2, 1, 3].map(address));
+        assert_eq!(candidates(&trunks, NOW), [2, 3].map(address));
+        trunks.resolved("pbx", 0, &found(&[address(2), address(1)]));
+        assert_eq!(candidates(&trunks, NOW), [2, 3].map(address), "also when it is found again");
+        assert_eq!(candidates(&trunks, NOW + REST), [2, 1, 3].map(address));
     }
 
     #[test]
@@ -212,7 +260,7 @@ mod tests {
         for last in [1, 3] {
             trunks.pass_over(address(last), None, NOW + Duration::from_secs(1));
         }
-        assert_eq!(trunks.candidates("pbx", NOW + Duration::from_secs(2)), [address(2)]);
+        assert_eq!(candidates(&trunks, NOW + Duration::from_secs(2)), [address(2)]);
     }
 
     #[test] // RFC 3261 §21.5.4
@@ -221,9 +269,9 @@ mod tests {
         for last in [1, 2, 3] {
             trunks.pass_over(address(last), Some(60), NOW);
         }
-        assert_eq!(trunks.candidates("pbx", NOW + Duration::from_secs(59)), []);
-        assert_eq!(trunks.candidates("pbx", NOW + Duration::from_secs(60)).len(), 3);
+        assert_eq!(candidates(&trunks, NOW + Duration::from_secs(59)), []);
+        assert_eq!(candidates(&trunks, NOW + Duration::from_secs(60)).len(), 3);
         trunks.pass_over(address(1), Some(u32::MAX), NOW);
-        assert_eq!(trunks.candidates("pbx", NOW + LONGEST_REST).len(), 3, "but not for ever");
+        assert_eq!(candidates(&trunks, NOW + LONGEST_REST).len(), 3, "but not for ever");
     }
 }

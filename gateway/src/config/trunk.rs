@@ -102,7 +102,17 @@ pub(crate) fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
     let uri = format!("sip:{text}");
     let uri = Uri::parse(&uri).ok()?;
     let port = uri.port.map(|port| format!(":{port}")).unwrap_or_default();
-    (text == format!("{}{port}", uri.host)).then(|| (uri.host.to_owned(), uri.port))
+    (text == format!("{}{port}", uri.host) && is_host(uri.host)).then(|| (uri.host.to_owned(), uri.port))
+}
+
+/// Can it be looked up, unless it is an address? RFC 1035 §2.3.4: labels of 1 to 63 bytes, 253 in all; underscores are in the
+/// names of real hosts. RFC 3261 §25.1: the last label is no number, so that a mistyped address is not taken for a name.
+fn is_host(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    let is_number =
+        name.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_name = name.len() <= 253 && name.split('.').all(|label| (1..=63).contains(&label.len()));
+    host.starts_with('[') || host.parse::<IpAddr>().is_ok() || is_name && !is_number
 }
 
 /// Takes the repeated section.
@@ -258,7 +268,7 @@ pub(super) fn section() -> Section {
                 "address",
                 String::KIND,
                 required(),
-                "Host name or address, IPv6 in brackets, with an optional port. A name without a port is looked up as RFC 3263 says.",
+                "Host name or address, IPv6 in brackets, with an optional port. A name without a port is looked up as RFC 3263 says; one with a final dot is complete.",
             ),
             field(
                 "backup_addresses",

@@ -6,7 +6,7 @@ use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 
 use super::agent::{Agent, Habits};
 use super::network::{Faults, Place};
-use super::{TRUNK, World, pbx, seeds};
+use super::{TRUNK, World, pbx, seeds, servers};
 
 const CALM: Habits = Habits { refuses: 0, never_answers: 0, gives_up: 0, holds: 0, hangs_up: 100 };
 const GOOD: Faults = Faults { lost: 0, doubled: 0, delay: 5 };
@@ -95,7 +95,6 @@ impl World {
     }
 
     fn finds(&self, addresses: &[&str]) {
-        let addresses: Vec<_> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-        self.node.trunk_resolved("pbx", 0, &addresses);
+        self.node.trunk_resolved("pbx", 0, &servers(addresses));
     }
 }

@@ -25,6 +25,7 @@ use gateway::runtime::sim::Simulated;
 use prometheus::Registry;
 use sip_core::auth::{Algorithm, NonceSealer, Secret};
 use sip_core::call::Way;
+use sip_core::routing::locate::{Candidate, Servers};
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
 
@@ -101,7 +102,7 @@ impl World {
             Metrics::new(&Registry::new()),
         );
         network.connect_node(node.clone());
-        node.trunk_resolved("pbx", 0, &[TRUNK.parse().unwrap()]);
+        node.trunk_resolved("pbx", 0, &servers(&[TRUNK]));
         let serving = node.clone();
         machine.spawn(async move { serving.serve().await });
 
@@ -176,6 +177,12 @@ impl World {
         let (calls, timers, transactions) = seen.lock().unwrap().expect("the memory store answers at once");
         Left { calls, timers, transactions, sessions: self.books.open() }
     }
+}
+
+/// What the resolver finds for a host with these addresses.
+fn servers(addresses: &[&str]) -> Servers {
+    let to = |address: &&str| Candidate { transport: Transport::Udp, address: address.parse().unwrap() };
+    Servers::of_host(addresses.iter().map(to).collect())
 }
 
 fn pbx(address: &str, habits: Habits) -> Persona {

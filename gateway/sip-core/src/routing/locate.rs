@@ -1,7 +1,8 @@
 //! Which addresses a configured name stands for, and in which order to try them: RFC 3263 §4, RFC 2782.
 //!
-//! Asks nothing itself. [`questions`] says what is still to be looked up, [`Answers`] takes what was found, and when
-//! no question is left, [`candidates`] gives the list:
+//! Asks nothing itself. [`Target::completions`] says which complete names are meant. For each, [`questions`] says what is
+//! still to be looked up, [`Answers`] takes what was found, and when no question is left, [`servers`] gives the servers, of
+//! which each call draws its list:
 //!
 //! ```
 //! # use sip_core::routing::{Transport, locate::*};
@@ -22,53 +23,24 @@
 //!         }
 //!     }
 //! }
-//! let found = candidates(&target, &supported, &answers, || 0);
+//! let found = servers(&target, &supported, &answers).draw(|| 0);
 //! assert_eq!(found[0].address, "192.0.2.1:5060".parse()?);
 //! # Ok::<(), std::net::AddrParseError>(())
 //! ```
+
+mod servers;
+mod target;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Transport;
+pub use servers::{Candidate, MOST_CANDIDATES, Servers, Step};
+use servers::{Group, Server};
+use target::Host;
+pub use target::{Scheme, Target};
 
-/// What is to be found. Its host comes out of the configuration, never out of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
-    host: Host,
-    port: Option<u16>,
-    transport: Option<Transport>,
-    scheme: Scheme,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Host {
-    Address(IpAddr),
-    Name(String),
-}
-
-/// Whether TLS is demanded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// `sip:`
-    Sip,
-    /// `sips:`
-    Sips,
-}
-
-impl Target {
-    /// `host` is a name or an address (IPv6 with or without brackets).
-    pub fn new(host: &str, port: Option<u16>, transport: Option<Transport>, scheme: Scheme) -> Self {
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let host = match bare.parse() {
-            Ok(address) => Host::Address(address),
-            Err(_) => Host::Name(canonical(bare)),
-        };
-        Self { host, port, transport, scheme }
-    }
-}
-
-/// Something to look up. Names are in lower case without a final dot.
+/// Something to look up. Names are in lower case without a final dot, and complete: nothing is ever appended to them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Question {
     /// NAPTR records (RFC 3403).
@@ -132,34 +104,19 @@ impl Answers {
     }
 }
 
-/// Somewhere to send to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Candidate {
-    /// How.
-    pub transport: Transport,
-    /// Where.
-    pub address: SocketAddr,
-}
-
-/// What is still to be looked up; empty when [`candidates`] has all it needs. Each answer may lead to new questions,
+/// What is still to be looked up; empty when [`servers`] has all it needs. Each answer may lead to new questions,
 /// three times at most.
 pub fn questions(target: &Target, supported: &[Transport], answers: &Answers) -> Vec<Question> {
-    let mut walk = Walk { answers, open: Vec::new(), found: Vec::new() };
-    walk.run(target, supported, &mut || 0);
+    let mut walk = Walk { answers, open: Vec::new(), found: Servers::default() };
+    walk.run(target, supported);
     walk.open
 }
 
-/// The addresses to try, best first, each once, [`MOST_CANDIDATES`] at most; none when a transport is
-/// demanded that is not among `supported` or that `sips:` forbids. `random` gives uniform 32-bit numbers and
-/// spreads the load among servers of one priority (RFC 2782). What was not answered counts as not there.
-pub fn candidates(
-    target: &Target,
-    supported: &[Transport],
-    answers: &Answers,
-    mut random: impl FnMut() -> u32,
-) -> Vec<Candidate> {
-    let mut walk = Walk { answers, open: Vec::new(), found: Vec::new() };
-    walk.run(target, supported, &mut random);
+/// What was found; nothing when a transport is demanded that is not among `supported` or that `sips:` forbids. What was not
+/// answered counts as not there.
+pub fn servers(target: &Target, supported: &[Transport], answers: &Answers) -> Servers {
+    let mut walk = Walk { answers, open: Vec::new(), found: Servers::default() };
+    walk.run(target, supported);
     walk.found
 }
 
@@ -186,11 +143,11 @@ impl Tries {
 struct Walk<'a> {
     answers: &'a Answers,
     open: Vec<Question>,
-    found: Vec<Candidate>,
+    found: Servers,
 }
 
 impl Walk<'_> {
-    fn run(&mut self, target: &Target, supported: &[Transport], random: &mut dyn FnMut() -> u32) {
+    fn run(&mut self, target: &Target, supported: &[Transport]) {
         let usable: Vec<Transport> =
             supported.iter().copied().filter(|transport| target.scheme.allows(*transport)).collect();
         let transport = match target.transport {
@@ -200,16 +157,19 @@ impl Walk<'_> {
         let Some(transport) = transport else { return };
         match (&target.host, target.port) {
             (Host::Address(address), port) => {
-                self.take(transport, SocketAddr::new(*address, port.unwrap_or(transport.default_port())));
+                let address = SocketAddr::new(*address, port.unwrap_or(transport.default_port()));
+                self.found = Servers::of_host(vec![Candidate { transport, address }]);
             }
             // RFC 3263 §4.1, §4.2: an explicit port leaves neither NAPTR nor SRV to ask.
-            (Host::Name(name), Some(port)) => self.host(transport, name, port),
-            (Host::Name(name), None) if target.transport.is_some() => {
-                self.service_or_host(&[(transport, service_name(transport, name))], transport, name, random);
+            (Host::Absolute(name) | Host::Relative(name), Some(port)) => {
+                self.found = Servers::of_host(self.host(transport, name, port));
             }
-            (Host::Name(name), None) => {
+            (Host::Absolute(name) | Host::Relative(name), None) if target.transport.is_some() => {
+                self.service_or_host(&[(transport, service_name(transport, name))], transport, name);
+            }
+            (Host::Absolute(name) | Host::Relative(name), None) => {
                 if let Some(services) = self.services(name, &usable) {
-                    self.service_or_host(&services, transport, name, random);
+                    self.service_or_host(&services, transport, name);
                 }
             }
         }
@@ -239,20 +199,15 @@ impl Walk<'_> {
     }
 
     /// RFC 3263 §4.2: the servers of the SRV records; where there are no records at all, the name itself.
-    fn service_or_host(
-        &mut self,
-        services: &[(Transport, String)],
-        default: Transport,
-        name: &str,
-        random: &mut dyn FnMut() -> u32,
-    ) {
+    fn service_or_host(&mut self, services: &[(Transport, String)], default: Transport, name: &str) {
+        let answers = self.answers;
         let mut has_records = false;
         let mut has_open = false;
         for (transport, service) in services {
-            match self.answers.srv.get(service) {
+            match answers.srv.get(service) {
                 Some(records) => {
                     has_records |= !records.is_empty();
-                    self.servers(*transport, records, random);
+                    self.by_priority(*transport, records);
                 }
                 None => {
                     has_open = true;
@@ -260,41 +215,43 @@ impl Walk<'_> {
                 }
             }
         }
-        if !has_records && !has_open {
+        if has_records {
+            self.found.step = Step::Service;
+        } else if !has_open {
             // A single service was chosen by the URI or by NAPTR, so its transport stays.
             let transport = match services {
                 [(transport, _)] => *transport,
                 _ => default,
             };
-            self.host(transport, name, transport.default_port());
+            self.found = Servers::of_host(self.host(transport, name, transport.default_port()));
         }
     }
 
-    fn servers(&mut self, transport: Transport, records: &[Srv], random: &mut dyn FnMut() -> u32) {
-        for record in in_weighted_order(records, random) {
+    fn by_priority(&mut self, transport: Transport, records: &[Srv]) {
+        let mut groups: BTreeMap<u16, Vec<Server>> = BTreeMap::new();
+        for record in records {
+            // RFC 2782: the name is complete, whether or not a dot is at its end.
             let server = canonical(&record.target);
-            // RFC 2782: a target of "." says that the service is decidedly not available.
+            // A target of "." says that the service is decidedly not available.
             if !server.is_empty() {
-                self.host(transport, &server, record.port);
+                let candidates = self.host(transport, &server, record.port);
+                groups.entry(record.priority).or_default().push(Server { weight: record.weight, candidates });
             }
         }
+        self.found.groups.extend(groups.into_values().map(Group));
     }
 
-    fn host(&mut self, transport: Transport, name: &str, port: u16) {
+    fn host(&mut self, transport: Transport, name: &str, port: u16) -> Vec<Candidate> {
         match self.answers.addresses.get(name) {
             Some(addresses) => {
-                for address in addresses {
-                    self.take(transport, SocketAddr::new(*address, port));
-                }
+                let at =
+                    |ip: &IpAddr| Candidate { transport, address: SocketAddr::new(ip.to_canonical(), port) };
+                addresses.iter().map(at).collect()
             }
-            None => self.ask(Question::Addresses(name.to_owned())),
-        }
-    }
-
-    fn take(&mut self, transport: Transport, address: SocketAddr) {
-        let candidate = Candidate { transport, address };
-        if self.found.len() < MOST_CANDIDATES && !self.found.contains(&candidate) {
-            self.found.push(candidate);
+            None => {
+                self.ask(Question::Addresses(name.to_owned()));
+                Vec::new()
+            }
         }
     }
 
@@ -303,55 +260,6 @@ impl Walk<'_> {
             self.open.push(question);
         }
     }
-}
-
-impl Scheme {
-    /// Browsers call us: nothing is ever found for a WebSocket.
-    fn allows(self, transport: Transport) -> bool {
-        match (self, transport) {
-            (Self::Sip, Transport::Udp | Transport::Tcp) | (Self::Sip | Self::Sips, Transport::Tls) => true,
-            (Self::Sips, Transport::Udp | Transport::Tcp)
-            | (Self::Sip | Self::Sips, Transport::Ws | Transport::Wss) => false,
-        }
-    }
-
-    /// RFC 3263 §4.1: UDP for `sip:`, TLS over TCP for `sips:`; where we have not got that, the first we have.
-    fn default_transport(self, usable: &[Transport]) -> Option<Transport> {
-        let wanted = match self {
-            Self::Sip => Transport::Udp,
-            Self::Sips => Transport::Tls,
-        };
-        usable.iter().copied().find(|transport| *transport == wanted).or_else(|| usable.first().copied())
-    }
-}
-
-/// RFC 2782, "Usage rules": by priority, and at random by weight among equals.
-fn in_weighted_order<'a>(records: &'a [Srv], random: &mut dyn FnMut() -> u32) -> Vec<&'a Srv> {
-    let mut left: Vec<&Srv> = records.iter().collect();
-    // Records of weight 0 stand first, so that they have a small chance at all.
-    left.sort_by_key(|record| (record.priority, record.weight != 0));
-    let mut order = Vec::with_capacity(left.len());
-    while let Some(first) = left.first() {
-        let equals = left.iter().take_while(|record| record.priority == first.priority).count();
-        let chosen = draw(left.iter().take(equals), random);
-        order.push(left.remove(chosen));
-    }
-    order
-}
-
-/// The place of the first record whose running sum reaches a number drawn from 0 to the sum of all weights.
-fn draw<'a>(equals: impl Iterator<Item = &'a &'a Srv> + Clone, random: &mut dyn FnMut() -> u32) -> usize {
-    let sum: u64 = equals.clone().map(|record| u64::from(record.weight)).sum();
-    // At most 32 weights of 16 bits: the product stays below 2^54.
-    let drawn = (u64::from(random()) * (sum + 1)) >> 32;
-    let mut running = 0;
-    equals
-        .map(|record| {
-            running += u64::from(record.weight);
-            running
-        })
-        .position(|reached| reached >= drawn)
-        .unwrap_or(0)
 }
 
 /// RFC 3263 §4.1: what a NAPTR service field says.
@@ -381,6 +289,3 @@ fn bounded<T>(mut records: Vec<T>) -> Vec<T> {
 
 /// Records of one answer that are looked at.
 pub const MOST_RECORDS: usize = 32;
-
-/// Addresses that are ever tried for one name.
-pub const MOST_CANDIDATES: usize = 32;

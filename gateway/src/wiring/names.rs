@@ -1,0 +1,57 @@
+//! Names of trunks are looked up here, again and again, and never while a call waits.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use sip_core::routing::locate::{Servers, Target};
+use tokio::sync::watch;
+use tracing::Instrument;
+
+use super::way;
+use crate::adapters::resolver::{SystemResolver, keep_resolved};
+use crate::app::Node;
+use crate::config::{Settings, host_and_port};
+use crate::ports::resolver::Resolver;
+use crate::ports::runtime::Runtime;
+use crate::runtime::tokio::Tokio;
+
+/// Look-ups under way.
+pub(super) struct Names {
+    again: watch::Sender<()>,
+}
+
+/// Begins with every host of every trunk.
+pub(super) fn look_up(settings: &Settings, node: &Node<Tokio>, runtime: Tokio) -> anyhow::Result<Names> {
+    let random = move || {
+        let mut bytes = [0; 4];
+        runtime.random(&mut bytes);
+        u32::from_be_bytes(bytes)
+    };
+    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random));
+    let (again, _) = watch::channel(());
+    for trunk in &settings.trunks {
+        let (transport, scheme) = way(trunk.transport);
+        for (at, host) in trunk.hosts().enumerate() {
+            let (host, port) =
+                host_and_port(host).ok_or_else(|| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
+            let target = Target::new(&host, port, Some(transport), scheme);
+            let (node, name) = (node.clone(), trunk.name.clone());
+            let found = move |servers: &Servers| {
+                let addresses: Vec<_> = servers.by_weight().iter().map(|found| found.address).collect();
+                tracing::info!(?addresses, "trunk found");
+                node.trunk_resolved(&name, at, servers);
+            };
+            let looking =
+                keep_resolved(Arc::clone(&resolver), target, vec![transport], again.subscribe(), found);
+            tokio::spawn(looking.instrument(tracing::info_span!("trunk", name = trunk.name)));
+        }
+    }
+    Ok(Names { again })
+}
+
+impl Names {
+    /// All of them now, whatever is left of the answers before.
+    pub(super) fn again(&self) {
+        self.again.send_replace(());
+    }
+}
