@@ -39,8 +39,7 @@ impl<R: Runtime> Node<R> {
 
     /// A user registers only himself: To is compared after normalisation, numbers as numbers.
     fn is_own(&self, request: &Request, aor: &Aor) -> bool {
-        let Ok(to) = Uri::parse(request.message.to().uri) else { return false };
-        to.is_sip() && to.user_names().any(|name| Aor::new(&name, to.host) == *aor)
+        Uri::parse(request.message.to().uri).is_ok_and(|to| Aor::named_by(&to).any(|named| named == *aor))
     }
 
     async fn update_bindings(

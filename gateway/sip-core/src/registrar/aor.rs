@@ -30,10 +30,9 @@ impl Aor {
         Self(text)
     }
 
-    /// Of a SIP or SIPS URI with a user; `None` for any other.
-    pub fn of_uri(uri: &Uri<'_>) -> Option<Self> {
-        let user = uri.user_decoded().filter(|_| uri.is_sip())?;
-        Some(Self::new(&user, uri.host))
+    /// Those that a SIP or SIPS URI may mean, first the one that it spells ([`Uri::user_names`]); none for any other.
+    pub fn named_by(uri: &Uri<'_>) -> impl Iterator<Item = Self> {
+        uri.user_names().filter(|_| uri.is_sip()).map(|name| Self::new(&name, uri.host))
     }
 
     /// `user@domain`, ready to stand behind `sip:`.
@@ -67,8 +66,8 @@ mod tests {
             "sip:%61lice:secret@example.com;transport=ws",
             "sip:alice@example.com.",
         ] {
-            let aor = Aor::of_uri(&Uri::parse(spelling).unwrap());
-            assert_eq!(aor.unwrap().as_str(), "alice@example.com", "{spelling}");
+            let uri = Uri::parse(spelling).unwrap();
+            assert_eq!(Aor::named_by(&uri).next().unwrap().as_str(), "alice@example.com", "{spelling}");
         }
         for other in [
             "sip:Alice@example.com",
@@ -76,16 +75,22 @@ mod tests {
             "sip:alice%40example.com@x",
             "sip:alice%00@example.com",
         ] {
-            let aor = Aor::of_uri(&Uri::parse(other).unwrap());
-            assert_ne!(aor.unwrap().as_str(), "alice@example.com", "{other}");
+            let uri = Uri::parse(other).unwrap();
+            assert!(Aor::named_by(&uri).all(|aor| aor.as_str() != "alice@example.com"), "{other}");
         }
         assert_eq!(Aor::new("a b@c", "D.example").as_str(), "a%20b%40c@d.example");
+    }
+
+    #[test] // RFC 3966 §3
+    fn a_number_is_registered_however_it_is_written() {
+        let uri = Uri::parse("sip:+49-30-1000;ext=5@example.com;user=phone").unwrap();
+        assert!(Aor::named_by(&uri).any(|aor| aor == Aor::new("+49301000", "example.com")));
     }
 
     #[test]
     fn other_uris_are_nobodys() {
         for other in ["sip:example.com", "tel:+15551234", "http:alice@example.com"] {
-            assert_eq!(Aor::of_uri(&Uri::parse(other).unwrap()), None, "{other}");
+            assert_eq!(Aor::named_by(&Uri::parse(other).unwrap()).next(), None, "{other}");
         }
     }
 }

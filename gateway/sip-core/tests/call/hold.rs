@@ -43,8 +43,8 @@ impl Holding {
     fn told(&self, leg: LegName) -> String {
         let sdp = self.t.peer(leg).last_sdp();
         let names = ["sendrecv", "sendonly", "recvonly", "inactive"];
-        let line = sdp.lines().filter_map(|line| line.strip_prefix("a="));
-        line.filter(|line| names.contains(line)).last().expect("a direction").to_owned()
+        let mut lines = sdp.lines().filter_map(|line| line.strip_prefix("a="));
+        lines.rfind(|line| names.contains(line)).expect("a direction").to_owned()
     }
 
     /// An offer that the other peer is asked about and answers.
