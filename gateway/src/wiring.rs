@@ -4,6 +4,7 @@ mod access;
 mod names;
 mod relay;
 mod reloadable;
+mod trunk_tls;
 mod turn;
 
 use std::io::Write;
@@ -14,13 +15,11 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use daemon::admin::{self, Readiness};
-use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::state_folder::StateFolder;
 use daemon::{logging, signals, tls};
 use media_relay::Relay;
 use prometheus::Registry;
-use rustls::ClientConfig;
 use sip_core::auth::{Algorithm, NonceSealer};
 use sip_core::call::{Crossing, Policy, Way};
 use sip_core::routing::locate::Scheme;
@@ -38,7 +37,7 @@ use crate::adapters::{
     DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web,
 };
 use crate::app::metrics::Metrics;
-use crate::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
+use crate::app::{AppSettings, Dialplan, Heard, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
 use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
 use crate::http::page::Page;
 use crate::ports::runtime::Runtime;
@@ -95,7 +94,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         Metrics::new(&registry),
     );
     let readiness = Readiness::default();
-    open_listeners(settings, access.certificate.as_ref(), relay.turn_on_wss(settings), &transports, &node)?;
+    open_listeners(settings, &access, relay.turn_on_wss(settings), &transports, &node)?;
     admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
 
     let timers = node.clone();
@@ -223,6 +222,10 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
         cidrs: trunk.cidrs.clone(),
         learn: if trunk.learn_address { relay_api::Learn::Once } else { relay_api::Learn::Never },
         first_reply: trunk.first_reply.0,
+        over: match trunk.requires_certificate {
+            true => Heard::OverTlsAlone,
+            false => Heard::OverAll,
+        },
     })
 }
 
@@ -250,7 +253,7 @@ fn codecs(names: &[&str]) -> Vec<CodecName> {
 
 fn open_listeners(
     settings: &Settings,
-    certificate: Option<&Arc<Certificate>>,
+    access: &Access,
     turn: Option<Relay>,
     transports: &Transports,
     node: &Node<Tokio>,
@@ -270,7 +273,7 @@ fn open_listeners(
         limits: trunk_limits(settings),
         kind,
     };
-    let certificate = || certificate.cloned().context("TLS has no certificate");
+    let certificate = || access.certificate.clone().context("TLS has no certificate");
     let mut listeners = Vec::new();
     if let Some(bind) = listen.wss {
         // Best first: coturn's clients name both.
@@ -288,8 +291,8 @@ fn open_listeners(
         listeners.push(trunk("sip_tcp", bind, Kind::Tcp));
     }
     if let Some(bind) = listen.sip_tls {
-        let clients = settings.tls.trunk_ca_file.as_deref().map(tls::authorities).transpose()?;
-        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls::server(certificate()?, clients, &[])?)));
+        let tls = trunk_tls::server(settings, &access.trunks, &certificate()?)?;
+        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls)));
     }
     for listener in listeners {
         let (name, bind) = (Arc::clone(&listener.name), listener.bind);
@@ -302,7 +305,7 @@ fn open_listeners(
         limits: trunk_limits(settings),
         connect_within: CONNECT_WITHIN,
         local: None,
-        tls: client_tls(settings)?,
+        tls: trunk_tls::clients(&access.trunks)?,
     };
     transports.dial_with(dial, node.clone());
     Ok(())
@@ -320,13 +323,6 @@ fn web(settings: &Settings) -> Web {
             missing: if browser.without_origin { MissingOrigin::Allowed } else { MissingOrigin::Refused },
         },
         pages: Page::read(&browser.page, &browser.domain).router(),
-    }
-}
-
-fn client_tls(settings: &Settings) -> anyhow::Result<Option<Arc<ClientConfig>>> {
-    match &settings.tls.trunk_ca_file {
-        Some(path) => Ok(Some(tls::client(tls::authorities(path)?)?)),
-        None => Ok(None),
     }
 }
 

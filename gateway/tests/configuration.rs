@@ -72,6 +72,38 @@ fn hosts_that_cannot_be_looked_up_are_refused() {
     }
 }
 
+#[test] // RFC 5922 §7
+fn what_a_trunk_is_judged_by_and_shown_is_there_and_of_use() {
+    let trunk = |transport: &str, lines: &str| {
+        format!(
+            "[listen]\nsip_tls = \"127.0.0.1:5061\"\n[[trunk]]\nname = \"pbx\"\naddress = \"192.0.2.1\"\n\
+             cidrs = [\"192.0.2.0/24\"]\ntransport = \"{transport}\"\n{lines}\n"
+        )
+    };
+    assert_eq!(mistakes(&trunk("tls", "")), ["trunk[0].ca_file"]);
+    assert_eq!(mistakes(&trunk("udp", "requires_certificate = true")), ["trunk[0].ca_file"]);
+    let (ca, chain, key) = ("ca_file = \"ca.pem\"", "certificate_file = \"c\"", "key_file = \"k\"");
+    for half in [chain, key] {
+        assert_eq!(mistakes(&trunk("tls", &format!("{ca}\n{half}"))), ["trunk[0].certificate_file"]);
+    }
+    assert_eq!(mistakes(&trunk("tcp", ca)), ["trunk[0].ca_file"], "of no use");
+    assert_eq!(
+        mistakes(&trunk("udp", &format!("{chain}\n{key}"))),
+        ["trunk[0].certificate_file"],
+        "of no use"
+    );
+    let names = "certificate_names = [\"sbc.example\", \"not a name\"]";
+    assert_eq!(mistakes(&trunk("tls", &format!("{ca}\n{names}"))), ["trunk[0].certificate_names"]);
+    let without =
+        trunk("udp", &format!("{ca}\nrequires_certificate = true")).replace("127.0.0.1:5061", "off");
+    assert_eq!(mistakes(&without), ["trunk[0].requires_certificate"]);
+    let good = trunk("tls", &format!("{ca}\n{chain}\n{key}\nrequires_certificate = true"));
+    let settings = config::parse::<Settings>(&good, Path::new("/etc/gateway")).unwrap();
+    assert_eq!(settings.trunks[0].ca_file.as_deref(), Some(Path::new("/etc/gateway/ca.pem")));
+    let for_all = format!("{}[tls]\ntrunk_ca_file = \"all.pem\"\n", trunk("tls", ""));
+    config::parse::<Settings>(&for_all, Path::new("")).unwrap();
+}
+
 #[test]
 fn headers_pass_in_a_direction_and_the_key_without_one_says_what_to_write() {
     let text = "[calls]\npass_headers = [\"X-Note\"]";

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::client::{ResolvesClientCert, WantsClientCert};
-use rustls::crypto::{CryptoProvider, ring};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ResolvesClientCert, Resumption, WantsClientCert};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
 
 /// ALPN's name for HTTP/1.1 (RFC 7301 §6). HTTP/2 has no place for the WebSocket handshake of RFC 6455.
@@ -34,6 +36,46 @@ pub fn server(
     Ok(Arc::new(config))
 }
 
+/// TLS of a listener whose peers have to show a certificate that `peers` takes. No session is resumed: each handshake is judged
+/// by what is trusted by then.
+///
+/// # Errors
+/// None that a configuration can cause.
+pub fn server_demanding(
+    certificates: Arc<dyn ResolvesServerCert>,
+    peers: Arc<dyn ClientCertVerifier>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_client_cert_verifier(peers).with_cert_resolver(certificates);
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+/// TLS of connections to peers whose certificates `peers` takes, with a certificate to show to those that ask for one. No session
+/// is resumed, as by [`server_demanding`].
+///
+/// # Errors
+/// None that a configuration can cause.
+pub fn client_judging(
+    peers: Arc<dyn ServerCertVerifier>,
+    certificate: Option<Arc<dyn ResolvesClientCert>>,
+) -> Result<Arc<ClientConfig>, TlsError> {
+    let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let builder = builder.dangerous().with_custom_certificate_verifier(peers);
+    let mut config = match certificate {
+        Some(certificate) => builder.with_client_cert_resolver(certificate),
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    Ok(Arc::new(config))
+}
+
+/// The signatures that we can verify.
+pub fn signature_algorithms() -> WebPkiSupportedAlgorithms {
+    provider().signature_verification_algorithms
+}
+
 /// TLS of connections to peers whose certificates have to be signed by one of `roots`.
 ///
 /// # Errors
@@ -58,14 +100,25 @@ pub fn client_with(
 /// # Errors
 /// The file cannot be read, or has none.
 pub fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
-    let unreadable = |why: String| TlsError::Authorities { file: file.display().to_string(), why };
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-        // A system's bundle may hold certificates of forms that we don't know; the others do.
-        roots.add_parsable_certificates([certificate]);
-    }
-    if roots.is_empty() { Err(unreadable("no certificate in it".into())) } else { Ok(roots) }
+    // A system's bundle may hold certificates of forms that we don't know; the others do.
+    roots.add_parsable_certificates(certificates(file)?);
+    if roots.is_empty() { Err(unusable(file, "no certificate of an authority in it")) } else { Ok(roots) }
+}
+
+/// The certificates in a PEM file.
+///
+/// # Errors
+/// As [`authorities`].
+pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |error: pem::Error| unusable(file, error);
+    let found = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(unreadable)?;
+    if found.is_empty() { Err(unusable(file, "no certificate in it")) } else { Ok(found) }
+}
+
+fn unusable(file: &Path, why: impl ToString) -> TlsError {
+    TlsError::Authorities { file: file.display().to_string(), why: why.to_string() }
 }
 
 /// Why TLS cannot be set up.

@@ -1,5 +1,6 @@
 //! Connections to trunks, made when there is something to send.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -34,8 +35,8 @@ pub struct DialSettings {
     pub connect_within: Duration,
     /// Our address to dial from; `None` leaves it to the system.
     pub local: Option<IpAddr>,
-    /// For TLS; without it such targets are refused.
-    pub tls: Option<Arc<ClientConfig>>,
+    /// For TLS, by the trunk's name; targets of others are refused.
+    pub tls: HashMap<Arc<str>, Arc<ClientConfig>>,
 }
 
 /// Makes connections and feeds the application with what comes over them.
@@ -58,7 +59,7 @@ impl<I: Ingress> Reaching for Dialler<I> {
         target: &StreamTarget,
         otherwise: Otherwise,
     ) -> Result<ConnectionId, SendError> {
-        if target.protocol == StreamProtocol::Tls && self.settings.tls.is_none() {
+        if target.protocol == StreamProtocol::Tls && !self.settings.tls.contains_key(&target.trunk) {
             return Err(SendError::Unsuitable);
         }
         match self.connections.reach(target, otherwise, || Arc::new(Outbox::new(&self.limits))) {
@@ -87,7 +88,7 @@ impl<I: Ingress> Dialler<I> {
         let stream = self.socket(target.remote)?.connect(target.remote).await?;
         stream.set_nodelay(true)?;
         watch_peer(&stream);
-        match (target.protocol, &self.settings.tls) {
+        match (target.protocol, self.settings.tls.get(&target.trunk)) {
             (StreamProtocol::Tcp, _) => Ok(Stream::Plain(stream)),
             (StreamProtocol::Tls, None) => Err(io::ErrorKind::Unsupported.into()),
             (StreamProtocol::Tls, Some(tls)) => {
@@ -145,7 +146,8 @@ impl<I: Ingress> Dialler<I> {
     fn give_up(&self, target: &StreamTarget, id: ConnectionId, outbox: &Outbox, error: &io::Error) {
         self.connections.counters().note_dial_failed();
         let goes_otherwise = self.connections.give_up(id, target, outbox);
-        tracing::warn!(remote = %target.remote, %error, goes_otherwise, "trunk cannot be reached");
+        let trunk = &target.trunk;
+        tracing::warn!(%trunk, remote = %target.remote, %error, goes_otherwise, "trunk cannot be reached");
         if !goes_otherwise {
             self.ingress.unreachable(&Destination::Connection(id), SendError::Unreachable);
         }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use media_relay::Relay;
 use rustls::ServerConfig;
 use socket2::{Domain, Protocol as SocketProtocol, SockRef, Socket, TcpKeepalive, Type};
@@ -45,7 +46,7 @@ pub enum Kind {
     /// SIP over TCP.
     Tcp,
     /// SIP over TLS.
-    Tls(Arc<ServerConfig>),
+    Tls(TrunkTls),
     /// HTTP with SIP over WebSocket.
     Ws(Web),
     /// HTTPS with SIP over secure WebSocket.
@@ -57,6 +58,22 @@ pub enum Kind {
         /// The relay that gets connections of TURN clients.
         turn: Option<Relay>,
     },
+}
+
+/// TLS of a listener for trunks: which certificates are demanded depends on who comes.
+#[derive(Clone, Debug)]
+pub struct TrunkTls {
+    /// Of trunks, by the networks that they come from; the first one counts.
+    pub by_network: Vec<(Vec<IpNet>, Arc<ServerConfig>)>,
+    /// Of everybody else.
+    pub others: Arc<ServerConfig>,
+}
+
+impl TrunkTls {
+    fn towards(&self, peer: IpAddr) -> &Arc<ServerConfig> {
+        let is_from = |cidrs: &[IpNet]| cidrs.iter().any(|cidr| cidr.contains(&peer));
+        self.by_network.iter().find(|(cidrs, _)| is_from(cidrs)).map_or(&self.others, |(_, config)| config)
+    }
 }
 
 /// How far the process is on its way out.
@@ -90,7 +107,7 @@ pub(crate) struct Door<I> {
 /// [`Kind`] without UDP, ready for use.
 pub(crate) enum DoorKind {
     Tcp,
-    Tls(TlsAcceptor),
+    Tls(TrunkTls),
     Ws(Web),
     Wss { web: Web, tls: TlsAcceptor, turn: Option<Relay> },
 }
@@ -184,9 +201,10 @@ impl<I: Ingress> Door<I> {
                 watch_peer(&stream);
                 self.start_session(Protocol::Tcp, visitor, |limits| StreamWire::new(stream, limits));
             }
-            DoorKind::Tls(acceptor) => {
+            DoorKind::Tls(tls) => {
                 watch_peer(&stream);
-                if let Some(stream) = self.accept_tls(acceptor, stream, &visitor).await {
+                let acceptor = TlsAcceptor::from(Arc::clone(tls.towards(visitor.remote.ip())));
+                if let Some(stream) = self.accept_tls(&acceptor, stream, &visitor).await {
                     self.start_session(Protocol::Tls, visitor, |limits| StreamWire::new(stream, limits));
                 }
             }

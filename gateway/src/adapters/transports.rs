@@ -61,7 +61,7 @@ impl Transports {
                 return Ok(local);
             }
             Kind::Tcp => DoorKind::Tcp,
-            Kind::Tls(tls) => DoorKind::Tls(TlsAcceptor::from(tls)),
+            Kind::Tls(tls) => DoorKind::Tls(tls),
             Kind::Ws(web) => DoorKind::Ws(web),
             Kind::Wss { web, tls, turn } => DoorKind::Wss { web, tls: TlsAcceptor::from(tls), turn },
         };

@@ -19,7 +19,7 @@ pub(super) struct Request {
 
 impl<R: Runtime> Node<R> {
     pub(super) async fn message(&self, source: &Source, raw: Bytes) {
-        if source.edge == Edge::Trunk && self.0.trunks.trusting(source.remote.ip()).is_none() {
+        if source.edge == Edge::Trunk && !self.0.trunks.trusts(source) {
             return self.refuse_stranger(source, raw);
         }
         match Message::parse(raw, &self.0.settings.limits) {

@@ -96,7 +96,7 @@ impl<R: Runtime> Node<R> {
             StreamProtocol::Tls => self.0.trunks.server_name(trunk, remote),
             StreamProtocol::Tcp => None,
         };
-        StreamTarget { protocol, remote, server_name }
+        StreamTarget { protocol, trunk: trunk.into(), remote, server_name }
     }
 }
 

@@ -47,7 +47,7 @@ use transactions::TransactionLayer;
 use trunks::Trunks;
 
 pub use link::UDP_LISTENER;
-pub use settings::{AppSettings, Dialplan, Trunk};
+pub use settings::{AppSettings, Dialplan, Heard, Trunk};
 pub use turn::TurnServers;
 
 /// What a node stands on.

@@ -85,9 +85,28 @@ pub struct Trunk {
     pub learn: relay_api::Learn,
     /// How long an INVITE may stay without any response before the next address is tried.
     pub first_reply: Duration,
+    /// Over which transports it is heard.
+    pub over: Heard,
+}
+
+/// Over which transports a trunk is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Over every listener for trunks.
+    OverAll,
+    /// It has to show a certificate, so its address alone says nothing.
+    OverTlsAlone,
 }
 
 impl Trunk {
+    /// Is what comes over this transport from an address of its own?
+    pub fn is_heard_over(&self, protocol: Transport) -> bool {
+        match self.over {
+            Heard::OverAll => true,
+            Heard::OverTlsAlone => protocol == Transport::Tls,
+        }
+    }
+
     /// May requests of this trunk come from `address`? An IPv4 address mapped into IPv6 is judged as IPv4.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -10,6 +10,7 @@ use sip_core::routing::locate::Servers;
 use sip_core::time::Instant;
 
 use super::Trunk;
+use crate::ports::transport::Source;
 
 pub(super) struct Trunks {
     trunks: Vec<State>,
@@ -50,6 +51,11 @@ impl Trunks {
     /// The trunk whose requests may come from this address.
     pub(super) fn trusting(&self, address: IpAddr) -> Option<&Trunk> {
         self.trunks.iter().map(|state| &state.trunk).find(|trunk| trunk.trusts(address))
+    }
+
+    /// Is it a trunk that this message comes from?
+    pub(super) fn trusts(&self, source: &Source) -> bool {
+        self.trusting(source.remote.ip()).is_some_and(|trunk| trunk.is_heard_over(source.protocol))
     }
 
     pub(super) fn named(&self, name: &str) -> Option<&Trunk> {
@@ -154,6 +160,7 @@ mod tests {
     use sip_core::routing::locate::{Answers, Candidate, Scheme, Srv, Target, servers};
 
     use super::*;
+    use crate::app::Heard;
 
     fn trunks() -> Trunks {
         let trunk = Trunk {
@@ -167,6 +174,7 @@ mod tests {
             cidrs: Vec::new(),
             learn: relay_api::Learn::Never,
             first_reply: Duration::from_secs(1),
+            over: Heard::OverAll,
         };
         let trunks = Trunks::new(&[trunk]);
         trunks.resolved("pbx", 1, &found(&[address(3)]));

@@ -2,7 +2,7 @@
 
 use media_relay::Addressing;
 
-use super::{PoolRelay, Relay, Settings};
+use super::{PoolRelay, Relay, Settings, Trunk};
 
 impl Settings {
     /// Sections that differ in more than what is read again: certificates, users and secrets, wherever their files are.
@@ -10,7 +10,6 @@ impl Settings {
         let changed = [
             ("listen", self.listen != new.listen),
             ("admin", self.admin != new.admin),
-            ("tls.trunk_ca_file", self.tls.trunk_ca_file != new.tls.trunk_ca_file),
             ("browser", self.browser != new.browser),
             ("dialplan", self.dialplan != new.dialplan),
             ("calls", self.calls != new.calls),
@@ -20,9 +19,14 @@ impl Settings {
             ("limits", self.limits != new.limits),
             ("log", self.log != new.log),
             ("state", self.state != new.state),
-            ("trunk", self.trunks != new.trunks),
+            ("trunk", self.trunks_of() != new.trunks_of()),
         ];
         changed.into_iter().filter_map(|(key, is_changed)| is_changed.then_some(key)).collect()
+    }
+
+    /// Everything in `[[trunk]]` that is not read again, and whether there is a file for all of them.
+    fn trunks_of(&self) -> (bool, Vec<Trunk>) {
+        (self.tls.trunk_ca_file.is_some(), self.trunks.iter().map(Trunk::fixed).collect())
     }
 
     /// Everything in `[relay]` that is not read again.

@@ -47,7 +47,7 @@ section! {
         key_file: Option<PathBuf> = None,
         /// Names and addresses in the self-signed certificate, besides `localhost`, `127.0.0.1` and `::1`.
         names: Vec<String> = Vec::new(),
-        /// PEM file with the authorities that a trunk's certificate must come from, also when it connects to us.
+        /// `ca_file` of the trunks that have none. A certificate that is in it itself must still bear the name of the trunk that shows it.
         trunk_ca_file: Option<PathBuf> = None,
     }
 }
@@ -267,7 +267,9 @@ impl Configuration for Settings {
             &mut self.users.file,
         ];
         let of_relays = self.relay_pool.iter_mut().flat_map(PoolRelay::paths);
-        for path in optional.into_iter().chain(of_relays).chain(self.turn.paths()).flatten() {
+        let of_trunks = self.trunks.iter_mut().flat_map(Trunk::paths);
+        for path in optional.into_iter().chain(of_relays).chain(of_trunks).chain(self.turn.paths()).flatten()
+        {
             *path = base.join(&*path);
         }
         for path in [&mut self.browser.page, &mut self.state.folder] {

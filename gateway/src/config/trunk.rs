@@ -1,10 +1,12 @@
 //! `[[trunk]]`: SIP peers, and what each is told of us.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use daemon::config::{Duration, Field, FieldDoc, Reader, Section, Table};
 use daemon::words;
 use ipnet::IpNet;
+use rustls::pki_types::ServerName;
 use sip_core::message::Uri;
 
 use super::settings::{Listen, RelayKind, Settings, check_told};
@@ -32,6 +34,16 @@ pub struct Trunk {
     pub learn_address: bool,
     /// How long an INVITE may stay without any response before the next address is tried.
     pub first_reply: Duration,
+    /// PEM file with the authorities that its certificate must come from, or with that certificate itself.
+    pub ca_file: Option<PathBuf>,
+    /// Names, one of which its certificate must bear, if not its hosts.
+    pub certificate_names: Vec<String>,
+    /// Must it show a certificate when it connects to us?
+    pub requires_certificate: bool,
+    /// PEM file with the certificate chain that we show when it asks for one.
+    pub certificate_file: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key_file: Option<PathBuf>,
 }
 
 /// How a trunk is reached.
@@ -90,6 +102,34 @@ impl Trunk {
         served.map(|told| SocketAddr::new(*told, listener.port())).collect()
     }
 
+    /// PEM chain and key, if they are named.
+    pub fn certificate_files(&self) -> Option<(&Path, &Path)> {
+        self.certificate_file.as_deref().zip(self.key_file.as_deref())
+    }
+
+    /// The names that its certificate has to bear one of, and how they were configured.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let hosts = self.hosts().filter_map(|host| Some(bare(&host_and_port(host)?.0).to_owned()));
+        let of_hosts = hosts.filter(|_| self.certificate_names.is_empty());
+        self.certificate_names.iter().cloned().chain(of_hosts)
+    }
+
+    /// What counts only after a restart: all but where the certificates' files are.
+    pub(super) fn fixed(&self) -> Self {
+        let has_one = |file: &Option<PathBuf>| file.is_some().then(PathBuf::new);
+        Self {
+            ca_file: has_one(&self.ca_file),
+            certificate_file: has_one(&self.certificate_file),
+            key_file: has_one(&self.key_file),
+            ..self.clone()
+        }
+    }
+
+    /// The files whose paths the configuration gives.
+    pub(super) fn paths(&mut self) -> [&mut Option<PathBuf>; 3] {
+        [&mut self.ca_file, &mut self.certificate_file, &mut self.key_file]
+    }
+
     /// As [`Trunk::hosts`], each with its key.
     fn hosts_by_key(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let backups = self.backup_addresses.iter().map(|host| ("backup_addresses", host));
@@ -130,6 +170,11 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
         let cidrs: Vec<IpNet> = reader.take(&mut table, &section, "cidrs", Vec::new());
         let learn_address = reader.take(&mut table, &section, "learn_address", false);
         let first_reply = reader.take(&mut table, &section, "first_reply", FIRST_REPLY);
+        let ca_file = reader.take(&mut table, &section, "ca_file", None);
+        let certificate_names = reader.take(&mut table, &section, "certificate_names", Vec::new());
+        let requires_certificate = reader.take(&mut table, &section, "requires_certificate", false);
+        let certificate_file = reader.take(&mut table, &section, "certificate_file", None);
+        let key_file = reader.take(&mut table, &section, "key_file", None);
         reader.refuse_unknown(&section, &table);
         Some(Trunk {
             name: name?,
@@ -142,6 +187,11 @@ pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
             cidrs: cidrs.into_iter().map(canonical).collect(),
             learn_address,
             first_reply,
+            ca_file,
+            certificate_names,
+            requires_certificate,
+            certificate_file,
+            key_file,
         })
     });
     trunks.collect()
@@ -184,6 +234,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
             reader.mistake(format!("{key}.{of}"), what);
         }
         check_way(settings, trunk, &key, reader);
+        check_tls(settings, trunk, &key, reader);
         check_interface(settings, trunk, &key, reader);
     }
     if let Some(name) = &settings.dialplan.trunk
@@ -224,6 +275,45 @@ fn check_way(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut Reader)
     }
 }
 
+/// Can its certificate be judged, and ours be shown?
+fn check_tls(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut Reader) {
+    let name = &trunk.name;
+    if trunk.certificate_file.is_some() != trunk.key_file.is_some() {
+        let what = format!("trunk {name:?}: certificate_file and key_file go together: set both or neither");
+        reader.mistake(format!("{key}.certificate_file"), what);
+    }
+    for wrong in trunk.certificate_names.iter().filter(|name| ServerName::try_from(name.as_str()).is_err()) {
+        let what = format!("trunk {name:?}: expected names or addresses, found {wrong:?}");
+        reader.mistake(format!("{key}.certificate_names"), what);
+    }
+    let is_dialled = trunk.transport == TrunkTransport::Tls;
+    let has_trust = trunk.ca_file.is_some() || settings.tls.trunk_ca_file.is_some();
+    if (is_dialled || trunk.requires_certificate) && !has_trust {
+        let what = format!(
+            "trunk {name:?}: nothing says which certificate is its own: set this to a PEM file with the authority, or with \
+             the certificate itself, or set tls.trunk_ca_file for all trunks"
+        );
+        reader.mistake(format!("{key}.ca_file"), what);
+    }
+    if trunk.requires_certificate && settings.listen.sip_tls.is_none() {
+        let what = format!("trunk {name:?}: needs listen.sip_tls, which is not set");
+        reader.mistake(format!("{key}.requires_certificate"), what);
+    }
+    let judging =
+        [("ca_file", trunk.ca_file.is_some()), ("certificate_names", !trunk.certificate_names.is_empty())];
+    for (of, _) in
+        judging.into_iter().filter(|(_, is_set)| *is_set && !is_dialled && !trunk.requires_certificate)
+    {
+        let what =
+            format!("trunk {name:?}: is of no use without transport = \"tls\" or requires_certificate");
+        reader.mistake(format!("{key}.{of}"), what);
+    }
+    if trunk.certificate_file.is_some() && !is_dialled {
+        let what = format!("trunk {name:?}: is of no use without transport = \"tls\"");
+        reader.mistake(format!("{key}.certificate_file"), what);
+    }
+}
+
 /// Can it be told to peers of this listener?
 fn serves(listener: SocketAddr, told: IpAddr) -> bool {
     let is_both = listener.is_ipv6() && listener.ip().is_unspecified();
@@ -251,8 +341,13 @@ fn check_interface(settings: &Settings, trunk: &Trunk, key: &str, reader: &mut R
 /// The address, if the host is no name.
 fn literal<'a>((of, host): (&'a str, &String)) -> Option<(&'a str, IpAddr)> {
     let (host, _) = host_and_port(host)?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
-    bare.parse().ok().map(|ip: IpAddr| (of, ip.to_canonical()))
+    bare(&host).parse().ok().map(|ip: IpAddr| (of, ip.to_canonical()))
+}
+
+/// Without brackets or the final dot: as certificates have it.
+fn bare(host: &str) -> &str {
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    bare.strip_suffix('.').unwrap_or(bare)
 }
 
 /// Its part of the reference.
@@ -312,6 +407,36 @@ pub(super) fn section() -> Section {
                 Duration::KIND,
                 FIRST_REPLY.show(),
                 "An address that sends no response to an INVITE in this time is left for the next one, which gets half the time. At most four are tried for a call.",
+            ),
+            field(
+                "ca_file",
+                Option::<PathBuf>::KIND,
+                Option::<PathBuf>::None.show(),
+                "PEM file with the authorities that its certificate must come from, if not `tls.trunk_ca_file`; or with that certificate itself, which is then taken whatever names and dates it bears.",
+            ),
+            field(
+                "certificate_names",
+                Vec::<String>::KIND,
+                Vec::<String>::new().show(),
+                "Names, one of which its certificate must bear (RFC 5922 §7.1: `URI:sip:NAME`, and if there is none of these, `DNS:NAME`). Without any, that of its host.",
+            ),
+            field(
+                "requires_certificate",
+                bool::KIND,
+                false.show(),
+                "Must it show such a certificate when it connects to us? Then it is heard over TLS alone.",
+            ),
+            field(
+                "certificate_file",
+                Option::<PathBuf>::KIND,
+                Option::<PathBuf>::None.show(),
+                "PEM file with the certificate chain that it is shown when it asks for one; without it, that of `[tls]` if this is from a file.",
+            ),
+            field(
+                "key_file",
+                Option::<PathBuf>::KIND,
+                Option::<PathBuf>::None.show(),
+                "PEM file with its private key.",
             ),
         ],
     }

@@ -161,6 +161,8 @@ pub enum Destination {
 pub struct StreamTarget {
     /// TCP or TLS.
     pub protocol: StreamProtocol,
+    /// The trunk's name: for the log, and for TLS its authorities and our certificate.
+    pub trunk: Arc<str>,
     /// The address to connect to.
     pub remote: SocketAddr,
     /// TLS: the name the certificate must be valid for; without it, the address.

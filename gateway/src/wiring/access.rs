@@ -10,6 +10,7 @@ use media_relay::{TurnAccess, read_secrets};
 use relay_api::turn::Secret;
 use zeroize::Zeroizing;
 
+use super::trunk_tls::{self, TrunkAccess};
 use crate::adapters::demo_users::{self, DemoUser};
 use crate::adapters::users_file::UsersFile;
 use crate::config::Settings;
@@ -26,6 +27,8 @@ pub(super) struct Access {
     pub(super) certificate: Option<Arc<Certificate>>,
     /// What relays of the pool are shown, by their names.
     pub(super) relays: HashMap<String, Arc<Certificate>>,
+    /// What trunks are judged by and shown, by their names.
+    pub(super) trunks: HashMap<String, TrunkAccess>,
 }
 
 impl Access {
@@ -35,6 +38,7 @@ impl Access {
         let users = kept_users(settings, state)?;
         let turn = named_turn_files(settings)?;
         let relays = shown_to_relays(settings)?;
+        let trunks = trunk_tls::read(settings)?;
         let is_needed = settings.listen.wss.or(settings.listen.sip_tls).is_some();
         let certificate = is_needed.then(|| certificate(settings, state)).transpose()?;
         let turn = with_our_own(turn, settings, state, runtime)?;
@@ -45,7 +49,7 @@ impl Access {
                 (UsersFile::read(&demo_users::file(state))?, made)
             }
         };
-        Ok(Self { users: Arc::new(users), new_users, turn, certificate, relays })
+        Ok(Self { users: Arc::new(users), new_users, turn, certificate, relays, trunks })
     }
 }
 

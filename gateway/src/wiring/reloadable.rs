@@ -40,6 +40,11 @@ impl Reloadable<'_> {
                 shown.replace(new);
             }
         }
+        for (name, shown) in &self.access.trunks {
+            if let Some(new) = access.trunks.get(name) {
+                shown.replace(new);
+            }
+        }
         if let (Some(told), Some(first)) = (&self.turn_secret, access.turn.secrets.first()) {
             // The relay first, so that nobody is told what it does not know.
             self.relay.set_turn_secrets(&access.turn.secrets).await;

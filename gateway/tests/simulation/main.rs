@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use gateway::adapters::memory::{Capacity, MemoryStore};
 use gateway::app::metrics::Metrics;
-use gateway::app::{AppSettings, Dialplan, Identity, Node, Ports, Trunk};
+use gateway::app::{AppSettings, Dialplan, Heard, Identity, Node, Ports, Trunk};
 use gateway::ports::runtime::Runtime;
 use gateway::ports::store::{Sizes, StateStore};
 use gateway::ports::transport::ConnectionId;
@@ -229,6 +229,7 @@ fn settings() -> AppSettings {
             cidrs: vec!["203.0.113.0/24".parse().unwrap()],
             learn: relay_api::Learn::Never,
             first_reply: Duration::from_millis(2_400),
+            over: Heard::OverAll,
         }],
         turn: None,
         limits: Default::default(),

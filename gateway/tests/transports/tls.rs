@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use daemon::certificate::Certificate;
 use daemon::tls;
-use gateway::adapters::{Kind, Limits};
+use gateway::adapters::{Kind, Limits, TrunkTls};
 use gateway::ports::transport::Edge;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,7 +20,8 @@ fn listeners(lab: &Lab) -> (TempDir, [SocketAddr; 2]) {
     let certificate = Certificate::self_signed(folder.path(), &[]).unwrap();
     let tls = tls::server(certificate.clone(), None, &[tls::HTTP]).unwrap();
     let browsers = Kind::Wss { web: web(), tls, turn: None };
-    let trunks = Kind::Tls(tls::server(certificate, None, &[]).unwrap());
+    let trunks =
+        Kind::Tls(TrunkTls { by_network: Vec::new(), others: tls::server(certificate, None, &[]).unwrap() });
     let at = [
         lab.listen(Edge::Browser, browsers, Limits::browser()),
         lab.listen(Edge::Trunk, trunks, Limits::trunk()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::certificate::Certificate;
 use daemon::tls;
-use gateway::adapters::{DialSettings, Kind, Limits};
+use gateway::adapters::{DialSettings, Kind, Limits, TrunkTls};
 use gateway::ports::transport::{
     CloseReason, ConnectionId, Destination, Edge, Otherwise, Protocol, SendError, StreamProtocol,
     StreamTarget, Transport,
@@ -27,14 +27,14 @@ fn lab(tls: Option<Arc<ClientConfig>>) -> Lab {
         limits: Limits::trunk(),
         connect_within: Duration::from_secs(10),
         local: None,
-        tls,
+        tls: tls.map(|config| ("pbx".into(), config)).into_iter().collect(),
     };
     lab.transports.dial_with(settings, lab.recorder.clone());
     lab
 }
 
 fn target(remote: SocketAddr, protocol: StreamProtocol) -> StreamTarget {
-    StreamTarget { protocol, remote, server_name: Some("localhost".into()) }
+    StreamTarget { protocol, trunk: "pbx".into(), remote, server_name: Some("localhost".into()) }
 }
 
 /// Sends over the connection for there.
@@ -249,10 +249,14 @@ async fn a_tls_trunk_is_checked_by_name() {
     roots.add(certificate.leaf().unwrap()).unwrap();
     let mut lab = lab(Some(tls::client(roots).unwrap()));
     let server = tls::server(certificate, None, &[]).unwrap();
-    let remote = lab.listen(Edge::Trunk, Kind::Tls(server), Limits::trunk());
+    let remote = lab.listen(
+        Edge::Trunk,
+        Kind::Tls(TrunkTls { by_network: Vec::new(), others: server }),
+        Limits::trunk(),
+    );
 
     let wrong =
-        StreamTarget { protocol: StreamProtocol::Tls, remote, server_name: Some("pbx.example.com".into()) };
+        StreamTarget { server_name: Some("pbx.example.com".into()), ..target(remote, StreamProtocol::Tls) };
     let connection = send(&lab, &wrong, b"x");
     assert_eq!(lab.unreachable().await, (Destination::Connection(connection), SendError::Unreachable));
 
@@ -281,7 +285,11 @@ async fn a_refusal_of_tls_1_3_that_comes_late_ends_the_connection_at_once() {
     let mut lab = lab(Some(tls::client(roots.clone()).unwrap()));
     let strict = Lab::new();
     let server = tls::server(certificate, Some(roots), &[]).unwrap();
-    let remote = strict.listen(Edge::Trunk, Kind::Tls(server), Limits::trunk());
+    let remote = strict.listen(
+        Edge::Trunk,
+        Kind::Tls(TrunkTls { by_network: Vec::new(), others: server }),
+        Limits::trunk(),
+    );
     let connection = send(&lab, &target(remote, StreamProtocol::Tls), b"INVITE");
     assert_eq!(lab.opened().await.connection, Some(connection));
     assert!(matches!(lab.closed().await, CloseReason::Io | CloseReason::Peer));

@@ -58,6 +58,7 @@ pub(super) fn check(certificate: &CertificateDer<'_>, names: &[ServerName<'_>]) 
 /// RFC 5922 §7.1: of a URI of the scheme `sip` that names no user.
 fn sip_domain(uri: &str) -> Option<&str> {
     let parsed = Uri::parse(uri).ok()?;
-    let is_domain = uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:")) && parsed.user.is_none();
+    let is_domain =
+        uri.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("sip:")) && parsed.user.is_none();
     is_domain.then_some(parsed.host)
 }
