@@ -26,16 +26,16 @@ use crate::tcp::options;
 async fn a_certificate_names_a_sip_domain_or_a_host() {
     let all = ["URI:sip:pbx.example", "URI:sip:PBX.example:5061", "DNS:pbx.example"];
     for san in all {
-        assert!(Dialled::with(&[san]).is_taken().await, "{san}");
+        assert!(Dialled::with(&[san]).gets_through().await, "{san}");
     }
-    assert!(Dialled::with(&["URI:sip:pbx.example", "DNS:sbc.example"]).is_taken().await);
+    assert!(Dialled::with(&["URI:sip:pbx.example", "DNS:sbc.example"]).gets_through().await);
     for san in
         ["URI:sip:other.example", "URI:sip:alice@pbx.example", "URI:https://pbx.example/", "DNS:example"]
     {
-        assert!(!Dialled::with(&[san]).is_taken().await, "{san}");
+        assert!(!Dialled::with(&[san]).gets_through().await, "{san}");
     }
-    assert!(!Dialled::with(&["URI:sip:other.example", "DNS:pbx.example"]).is_taken().await);
-    assert!(Dialled::with(&["URI:https://pbx.example/", "DNS:pbx.example"]).is_taken().await);
+    assert!(!Dialled::with(&["URI:sip:other.example", "DNS:pbx.example"]).gets_through().await);
+    assert!(Dialled::with(&["URI:https://pbx.example/", "DNS:pbx.example"]).gets_through().await);
 }
 
 #[tokio::test]
@@ -43,11 +43,11 @@ async fn names_that_are_configured_for_the_certificate_stand_instead_of_the_host
     let listed = |names: &[&str]| Names::Listed(names.iter().map(|name| server_name(name)).collect());
     let host_only =
         Dialled { names: listed(&["sbc.example", "pbx.example"]), ..Dialled::with(&["DNS:sbc.example"]) };
-    assert!(host_only.is_taken().await);
+    assert!(host_only.gets_through().await);
     let other = Dialled { names: listed(&["sbc.example"]), ..Dialled::with(&["DNS:pbx.example"]) };
-    assert!(!other.is_taken().await);
+    assert!(!other.gets_through().await);
     let address = Dialled { names: listed(&["192.0.2.7"]), ..Dialled::with(&["IP:192.0.2.7"]) };
-    assert!(address.is_taken().await);
+    assert!(address.gets_through().await);
 }
 
 #[tokio::test] // RFC 5924 §4; public authorities sign for servers alone
@@ -63,29 +63,32 @@ async fn a_peer_of_either_side_may_have_any_purpose_of_a_sip_peer() {
     ];
     for (purposes, is_good) in purposes {
         let dialled = Dialled { purposes: purposes.clone(), ..Dialled::with(&["DNS:pbx.example"]) };
-        assert_eq!(dialled.is_taken().await, is_good, "it is dialled: {purposes:?}");
+        assert_eq!(dialled.gets_through().await, is_good, "it is dialled: {purposes:?}");
         let accepted = Accepted { purposes: purposes.clone(), ..Accepted::with(&["DNS:pbx.example"]) };
-        assert_eq!(accepted.is_taken().await, is_good, "it dials: {purposes:?}");
+        assert_eq!(accepted.gets_through().await, is_good, "it dials: {purposes:?}");
     }
 }
 
 #[tokio::test] // as `openssl req -x509` makes them, and as PBXs do
 async fn a_certificate_of_its_own_is_taken_if_it_is_the_configured_one() {
     for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
-        let own = |sans: &[&str], whose| Dialled {
-            signer: Signer::Itself(is_ca.clone()),
-            whose,
-            ..Dialled::with(sans)
-        };
-        assert!(own(&["DNS:pbx.example"], Whose::EveryTrunk).is_taken().await, "{is_ca:?}");
-        assert!(!own(&["DNS:other.example"], Whose::EveryTrunk).is_taken().await, "of another trunk perhaps");
-        assert!(own(&["DNS:other.example"], Whose::OneTrunk).is_taken().await, "{is_ca:?}: known by itself");
+        let own =
+            |sans: &[&str], whose| Dialled { signer: Signer::Itself(is_ca), whose, ..Dialled::with(sans) };
+        assert!(own(&["DNS:pbx.example"], Whose::EveryTrunk).gets_through().await, "{is_ca:?}");
+        assert!(
+            !own(&["DNS:other.example"], Whose::EveryTrunk).gets_through().await,
+            "of another trunk perhaps"
+        );
+        assert!(
+            own(&["DNS:other.example"], Whose::OneTrunk).gets_through().await,
+            "{is_ca:?}: known by itself"
+        );
         let stranger = Dialled {
             signer: Signer::Unknown,
             whose: Whose::OneTrunk,
             ..Dialled::with(&["DNS:pbx.example"])
         };
-        assert!(!stranger.is_taken().await);
+        assert!(!stranger.gets_through().await);
     }
 }
 
@@ -93,16 +96,16 @@ async fn a_certificate_of_its_own_is_taken_if_it_is_the_configured_one() {
 async fn dates_count_unless_the_certificate_itself_is_configured() {
     let late = (2000, 2001);
     let expired = Dialled { years: late, ..Dialled::with(&["DNS:pbx.example"]) };
-    assert!(!expired.is_taken().await);
+    assert!(!expired.gets_through().await);
     let future = Dialled { years: (2999, 3000), ..Dialled::with(&["DNS:pbx.example"]) };
-    assert!(!future.is_taken().await);
+    assert!(!future.gets_through().await);
     let pinned = Dialled {
         years: late,
         signer: Signer::Itself(IsCa::NoCa),
         whose: Whose::OneTrunk,
         ..Dialled::with(&[])
     };
-    assert!(pinned.is_taken().await);
+    assert!(pinned.gets_through().await);
 }
 
 #[tokio::test] // mutual TLS: Teams, CUCM, another gateway
@@ -126,12 +129,12 @@ async fn a_trunk_that_asks_for_a_certificate_is_shown_ours() {
 #[tokio::test]
 async fn a_certificate_is_demanded_from_the_trunk_that_has_to_show_one_and_from_nobody_else() {
     let accepted = || Accepted::with(&["DNS:pbx.example"]);
-    assert!(accepted().is_taken().await);
-    assert!(!Accepted { shows: Shows::None, ..accepted() }.is_taken().await);
-    assert!(!Accepted { shows: Shows::OfAStranger, ..accepted() }.is_taken().await);
-    assert!(!Accepted::with(&["DNS:other.example"]).is_taken().await, "it has to bear the trunk's name");
+    assert!(accepted().gets_through().await);
+    assert!(!Accepted { shows: Shows::None, ..accepted() }.gets_through().await);
+    assert!(!Accepted { shows: Shows::OfAStranger, ..accepted() }.gets_through().await);
+    assert!(!Accepted::with(&["DNS:other.example"]).gets_through().await, "it has to bear the trunk's name");
     for shows in [Shows::None, Shows::OfAStranger] {
-        assert!(Accepted { demanded_from: "192.0.2.0/24", shows, ..accepted() }.is_taken().await);
+        assert!(Accepted { demanded_from: "192.0.2.0/24", shows, ..accepted() }.gets_through().await);
     }
 }
 
@@ -184,7 +187,7 @@ impl Dialled {
     }
 
     /// Does a message get through to it?
-    async fn is_taken(self) -> bool {
+    async fn gets_through(self) -> bool {
         let lab = Files::new();
         let authority = Authority::new();
         let sans: Vec<&str> = self.sans.iter().map(String::as_str).collect();
@@ -195,7 +198,7 @@ impl Dialled {
             Signer::Authority => authority.sign(params),
             Signer::Unknown => Authority::new().sign(params),
             Signer::Itself(is_ca) => {
-                params.is_ca = is_ca.clone();
+                params.is_ca = *is_ca;
                 let key = KeyPair::generate().unwrap();
                 Issued { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
             }
@@ -237,7 +240,7 @@ impl Accepted {
         }
     }
 
-    async fn is_taken(self) -> bool {
+    async fn gets_through(self) -> bool {
         let lab = Files::new();
         let (authority, gateway) = (Authority::new(), Authority::new());
         let sans: Vec<&str> = self.sans.iter().map(String::as_str).collect();
