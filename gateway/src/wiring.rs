@@ -80,7 +80,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let turn = turn::Turn::of(settings, &access)?;
     let turn_secret = turn.told.as_ref().map(|told| Arc::clone(&told.secret));
     let (relay, mut relay_events) = relay::start(settings, turn.server, &access.relays, &runtime, &registry)?;
-    let transports = Transports::new();
+    let transports = Transports::new(settings.limits.strangers_mib as usize * MIB);
     let node = Node::new(
         runtime,
         app_settings(settings, turn.told)?,
@@ -151,7 +151,6 @@ fn store(settings: &Settings) -> Arc<MemoryStore> {
         StoreKind::Memory => Arc::new(MemoryStore::new(Capacity {
             calls: settings.limits.calls as usize,
             users: settings.limits.connections as usize * 2,
-            nonces: settings.limits.connections as usize * 8,
         })),
     }
 }
@@ -201,7 +200,8 @@ fn app_settings(settings: &Settings, turn: Option<TurnServers>) -> anyhow::Resul
         turn,
         limits: message_limits(settings),
         timing: Timing::default(),
-        transactions: limits.transactions as usize,
+        transaction_bytes: limits.transactions_mib as usize * MIB,
+        calls_at_a_time: limits.calls as usize,
     })
 }
 
@@ -331,6 +331,7 @@ fn browser_limits(settings: &Settings) -> Limits {
     let ping = settings.browser.ping.0;
     Limits {
         connections: limits.connections as usize,
+        strangers: (limits.connections - limits.connections / 4) as usize,
         connections_per_address: limits.connections_per_address as usize,
         ping_after: Some(ping),
         pong_within: ping,
@@ -338,6 +339,10 @@ fn browser_limits(settings: &Settings) -> Limits {
         rate: Some(Rate {
             per_second: limits.messages_per_second,
             burst: limits.messages_per_second.saturating_mul(4),
+        }),
+        strangers_rate: Some(Rate {
+            per_second: limits.messages_per_second.saturating_mul(2),
+            burst: limits.messages_per_second.saturating_mul(8),
         }),
         ..Limits::browser()
     }
@@ -406,6 +411,7 @@ fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs()).unwrap_or(u32::MAX)
 }
 
+const MIB: usize = 1_024 * 1_024;
 const NONCE_LIFETIME: Duration = Duration::from_secs(3_600);
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 /// Together below five seconds.

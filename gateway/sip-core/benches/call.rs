@@ -57,7 +57,7 @@ struct Node {
 impl Node {
     fn new() -> Self {
         Self {
-            transactions: Transactions::new(Timing::default(), 1_000, [3; 16]),
+            transactions: Transactions::new(Timing::default(), [3; 16]),
             call: None,
             sealer: Sealer::new(1, &[7; 32]),
             policy: Policy::default(),
@@ -76,8 +76,12 @@ impl Node {
 
     fn request(&mut self, leg: LegName, message: Message) {
         let from = destination(leg);
-        match self.transactions.receive_request(&message, from.clone(), reliability(leg), NOW) {
-            Received::New(_) | Received::Ack => {}
+        match self.transactions.receive_request(&message, NOW) {
+            Received::New => {
+                let admitted = self.transactions.admit(&message, from.clone(), reliability(leg), (), NOW);
+                admitted.expect("it is new");
+            }
+            Received::Ack => {}
             other => panic!("{other:?}"),
         }
         self.drain();
@@ -113,7 +117,7 @@ impl Node {
                 Effect::Respond { message, .. } => self.respond(message),
                 Effect::Send { leg, message, to } => {
                     self.transactions
-                        .request(message, to, reliability(leg), leg, NOW)
+                        .request(message, to, reliability(leg), leg, (), NOW)
                         .expect("there is room");
                 }
                 Effect::SendAck { leg, message, .. } => self.sent(leg, message),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip_core::auth::client::{self, Credentials};
 use sip_core::auth::server::{self, Realm, Verdict};
-use sip_core::auth::{Algorithm, NonceSealer, Secret, username};
+use sip_core::auth::{Algorithm, NonceSealer, Salt, Secret, username};
 use sip_core::message::{Limits, Message, Name, Status};
 use sip_core::registrar::{Bindings, Policy, register};
 use sip_core::routing::FlowId;
@@ -70,7 +70,7 @@ impl Registrar {
 
     fn challenges(&self, raw: Bytes) -> Message {
         let request = Message::parse(raw, &Limits::default()).expect("well-formed");
-        let challenges = server::challenge(&self.sealer, &realm(), 42, false, NOW);
+        let challenges = server::challenge(&self.sealer, &realm(), SALT, false, NOW);
         let response = request.response(Status::UNAUTHORIZED).to_tag("t");
         response.headers(Name::WwwAuthenticate, challenges).build().expect("well-formed")
     }
@@ -85,7 +85,7 @@ impl Registrar {
 
     fn authorization(&self, algorithm: Algorithm) -> String {
         let realm = Realm { algorithms: &[algorithm], ..realm() };
-        let challenges = server::challenge(&self.sealer, &realm, 42, false, NOW);
+        let challenges = server::challenge(&self.sealer, &realm, SALT, false, NOW);
         let credentials = Credentials { username: "alice", realm: realm.name, secret: &self.secret };
         let challenges = challenges.iter().map(String::as_str);
         client::answer(challenges, &credentials, REQUEST, 1, "k3jfh28fjs").expect("our realm")
@@ -116,4 +116,5 @@ fn realm() -> Realm<'static> {
 }
 
 const REQUEST: (&str, &str) = ("REGISTER", "sip:example.com");
+const SALT: Salt = Salt { number: 1, chance: 42 };
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);

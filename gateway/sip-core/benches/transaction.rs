@@ -63,8 +63,8 @@ struct Hop {
 impl Hop {
     fn new(method: &str, codes: &[u16], reliability: Reliability) -> Self {
         Self {
-            client: Transactions::new(Timing::default(), 100_000, [7; 16]),
-            server: Transactions::new(Timing::default(), 100_000, [8; 16]),
+            client: Transactions::new(Timing::default(), [7; 16]),
+            server: Transactions::new(Timing::default(), [8; 16]),
             reliability,
             now: Instant::START,
             exchanges: (0..DIFFERENT).map(|number| exchange(method, codes, number)).collect(),
@@ -79,12 +79,12 @@ impl Hop {
         while self.client.poll_output().is_some() || self.server.poll_output().is_some() {}
         let Some((request, responses)) = self.exchanges.get(self.next).cloned() else { return };
         self.next = (self.next + 1) % DIFFERENT;
-        let asked = self.client.request(request, 1, self.reliability, 2, self.now);
+        let asked = self.client.request(request, 1, self.reliability, 2, (), self.now);
         asked.expect("a branch is free again after 32 s");
         let mut key = None;
         while let Some(Output::Send { message, .. }) = self.client.poll_output() {
-            match self.server.receive_request(&message, 1, self.reliability, self.now) {
-                Received::New(new) => key = Some(new),
+            match self.server.receive_request(&message, self.now) {
+                Received::New => key = self.server.admit(&message, 1, self.reliability, (), self.now).ok(),
                 other => panic!("{other:?}"),
             }
         }
@@ -95,7 +95,7 @@ impl Hop {
             self.responses();
         }
         while let Some(Output::Send { message, .. }) = self.client.poll_output() {
-            self.server.receive_request(&message, 1, self.reliability, self.now);
+            self.server.receive_request(&message, self.now);
         }
     }
 

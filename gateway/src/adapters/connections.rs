@@ -1,7 +1,7 @@
 //! The stream connections of this process, by number, and those with trunks by whom they reach.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,16 +12,18 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::limits::Admission;
 use super::outbox::Outbox;
+use super::strangers::{Hold, Strangers};
 use crate::ports::transport::{CloseReason, ConnectionId, Otherwise, StreamProtocol, StreamTarget};
 
 /// All connections, open or being made, and those by which trunks are reached.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Connections {
     last: AtomicU64,
     shards: [Mutex<HashMap<ConnectionId, Arc<Outbox>>>; SHARDS],
     trunks: Mutex<Trunks>,
     counters: Arc<Counters>,
     emptied: Notify,
+    strangers: Arc<Strangers>,
 }
 
 /// Whom a connection with a trunk reaches. Of several to one peer the latest counts.
@@ -50,6 +52,18 @@ struct Member {
 }
 
 impl Connections {
+    /// Whose peers hold so many bytes together before they have shown who they are.
+    pub(crate) fn new(strangers_bytes: usize) -> Self {
+        Self {
+            last: AtomicU64::default(),
+            shards: Default::default(),
+            trunks: Mutex::default(),
+            counters: Arc::default(),
+            emptied: Notify::new(),
+            strangers: Strangers::new(strangers_bytes),
+        }
+    }
+
     /// Gives a connection that was accepted its number. It can be sent to until its registration is dropped.
     pub(crate) fn register(
         self: &Arc<Self>,
@@ -164,7 +178,7 @@ impl Connections {
     ) -> Registration {
         self.counters.note_opened();
         let (connections, outbox) = (Arc::clone(self), Arc::clone(outbox));
-        Registration { id, connections, outbox, peer, _admission: admission }
+        Registration { id, connections, outbox, peer, admission }
     }
 
     fn forget(&self, id: ConnectionId, peer: Option<&Peer>) {
@@ -252,7 +266,7 @@ pub(crate) struct Registration {
     connections: Arc<Connections>,
     outbox: Arc<Outbox>,
     peer: Option<Peer>,
-    _admission: Option<Admission>,
+    admission: Option<Admission>,
 }
 
 impl Registration {
@@ -262,6 +276,16 @@ impl Registration {
 
     pub(crate) fn counters(&self) -> &Arc<Counters> {
         &self.connections.counters
+    }
+
+    /// What the listener's gate knows of it; none if we dialled.
+    pub(crate) fn admission(&mut self) -> Option<&mut Admission> {
+        self.admission.as_mut()
+    }
+
+    /// For what it holds while its peer is a stranger.
+    pub(crate) fn hold(&self, address: IpAddr) -> Hold {
+        self.connections.strangers.hold(address)
     }
 
     /// Ends it with a reason for the statistics. Tells which connections it stood for.

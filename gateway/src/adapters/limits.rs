@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use daemon::network::network_of;
@@ -13,6 +13,8 @@ use tokio::time::Instant;
 pub struct Limits {
     /// Connections in all; further ones are closed unread.
     pub connections: usize,
+    /// Of these, such that have not identified themselves; further ones are closed unread.
+    pub strangers: usize,
     /// Connections from one IPv4 address or one IPv6 /64; further ones are closed unread.
     pub connections_per_address: usize,
     /// From accepting to the end of TLS and the HTTP upgrade; for a connection we dial, until TLS is done.
@@ -35,6 +37,8 @@ pub struct Limits {
     pub message: usize,
     /// Messages a connection may send; more wait in the peer's socket. `None`: as fast as we work.
     pub rate: Option<Rate>,
+    /// Messages that all connections of one IPv4 address or IPv6 /64 may send together which have not identified themselves.
+    pub strangers_rate: Option<Rate>,
     /// Bytes waiting to be written to one connection; when more come the connection is closed.
     pub queue_bytes: usize,
     /// Messages waiting to be written to one connection; when more come the connection is closed.
@@ -48,6 +52,7 @@ impl Limits {
     pub fn browser() -> Self {
         Self {
             connections: 10_000,
+            strangers: 7_500,
             connections_per_address: 100,
             handshake: Duration::from_secs(10),
             identification: Duration::from_secs(30),
@@ -58,6 +63,7 @@ impl Limits {
             idle: None,
             message: 65_536,
             rate: Some(Rate { per_second: 100, burst: 400 }),
+            strangers_rate: Some(Rate { per_second: 200, burst: 800 }),
             // With one message on its way, in clear and in TLS records, 256 KiB at most.
             queue_bytes: 128 * 1024,
             queue_messages: 256,
@@ -69,9 +75,11 @@ impl Limits {
     pub fn trunk() -> Self {
         Self {
             connections: 1_000,
+            strangers: 750,
             ping_after: None,
             idle: Some(Duration::from_secs(600)),
             rate: None,
+            strangers_rate: None,
             queue_bytes: 4 * 1024 * 1024,
             queue_messages: 8_192,
             ..Self::browser()
@@ -118,20 +126,33 @@ impl Bucket {
 #[derive(Debug)]
 pub(crate) struct Gate {
     total: usize,
+    strangers: usize,
     per_address: usize,
+    strangers_rate: Option<Rate>,
     open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
-    by_address: HashMap<IpAddr, usize>,
+    strangers: usize,
+    by_address: HashMap<IpAddr, Address>,
+}
+
+/// The connections of one address.
+#[derive(Debug)]
+struct Address {
+    open: usize,
+    /// Of those that have not identified themselves.
+    bucket: Option<Bucket>,
 }
 
 impl Gate {
     pub(crate) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             total: limits.connections,
+            strangers: limits.strangers,
+            strangers_rate: limits.strangers_rate,
             per_address: limits.connections_per_address,
             open: Mutex::default(),
         })
@@ -140,25 +161,32 @@ impl Gate {
     /// Lets one more connection in, or not.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
         let address = network_of(address);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.total >= self.total || here >= self.per_address {
+        let mut open = self.open();
+        let here = open.by_address.get(&address).map_or(0, |here| here.open);
+        if open.total >= self.total || open.strangers >= self.strangers || here >= self.per_address {
             return None;
         }
         open.total += 1;
-        open.by_address.insert(address, here + 1);
-        Some(Admission { gate: Arc::clone(self), address })
+        open.strangers += 1;
+        let bucket = || self.strangers_rate.map(|rate| Bucket::new(rate, Instant::now()));
+        open.by_address.entry(address).or_insert_with(|| Address { open: 0, bucket: bucket() }).open += 1;
+        Some(Admission { gate: Arc::clone(self), address, standing: Standing::Stranger })
     }
 
-    fn leave(&self, address: IpAddr) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+    fn leave(&self, address: IpAddr, standing: Standing) {
+        let mut open = self.open();
         open.total -= 1;
+        open.strangers -= usize::from(standing == Standing::Stranger);
         if let Some(here) = open.by_address.get_mut(&address) {
-            *here -= 1;
-            if *here == 0 {
+            here.open -= 1;
+            if here.open == 0 {
                 open.by_address.remove(&address);
             }
         }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,13 +195,51 @@ impl Gate {
 pub(crate) struct Admission {
     gate: Arc<Gate>,
     address: IpAddr,
+    standing: Standing,
+}
+
+/// Whether a connection has identified itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Stranger,
+    Known,
+}
+
+impl Admission {
+    /// The peer has shown who it is: it takes no stranger's place any more.
+    pub(crate) fn identify(&mut self) {
+        if self.standing == Standing::Stranger {
+            self.standing = Standing::Known;
+            self.gate.open().strangers -= 1;
+        }
+    }
+
+    /// When a stranger's next message may be read, if not now: the strangers of one address share their rate.
+    pub(crate) fn ready_at(&self, now: Instant) -> Option<Instant> {
+        let open = self.gate.open();
+        let bucket = open.by_address.get(&self.address)?.bucket.as_ref()?;
+        // They wait together: each looks again after a while, not all of them for every token.
+        bucket.ready_at(now).map(|at| at.max(now + LOOK_AGAIN))
+    }
+
+    /// A stranger's message was read.
+    pub(crate) fn take(&self, now: Instant) {
+        if let Some(bucket) =
+            self.gate.open().by_address.get_mut(&self.address).and_then(|here| here.bucket.as_mut())
+        {
+            bucket.take(now);
+        }
+    }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        self.gate.leave(self.address);
+        self.gate.leave(self.address, self.standing);
     }
 }
+
+/// How long a stranger waits at least when the others of its address were faster.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +248,12 @@ mod tests {
     use super::*;
 
     fn gate(connections: usize, connections_per_address: usize) -> Arc<Gate> {
-        Gate::new(&Limits { connections, connections_per_address, ..Limits::browser() })
+        Gate::new(&Limits {
+            connections,
+            strangers: connections,
+            connections_per_address,
+            ..Limits::browser()
+        })
     }
 
     #[test]
@@ -208,6 +279,38 @@ mod tests {
         let _fourth = gate.admit("::ffff:192.0.2.1".parse().unwrap()).unwrap();
         assert!(gate.admit("192.0.2.1".parse().unwrap()).is_none());
         assert!(gate.admit("::ffff:192.0.2.2".parse().unwrap()).is_some());
+    }
+
+    #[test]
+    fn strangers_take_half_of_the_places_and_give_theirs_back_when_they_are_known() {
+        let gate = Gate::new(&Limits { connections: 4, strangers: 2, ..Limits::browser() });
+        let address = "192.0.2.1".parse().unwrap();
+        let mut first = gate.admit(address).unwrap();
+        let _second = gate.admit(address).unwrap();
+        assert!(gate.admit(address).is_none(), "two strangers");
+        first.identify();
+        first.identify();
+        let third = gate.admit(address).unwrap();
+        assert!(gate.admit(address).is_none());
+        drop((first, third));
+        let open = gate.open();
+        assert_eq!((open.total, open.strangers), (1, 1));
+    }
+
+    #[test]
+    fn the_strangers_of_one_address_share_their_rate() {
+        let rate = Some(Rate { per_second: 10, burst: 4 });
+        let gate = Gate::new(&Limits { strangers_rate: rate, ..Limits::browser() });
+        let (flood, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let (one, twin, other) =
+            (gate.admit(flood).unwrap(), gate.admit(flood).unwrap(), gate.admit(other).unwrap());
+        let now = Instant::now() + Duration::from_secs(1);
+        for _ in 0..4 {
+            assert_eq!(one.ready_at(now), None);
+            one.take(now);
+        }
+        assert_eq!(twin.ready_at(now), Some(now + Duration::from_millis(100)));
+        assert_eq!(other.ready_at(now), None);
     }
 
     #[test]

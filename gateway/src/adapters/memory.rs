@@ -6,7 +6,6 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sip_core::auth::NonceId;
 use sip_core::call::{Call, CallId, CallTimer};
 use sip_core::registrar::{Aor, Bindings};
 use sip_core::time::UnixMillis;
@@ -14,11 +13,10 @@ use sip_core::time::UnixMillis;
 use crate::ports::BoxFuture;
 use crate::ports::store::{Sizes, StateStore, StoreError, Version, Versioned};
 
-/// Calls, registrations, nonces and timers in memory, each table bounded.
+/// Calls, registrations and timers in memory, each table bounded.
 pub struct MemoryStore {
     calls: Sharded<CallId, Versioned<Arc<Call>>>,
     bindings: Sharded<Aor, Registered>,
-    nonces: Sharded<NonceId, Nonce>,
     timers: Mutex<Timers>,
 }
 
@@ -29,17 +27,10 @@ pub struct Capacity {
     pub calls: usize,
     /// Users with registrations.
     pub users: usize,
-    /// Digest nonces; when full, the least recent are forgotten by [`StateStore::sweep`] and new ones refused until then.
-    pub nonces: usize,
 }
 
 struct Registered {
     bindings: Versioned<Bindings>,
-    expires: UnixMillis,
-}
-
-struct Nonce {
-    count: u32,
     expires: UnixMillis,
 }
 
@@ -49,7 +40,6 @@ impl MemoryStore {
         Self {
             calls: Sharded::new(capacity.calls),
             bindings: Sharded::new(capacity.users),
-            nonces: Sharded::new(capacity.nonces),
             timers: Mutex::default(),
         }
     }
@@ -92,16 +82,6 @@ impl MemoryStore {
             Ok(version)
         })
     }
-
-    fn count_nonce(&self, nonce: NonceId, count: u32, expires: UnixMillis) -> Result<bool, StoreError> {
-        self.nonces.change(nonce, |entry| {
-            let rises = entry.as_ref().is_none_or(|known| count > known.count);
-            if rises {
-                *entry = Some(Nonce { count, expires });
-            }
-            Ok(rises)
-        })
-    }
 }
 
 impl StateStore for MemoryStore {
@@ -142,15 +122,6 @@ impl StateStore for MemoryStore {
         ready(self.write_bindings(aor, bindings, expected, expires))
     }
 
-    fn use_nonce(
-        &self,
-        nonce: NonceId,
-        count: u32,
-        expires: UnixMillis,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        ready(self.count_nonce(nonce, count, expires))
-    }
-
     fn set_timer<'a>(
         &'a self,
         call: &'a CallId,
@@ -180,17 +151,11 @@ impl StateStore for MemoryStore {
 
     fn sweep(&self, now: UnixMillis) -> BoxFuture<'_, ()> {
         self.bindings.retain(|found| found.expires > now);
-        self.nonces.retain(|nonce| nonce.expires > now);
         ready(())
     }
 
     fn sizes(&self) -> BoxFuture<'_, Result<Sizes, StoreError>> {
-        ready(Ok(Sizes {
-            calls: self.calls.len(),
-            users: self.bindings.len(),
-            nonces: self.nonces.len(),
-            timers: self.timers().len(),
-        }))
+        ready(Ok(Sizes { calls: self.calls.len(), users: self.bindings.len(), timers: self.timers().len() }))
     }
 }
 

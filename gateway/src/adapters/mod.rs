@@ -13,6 +13,7 @@ pub mod peer_certificate;
 pub mod relay_pool;
 pub mod resolver;
 mod session;
+mod strangers;
 mod tcp;
 mod transports;
 mod turn;

@@ -190,6 +190,11 @@ impl Outbox {
         Poll::Pending
     }
 
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.state().bytes
+    }
+
     /// Whether the queue ran over; for a connection that cannot write at the moment.
     pub(crate) fn poll_abort(&self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let mut state = self.state();

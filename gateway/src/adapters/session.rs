@@ -16,6 +16,7 @@ use super::connections::Registration;
 use super::counters::Counters;
 use super::limits::{Bucket, Limits};
 use super::outbox::{Order, Outbox, Standing};
+use super::strangers::{Hold, NoRoom};
 use crate::ports::BoxFuture;
 use crate::ports::transport::{CloseReason, Destination, Edge, Ingress, SendError, Source};
 
@@ -35,6 +36,9 @@ pub(crate) trait Wire: Send + Unpin {
 
     /// The number of the message that has begun and not ended: each has another one.
     fn unfinished(&self) -> Option<u64>;
+
+    /// Bytes of half messages, ours and the peer's, for which there is room.
+    fn held(&self) -> usize;
 
     /// All bytes that came so far.
     fn bytes_received(&self) -> u64;
@@ -109,6 +113,8 @@ struct Session<W, I> {
     bucket: Option<Bucket>,
     timer: Pin<Box<Sleep>>,
     clocks: Clocks,
+    /// As long as the peer has not shown who it is.
+    stranger: Option<Hold>,
 }
 
 /// When things began; what follows from it is in [`Session::due`].
@@ -160,21 +166,26 @@ impl<W: Wire, I: Ingress> Session<W, I> {
             throttled: None,
         };
         let timer = Box::pin(sleep_until(now + line.limits.identification));
-        Self { wire, line, work: None, bucket, timer, clocks }
+        let stranger = Some(line.registration.hold(line.source.remote.ip()));
+        Self { wire, line, work: None, bucket, timer, clocks, stranger }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        loop {
+        for _ in 0..TURN {
             let now = Instant::now();
             // What was said is answered before anything else is read, a Close frame or what breaks the framing above all.
             let reading = self.read(cx, now);
             if let Err(why) = self.write(cx, now) {
                 return Poll::Ready(why);
             }
-            match reading {
-                Reading::More => continue,
-                Reading::Waits => {}
-                Reading::Over(why) => return Poll::Ready(why),
+            if let Reading::Over(why) = reading {
+                return Poll::Ready(why);
+            }
+            if let Err(why) = self.judge_stranger() {
+                return Poll::Ready(why);
+            }
+            if let Reading::More = reading {
+                continue;
             }
             match self.due(now) {
                 Due::Close(why) => return Poll::Ready(why),
@@ -195,6 +206,30 @@ impl<W: Wire, I: Ingress> Session<W, I> {
                 Due::Nothing => return Poll::Pending,
             }
         }
+        // Others wait too.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Strangers share what they may hold; who is known leaves them.
+    fn judge_stranger(&mut self) -> Result<(), CloseReason> {
+        let Some(hold) = &mut self.stranger else { return Ok(()) };
+        if !self.line.outbox.standing().identified {
+            let held = self.wire.held() + self.line.outbox.bytes();
+            return hold.resize(held).map_err(|NoRoom| CloseReason::Policy);
+        }
+        self.stranger = None;
+        if let Some(admission) = self.line.registration.admission() {
+            admission.identify();
+        }
+        Ok(())
+    }
+
+    /// When the next thing may be read, if not now.
+    fn ready_at(&mut self, now: Instant) -> Option<Instant> {
+        let own = self.bucket.as_ref().and_then(|bucket| bucket.ready_at(now));
+        let stranger = self.stranger.as_ref().and(self.line.registration.admission());
+        own.max(stranger.and_then(|admission| admission.ready_at(now)))
     }
 
     /// Reads one thing, once the work on the one before is done.
@@ -202,7 +237,7 @@ impl<W: Wire, I: Ingress> Session<W, I> {
         if !self.work_is_done(cx) {
             return Reading::Waits;
         }
-        self.clocks.throttled = self.bucket.as_ref().and_then(|bucket| bucket.ready_at(now));
+        self.clocks.throttled = self.ready_at(now);
         if self.clocks.throttled.is_some() {
             return Reading::Waits;
         }
@@ -263,6 +298,11 @@ impl<W: Wire, I: Ingress> Session<W, I> {
     fn count_message(&mut self, now: Instant) {
         if let Some(bucket) = &mut self.bucket {
             bucket.take(now);
+        }
+        if self.stranger.is_some()
+            && let Some(admission) = self.line.registration.admission()
+        {
+            admission.take(now);
         }
     }
 
@@ -384,6 +424,9 @@ impl<W: Wire, I: Ingress> Session<W, I> {
 
 /// A suspect connection that stays silent so long is closed: 64·T1, in which whatever was asked over it has failed.
 const SUSPICION: Duration = Duration::from_secs(32);
+
+/// Messages of one connection that are worked on before others get their turn: usually the second look finds nothing.
+const TURN: usize = 2;
 
 /// For the close handshake.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);

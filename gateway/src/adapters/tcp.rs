@@ -118,6 +118,10 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for StreamWire<S> {
         (self.framing.pending() > 0).then_some(self.whole)
     }
 
+    fn held(&self) -> usize {
+        self.framing.pending() + self.writing.len()
+    }
+
     fn bytes_received(&self) -> u64 {
         self.received
     }

@@ -34,10 +34,11 @@ struct Inner {
 }
 
 impl Transports {
-    /// Without listeners yet: the application is made in between, since it sends by these and hears from the listeners.
-    pub fn new() -> Self {
+    /// Without listeners yet: the application is made in between, since it sends by these and hears from the listeners. Peers that
+    /// have not shown who they are hold so many bytes together.
+    pub fn new(strangers_bytes: usize) -> Self {
         Self(Arc::new(Inner {
-            connections: Arc::default(),
+            connections: Arc::new(Connections::new(strangers_bytes)),
             datagrams: RwLock::default(),
             dialler: OnceLock::new(),
             stage: watch::Sender::new(Stage::Running),
@@ -174,12 +175,6 @@ impl Inner {
 
     fn datagram_socket(&self, name: &str) -> Option<Arc<DatagramSocket>> {
         self.datagrams.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
-    }
-}
-
-impl Default for Transports {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -14,11 +14,11 @@ use sip_core::time::Instant;
 use super::ingress::Request;
 use super::redact::Number;
 use super::{Node, Runtime};
-use crate::ports::store::StoreError;
+use crate::ports::transport::ConnectionId;
 
 impl<R: Runtime> Node<R> {
     /// The user who signed this request; `None` after it has been answered.
-    pub(super) async fn authenticate(&self, request: &Request) -> Option<String> {
+    pub(super) fn authenticate(&self, request: &Request) -> Option<String> {
         let Some(authorization) = self.authorization(request) else {
             self.challenge(request, false);
             return None;
@@ -29,6 +29,10 @@ impl<R: Runtime> Node<R> {
             self.refuse(request, Status::FORBIDDEN);
             return None;
         }
+        let Some(connection) = request.source.connection else {
+            self.refuse(request, Status::FORBIDDEN);
+            return None;
+        };
         let unix_now = self.0.runtime.unix_now();
         let Ok(name) = auth::username(&authorization) else {
             self.refuse(request, Status::BAD_REQUEST);
@@ -37,18 +41,17 @@ impl<R: Runtime> Node<R> {
         let secret = self.0.ports.users.secret(&name);
         let (method, uri) = (request.message.method().as_str(), request.message.uri().unwrap_or_default());
         let sealer = &self.0.identity.nonces;
+        let binding = self.binding(connection);
+        let realm = self.realm(&binding);
         let verdict =
-            server::verify(sealer, &self.realm(), &authorization, (method, uri), secret.as_ref(), unix_now);
+            server::verify(sealer, &realm, &authorization, (method, uri), secret.as_ref(), unix_now);
         match verdict {
-            Verdict::Accepted { username, nonce_id, nc, expires_at } => {
-                match self.0.ports.store.use_nonce(nonce_id, nc, expires_at).await {
-                    Ok(true) => return Some(username),
-                    // The same count again: a replay, or a client that lost count.
-                    Ok(false) => self.challenge(request, true),
-                    Err(StoreError::Conflict | StoreError::Full | StoreError::Unavailable) => {
-                        self.refuse(request, Status::SERVICE_UNAVAILABLE);
-                    }
+            Verdict::Accepted { username, nonce_id, nc } => {
+                if self.0.flows.uses_nonce(connection, nonce_id, nc) {
+                    return Some(username);
                 }
+                // The same count again, or a nonce that a later one has replaced: a replay, or a client that lost count.
+                self.challenge(request, true);
             }
             Verdict::Stale => self.challenge(request, true),
             Verdict::Refused(reason) => {
@@ -64,21 +67,31 @@ impl<R: Runtime> Node<R> {
     /// 401 with a challenge for each algorithm, strongest first (RFC 8760 §2.4). We are the user agent server of what
     /// browsers ask, so it is never 407 (RFC 3261 §22.2).
     pub(super) fn challenge(&self, request: &Request, stale: bool) {
-        let mut salt = [0; 8];
-        self.0.runtime.random(&mut salt);
-        let (salt, now) = (u64::from_be_bytes(salt), self.0.runtime.unix_now());
-        let challenges = server::challenge(&self.0.identity.nonces, &self.realm(), salt, stale, now);
+        let Some((connection, number)) =
+            request.source.connection.and_then(|c| Some((c, self.0.flows.next_challenge(c)?)))
+        else {
+            return self.refuse(request, Status::FORBIDDEN);
+        };
+        let mut chance = [0; 4];
+        self.0.runtime.random(&mut chance);
+        let salt = auth::Salt { number, chance: u32::from_be_bytes(chance) };
+        let (binding, now) = (self.binding(connection), self.0.runtime.unix_now());
+        let challenges = server::challenge(&self.0.identity.nonces, &self.realm(&binding), salt, stale, now);
         let response =
             self.answer(&request.message, Status::UNAUTHORIZED).headers(Name::WwwAuthenticate, challenges);
         self.reply_with(request, response);
     }
 
-    /// Nonces are bound to nothing but time: a browser may use one over another connection or node.
-    fn realm(&self) -> Realm<'_> {
+    /// A nonce is good on the connection that it was given on alone: what is known of its uses lives and ends with that.
+    fn binding(&self, connection: ConnectionId) -> [u8; 16] {
+        (u128::from(self.0.identity.node) << 64 | u128::from(connection.0)).to_be_bytes()
+    }
+
+    fn realm<'a>(&'a self, binding: &'a [u8]) -> Realm<'a> {
         Realm {
             name: &self.0.settings.domain,
             algorithms: &self.0.settings.algorithms,
-            binding: &[],
+            binding,
             lifetime: self.0.settings.nonce_lifetime,
         }
     }

@@ -1,9 +1,9 @@
 //! A call changes in one way only: load it, let the machine decide, compare and swap, then carry out what it wants.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use relay_api::{EventKind, LegName, RelayName, SessionSpec};
@@ -12,10 +12,11 @@ use sip_core::message::{Message, Method, Name};
 use sip_core::routing::locate::Servers;
 use sip_core::routing::{CallId, Destination};
 use sip_core::time::UnixMillis;
-use sip_core::transaction::{Output, Reliability};
+use sip_core::transaction::{Output, Reliability, cost};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::given_up::Answer;
+use super::shares::{Holder, Shares, Urgency};
 use super::transactions::{Asked, Outputs};
 use super::{Node, Runtime};
 use crate::ports::store::{StoreError, Version};
@@ -39,15 +40,21 @@ impl<R: Runtime> Node<R> {
         self.drive_in_turn(id, VecDeque::from([event])).await
     }
 
-    /// Stores a new call and carries out its first effects.
+    /// Stores a new call, which holds its share of this node's memory until it ends, and carries out its first effects.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if a repetition of the same INVITE made the call already.
-    pub(super) async fn begin(&self, call: Call, effects: Vec<Effect>) -> Result<(), StoreError> {
+    pub(super) async fn begin(
+        &self,
+        call: Call,
+        effects: Vec<Effect>,
+        shares: Shares,
+    ) -> Result<(), StoreError> {
         let id = call.id();
         let _turn = self.0.turns.take(&id).await;
         if !is_over(&effects) {
             self.0.ports.store.put_call(Arc::new(call), None).await?;
+            self.held_by_calls().insert(id, shares);
             self.0.metrics.calls_started.inc();
         }
         let mut events = VecDeque::new();
@@ -297,8 +304,15 @@ impl<R: Runtime> Node<R> {
         };
         let reliability = if to.is_reliable() { Reliability::Reliable } else { Reliability::Unreliable };
         let now = self.0.runtime.now();
+        let Some(share) =
+            self.0.transaction_memory.take(&Holder::Ourselves, cost(&message), Urgency::Follows)
+        else {
+            tracing::warn!(%call, "a request could not be started: no room for another transaction");
+            self.asked_in_vain(asked, Failure::Transport);
+            return None;
+        };
         let (started, outputs) =
-            self.0.transactions.request(message, socket.clone(), reliability, asked.clone(), now);
+            self.0.transactions.request(message, socket.clone(), reliability, asked.clone(), share, now);
         self.send_outputs(outputs);
         if let Err(error) = started {
             tracing::warn!(%call, %error, "a request could not be started");
@@ -393,6 +407,7 @@ impl<R: Runtime> Node<R> {
     fn ended(&self, summary: &Summary) {
         self.0.flows.drops(summary.call);
         self.carries_no_more(summary.call);
+        self.held_by_calls().remove(&summary.call);
         self.0.metrics.ended(summary);
         tracing::info!(
             call = %summary.call,
@@ -404,9 +419,14 @@ impl<R: Runtime> Node<R> {
         );
     }
 
+    fn held_by_calls(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, Shares>> {
+        self.0.held_by_calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn count_sizes(&self) {
         if let Ok(sizes) = self.0.ports.store.sizes().await {
             self.0.metrics.sizes(sizes, self.0.transactions.len(), self.0.flows.len());
+            self.0.metrics.held(self.0.transaction_memory.held(), self.0.call_memory.held());
         }
     }
 }

@@ -9,8 +9,16 @@ use super::ingress::Request;
 use super::{Node, Runtime};
 
 impl<R: Runtime> Node<R> {
-    /// A CANCEL is never challenged (RFC 3261 §22.1): it can only end the INVITE whose branch it knows.
+    /// A CANCEL is never challenged (RFC 3261 §22.1): it can only end the INVITE whose branch it knows. Of one from nobody that is
+    /// known nothing is kept.
     pub(super) async fn cancel(&self, request: Request, invite_is_here: bool) {
+        let request = match self.holder(&request.source) {
+            Some(holder) => match self.let_in(request, &holder) {
+                Some(request) => request,
+                None => return,
+            },
+            None => request,
+        };
         let (call, leg) = match request.message.to_tag() {
             None => (self.0.identity.sealer.call_id(&request.message), LegName::A),
             Some(_) => match self.named_by(&request.message) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use relay_api::LegName;
+use sip_core::auth::{NonceId, NonceUses};
 use sip_core::routing::CallId;
 
 use crate::ports::transport::ConnectionId;
@@ -25,6 +26,8 @@ struct Table {
 struct Flow {
     /// Who registered or authenticated here.
     user: Option<Arc<str>>,
+    /// Of the nonces that were given here.
+    nonces: NonceUses,
     /// At most `calls_per_user`.
     calls: Vec<(CallId, LegName)>,
     /// The connection is gone; kept until its calls have moved or ended.
@@ -64,6 +67,16 @@ impl Flows {
 
     pub(super) fn user(&self, connection: ConnectionId) -> Option<Arc<str>> {
         self.lock().flows.get(&connection).and_then(|flow| flow.user.clone())
+    }
+
+    /// The number of the next challenge here; `None` if the connection is gone.
+    pub(super) fn next_challenge(&self, connection: ConnectionId) -> Option<u32> {
+        self.lock().flows.get_mut(&connection).map(|flow| flow.nonces.next_challenge())
+    }
+
+    /// Whether a nonce that was given here is used as it may be, and not again.
+    pub(super) fn uses_nonce(&self, connection: ConnectionId, nonce: NonceId, nc: u32) -> bool {
+        self.lock().flows.get_mut(&connection).is_some_and(|flow| flow.nonces.accept(nonce, nc))
     }
 
     /// Calls that all connections of this user carry.

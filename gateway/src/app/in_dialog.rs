@@ -14,9 +14,11 @@ impl<R: Runtime> Node<R> {
         if self.is_unknown_browser(&request.source) {
             return self.challenge(&request, false);
         }
-        let Some(named) = self.named_by(&request.message) else {
+        let (Some(named), Some(holder)) = (self.named_by(&request.message), self.holder(&request.source))
+        else {
             return self.refuse(&request, Status::CALL_DOES_NOT_EXIST);
         };
+        let Some(request) = self.let_in(request, &holder) else { return };
         let event = Event::Request {
             leg: named.leg,
             message: request.message.clone(),

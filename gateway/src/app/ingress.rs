@@ -3,18 +3,28 @@
 use bytes::Bytes;
 use sip_core::call::screen;
 use sip_core::message::{Malformed, Message, Method, Status};
-use sip_core::transaction::{Received, Response};
+use sip_core::transaction::{Received, Replies, Response, cost};
 
 use super::link::reliability;
-use super::transactions::{ServerTransaction, TransactionLayer};
+use super::shares::{Holder, Urgency};
+use super::transactions::ServerTransaction;
 use super::{Node, Runtime};
 use crate::ports::transport::{CloseReason, Destination, Edge, SendError, Source};
 
-/// A new request and its server transaction.
+/// A request that is worked on.
 pub(super) struct Request {
     pub message: Message,
     pub source: Source,
-    pub transaction: ServerTransaction,
+    pub standing: Standing,
+}
+
+/// What is kept of a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Standing {
+    /// Nothing: it is answered without a transaction (RFC 3261 §8.2.7), and its repetition is judged anew.
+    Outside,
+    /// Who sent it is known.
+    LetIn(ServerTransaction),
 }
 
 impl<R: Runtime> Node<R> {
@@ -44,7 +54,12 @@ impl<R: Runtime> Node<R> {
             Edge::Browser => self.browser_left(connection),
             Edge::Trunk => self.0.carriers.closed(connection),
         }
-        self.destination_unreachable(&Destination::Connection(connection), SendError::Gone);
+        let replies = match source.edge {
+            Edge::Browser => Replies::Lost,
+            Edge::Trunk => Replies::MayGoElsewhere,
+        };
+        let outputs = self.0.transactions.destination_failed(&Destination::Connection(connection), replies);
+        self.send_outputs(outputs);
     }
 
     pub(super) fn destination_unreachable(&self, to: &Destination, why: SendError) {
@@ -55,34 +70,54 @@ impl<R: Runtime> Node<R> {
             return;
         }
         tracing::debug!(?to, %why, "can't be reached");
-        let outputs = self.0.transactions.destination_failed(to);
+        let outputs = self.0.transactions.destination_failed(to, Replies::MayGoElsewhere);
         self.send_outputs(outputs);
     }
 
     async fn request(&self, source: &Source, message: Message) {
         self.0.metrics.received(message.method());
         let message = message.with_top_via_stamped(source.remote.ip(), source.remote.port());
-        let (received, shard, outputs) = self.0.transactions.receive_request(
-            &message,
-            self.reply_to(source, &message),
-            reliability(source.protocol),
-            self.0.runtime.now(),
-        );
+        let (received, outputs) = self.0.transactions.receive_request(&message, self.0.runtime.now());
         self.send_outputs(outputs);
-        let request = |key, message| Request {
-            message,
-            source: source.clone(),
-            transaction: TransactionLayer::at(shard, key),
-        };
+        let request = |message| Request { message, source: source.clone(), standing: Standing::Outside };
         match received {
-            Received::New(key) => self.dispatch(request(key, message)).await,
-            Received::Merged(key) => self.refuse(&request(key, message), Status::LOOP_DETECTED),
+            Received::New => self.dispatch(request(message)).await,
+            Received::Merged => self.refuse(&request(message), Status::LOOP_DETECTED),
             Received::Ack => self.acknowledged(source, message).await,
-            Received::Cancel { cancel, invite } => {
-                self.cancel(request(cancel, message), invite.is_some()).await;
-            }
-            Received::Full => self.refuse_statelessly(source, &message, Status::SERVICE_UNAVAILABLE),
+            Received::Cancel { invite } => self.cancel(request(message), invite.is_some()).await,
             Received::Absorbed | Received::AckAbsorbed => {}
+        }
+    }
+
+    /// Gives a request its transaction: from now on its repetitions are absorbed. `None` after it has been answered, or if a
+    /// repetition of it was faster.
+    pub(super) fn let_in(&self, request: Request, holder: &Holder) -> Option<Request> {
+        let message = &request.message;
+        let urgency = match message.to_tag().is_some() || message.method() == &Method::Cancel {
+            true => Urgency::Follows,
+            false => Urgency::New,
+        };
+        let Some(share) = self.0.transaction_memory.take(holder, cost(message), urgency) else {
+            self.0.metrics.shares_refused.inc();
+            self.refuse(&request, Status::SERVICE_UNAVAILABLE);
+            return None;
+        };
+        let (reply_to, now) = (self.reply_to(&request.source, message), self.0.runtime.now());
+        let reliability = reliability(request.source.protocol);
+        let (admitted, outputs) = self.0.transactions.admit(message, reply_to, reliability, share, now);
+        self.send_outputs(outputs);
+        admitted.ok().map(|transaction| Request { standing: Standing::LetIn(transaction), ..request })
+    }
+
+    /// Whose share a request of this source takes; nobody's if it is a browser that has not shown who it is.
+    pub(super) fn holder(&self, source: &Source) -> Option<Holder> {
+        match (source.edge, source.connection) {
+            (Edge::Browser, Some(connection)) => self.0.flows.user(connection).map(Holder::User),
+            (Edge::Browser, None) => None,
+            (Edge::Trunk, _) => {
+                let trunk = self.0.trunks.trusting(source.remote.ip())?;
+                Some(Holder::Trunk(std::sync::Arc::clone(&trunk.name)))
+            }
         }
     }
 
@@ -129,7 +164,7 @@ impl<R: Runtime> Node<R> {
         if let Ok(message) = Message::parse(raw, &self.0.settings.limits)
             && message.is_request()
         {
-            self.refuse_statelessly(source, &message, Status::FORBIDDEN);
+            self.refuse_unread(source, message, Status::FORBIDDEN);
         }
     }
 }

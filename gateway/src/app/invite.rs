@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use sip_core::routing::{Destination, Network, TrunkAddress};
 use sip_core::sdp::Profile;
 
 use super::ingress::Request;
+use super::shares::{Holder, Share, Shares, Urgency};
 use super::{Node, Runtime, Trunk};
 use crate::ports::store::StoreError;
 use crate::ports::transport::{ConnectionId, Edge, Protocol};
@@ -31,7 +33,12 @@ impl<R: Runtime> Node<R> {
         match request.source.edge {
             Edge::Browser => self.invite_from_browser(request).await,
             Edge::Trunk => match self.0.trunks.trusting(request.source.remote.ip()) {
-                Some(trunk) => self.admit(&request, Caller::Trunk(trunk)).await,
+                Some(trunk) => {
+                    let holder = Holder::Trunk(Arc::clone(&trunk.name));
+                    if let Some(request) = self.let_in(request, &holder) {
+                        self.admit(&request, Caller::Trunk(trunk), &holder).await;
+                    }
+                }
                 None => self.refuse(&request, Status::FORBIDDEN),
             },
         }
@@ -44,19 +51,26 @@ impl<R: Runtime> Node<R> {
         };
         let user = match self.0.flows.user(connection) {
             Some(user) => user,
-            None => match self.authenticate(&request).await {
-                Some(user) => user.into(),
+            None => match self.authenticate(&request) {
+                Some(user) => {
+                    self.0.flows.authenticated(connection, &user);
+                    self.0.ports.transport.authenticated(connection);
+                    user.into()
+                }
                 None => return,
             },
         };
         if self.0.flows.calls_of(&user) >= self.0.settings.calls_per_user {
             return self.refuse(&request, Status::BUSY_HERE);
         }
-        self.admit(&request, Caller::Browser { user: &user, connection }).await;
+        let holder = Holder::User(Arc::clone(&user));
+        if let Some(request) = self.let_in(request, &holder) {
+            self.admit(&request, Caller::Browser { user: &user, connection }, &holder).await;
+        }
     }
 
-    async fn admit(&self, request: &Request, caller: Caller<'_>) {
-        let target = match self.target(&request.message, &caller).await {
+    async fn admit(&self, request: &Request, caller: Caller<'_>, holder: &Holder) {
+        let (target, called) = match self.target(&request.message, &caller).await {
             Ok(target) => target,
             Err(status) => return self.refuse(request, status),
         };
@@ -71,9 +85,14 @@ impl<R: Runtime> Node<R> {
                 return self.reply(request, response);
             }
         };
+        let bytes = CALL.saturating_add(request.message.bytes().len().saturating_mul(COPIES));
+        let Some(share) = self.0.call_memory.take(holder, bytes, Urgency::New) else {
+            self.0.metrics.shares_refused.inc();
+            return self.refuse(request, Status::SERVICE_UNAVAILABLE);
+        };
         let id = call.id();
         self.comes_by(&request.source, id);
-        match self.begin(call, effects).await {
+        match self.begin(call, effects, Shares { memory: share, called }).await {
             // The same INVITE made the call on another node: that one answers.
             Ok(()) | Err(StoreError::Conflict) => {}
             Err(StoreError::Full | StoreError::Unavailable) => {
@@ -83,7 +102,8 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    async fn target(&self, invite: &Message, caller: &Caller<'_>) -> Result<Target, Status> {
+    /// Whom it is for, and his share if it is one of our users.
+    async fn target(&self, invite: &Message, caller: &Caller<'_>) -> Result<(Target, Option<Share>), Status> {
         let uri = invite.uri().ok_or(Status::BAD_REQUEST)?;
         let uri = Uri::parse(uri).map_err(|_| Status::BAD_REQUEST)?;
         if !uri.is_sip() {
@@ -100,19 +120,24 @@ impl<R: Runtime> Node<R> {
             number.as_ref().is_some_and(|number| names.iter().any(|name| name == number))
         };
         if is_called(&plan.echo) {
-            return Ok(Target::Service(relay_api::Service::Echo));
+            return Ok((Target::Service(relay_api::Service::Echo), None));
         }
         if is_called(&plan.tone) {
-            return Ok(Target::Service(relay_api::Service::Tone));
+            return Ok((Target::Service(relay_api::Service::Tone), None));
         }
         let identity = self.identity(invite, caller);
         let to_users = matches!(caller, Caller::Trunk(_)) || plan.between_users;
         let user = names.iter().find(|name| self.0.ports.users.secret(name).is_some());
         if let Some(user) = user.filter(|_| to_users) {
-            return self.user_target(user, identity).await;
+            let target = self.user_target(user, identity).await?;
+            // Who calls one user without end costs him his calls, and nobody else theirs.
+            let called = self.0.called.take(&Holder::User(Arc::from(&**user)), 1, Urgency::Follows);
+            return Ok((target, Some(called.ok_or(Status::BUSY_HERE)?)));
         }
         match (&plan.trunk, caller) {
-            (Some(trunk), Caller::Browser { .. }) => self.trunk_target(trunk, dialled, identity),
+            (Some(trunk), Caller::Browser { .. }) => {
+                self.trunk_target(trunk, dialled, identity).map(|target| (target, None))
+            }
             // No trunk reaches another one through us, and nobody a number without a trunk.
             _ => Err(Status::NOT_FOUND),
         }
@@ -303,6 +328,10 @@ fn is_graphic(c: char) -> bool {
 
 /// A browser sends 100 at once: one that does not is gone without having said so.
 const BROWSER_REPLIES_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of a call beside what it keeps of its INVITE: two legs with what they agreed on, timers, the offer of the other side.
+const CALL: usize = 16 * 1_024;
+/// What a call keeps of its INVITE, it may keep in this many forms: read, told to the other leg, told to the relay.
+const COPIES: usize = 4;
 /// Characters of a number or a display name.
 const MAX_NUMBER: usize = 128;
 

@@ -21,12 +21,14 @@ pub struct Metrics {
     poor_streams: IntCounterVec,
     kept: IntGaugeVec,
     transactions: IntGauge,
+    held_bytes: IntGaugeVec,
     flows: IntGauge,
     pub(super) calls_started: IntCounter,
     pub(super) conflicts: IntCounter,
     pub(super) failed_logins: IntCounter,
     pub(super) malformed: IntCounter,
     pub(super) registrations: IntCounter,
+    pub(super) shares_refused: IntCounter,
     pub(super) strangers: IntCounter,
     pub(super) stray_responses: IntCounter,
 }
@@ -68,6 +70,13 @@ impl Metrics {
                 IntGaugeVec::new(Opts::new("gateway_store_values", "Values in the store"), &["kind"]),
             ),
             transactions: gauge("gateway_transactions", "SIP transactions under way"),
+            held_bytes: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("gateway_held_bytes", "Bytes reserved for transactions and calls"),
+                    &["kind"],
+                ),
+            ),
             flows: gauge("gateway_flows", "Connections of browsers"),
             calls_started: counter("gateway_calls_started_total", "Calls that were admitted"),
             conflicts: counter(
@@ -77,6 +86,10 @@ impl Metrics {
             failed_logins: counter("gateway_failed_logins_total", "Wrong credentials"),
             malformed: counter("gateway_malformed_messages_total", "Messages that could not be parsed"),
             registrations: counter("gateway_registrations_total", "REGISTER requests that were accepted"),
+            shares_refused: counter(
+                "gateway_shares_refused_total",
+                "Requests answered with 503 because a user, a trunk or an edge held its share of memory",
+            ),
             strangers: counter(
                 "gateway_stranger_messages_total",
                 "Messages to a trunk listener from outside every trunk's networks",
@@ -125,9 +138,14 @@ impl Metrics {
         }
     }
 
+    pub(super) fn held(&self, transactions: usize, calls: usize) {
+        for (kind, bytes) in [("transaction", transactions), ("call", calls)] {
+            self.held_bytes.with_label_values(&[kind]).set(bytes as i64);
+        }
+    }
+
     pub(super) fn sizes(&self, sizes: Sizes, transactions: usize, flows: usize) {
-        let kinds =
-            [("call", sizes.calls), ("user", sizes.users), ("nonce", sizes.nonces), ("timer", sizes.timers)];
+        let kinds = [("call", sizes.calls), ("user", sizes.users), ("timer", sizes.timers)];
         for (kind, size) in kinds {
             self.kept.with_label_values(&[kind]).set(size as i64);
         }

@@ -20,16 +20,18 @@ mod redact;
 mod register;
 mod reject;
 mod settings;
+mod shares;
 mod transactions;
 mod trunks;
 mod turn;
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use sip_core::auth::NonceSealer;
-use sip_core::routing::Sealer;
+use sip_core::routing::{CallId, Sealer};
 
 use crate::ports::media::MediaRelay;
 use crate::ports::runtime::Runtime;
@@ -43,6 +45,7 @@ use carriers::Carriers;
 use flows::Flows;
 use given_up::GivenUp;
 use metrics::Metrics;
+use shares::{Bounds, Pool, Shares};
 use transactions::TransactionLayer;
 use trunks::Trunks;
 
@@ -81,6 +84,14 @@ struct Inner<R> {
     identity: Identity,
     ports: Ports,
     transactions: TransactionLayer,
+    /// What transactions hold.
+    transaction_memory: Pool,
+    /// What calls hold.
+    call_memory: Pool,
+    /// The shares of the calls that this node began.
+    held_by_calls: Mutex<HashMap<CallId, Shares>>,
+    /// How often each user is called.
+    called: Pool,
     flows: Flows,
     trunks: Trunks,
     carriers: Carriers,
@@ -103,9 +114,19 @@ impl<R: Runtime> Node<R> {
         metrics: Metrics,
     ) -> Self {
         Self(Arc::new(Inner {
-            transactions: TransactionLayer::new(settings.timing, settings.transactions, |key| {
-                runtime.random(key)
+            transactions: TransactionLayer::new(settings.timing, |key| runtime.random(key)),
+            transaction_memory: Pool::new(Bounds {
+                total: settings.transaction_bytes,
+                user: settings.transaction_bytes / USERS_AT_LEAST,
+                trunk: settings.transaction_bytes,
             }),
+            call_memory: Pool::new(Bounds {
+                total: settings.calls_at_a_time.saturating_mul(USUAL_CALL) + LARGE_CALLS,
+                user: settings.calls_per_user.saturating_mul(USUAL_CALL) + LARGE_CALLS,
+                trunk: settings.calls_at_a_time.saturating_mul(USUAL_CALL) + LARGE_CALLS,
+            }),
+            held_by_calls: Mutex::default(),
+            called: Pool::new(Bounds { total: usize::MAX, user: settings.calls_per_user, trunk: usize::MAX }),
             flows: Flows::default(),
             trunks: Trunks::new(&settings.trunks),
             carriers: Carriers::default(),
@@ -146,3 +167,10 @@ impl<R: Runtime> Ingress for Node<R> {
         self.destination_unreachable(to, why);
     }
 }
+
+/// Bytes for a call whose INVITE is of usual length.
+const USUAL_CALL: usize = 32 * 1_024;
+/// Bytes beside, so that also where few calls are allowed some of the largest INVITEs are.
+const LARGE_CALLS: usize = 1_024 * 1_024;
+/// Users that have room for transactions however many of them flood.
+const USERS_AT_LEAST: usize = 16;

@@ -17,7 +17,7 @@ impl<R: Runtime> Node<R> {
             // Trunks register nobody.
             return self.refuse(&request, Status::METHOD_NOT_ALLOWED);
         };
-        let Some(user) = self.authenticate(&request).await else { return };
+        let Some(user) = self.authenticate(&request) else { return };
         let aor = Aor::new(&user, &self.0.settings.domain);
         if !self.is_own(&request, &aor) {
             return self.refuse(&request, Status::FORBIDDEN);

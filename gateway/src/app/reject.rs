@@ -3,7 +3,7 @@
 use sip_core::call::ALLOW;
 use sip_core::message::{Builder, Message, Method, Name, Status};
 
-use super::ingress::Request;
+use super::ingress::{Request, Standing};
 use super::{Node, Runtime};
 use crate::ports::transport::Source;
 
@@ -13,14 +13,10 @@ impl<R: Runtime> Node<R> {
         self.reply_with(request, with_advice(response, status));
     }
 
-    /// RFC 3261 §8.2.7.
-    pub(super) fn refuse_statelessly(&self, source: &Source, request: &Message, status: Status) {
-        if request.method() == &Method::Ack {
-            return;
-        }
-        match with_advice(self.answer(request, status), status).build() {
-            Ok(response) => self.send_statelessly(source, &response),
-            Err(error) => tracing::error!(%error, "a response could not be built"),
+    /// For a request that was not looked at any further; an ACK has no answer.
+    pub(super) fn refuse_unread(&self, source: &Source, message: Message, status: Status) {
+        if message.method() != &Method::Ack {
+            self.refuse(&Request { message, source: source.clone(), standing: Standing::Outside }, status);
         }
     }
 
@@ -43,8 +39,13 @@ impl<R: Runtime> Node<R> {
 
     pub(super) fn reply(&self, request: &Request, response: Message) {
         self.0.metrics.responded(&response);
-        let outputs = self.0.transactions.respond(request.transaction, response, self.0.runtime.now());
-        self.send_outputs(outputs);
+        match request.standing {
+            Standing::Outside => self.send_statelessly(&request.source, &response),
+            Standing::LetIn(transaction) => {
+                let outputs = self.0.transactions.respond(transaction, response, self.0.runtime.now());
+                self.send_outputs(outputs);
+            }
+        }
     }
 
     pub(super) fn send_statelessly(&self, source: &Source, response: &Message) {

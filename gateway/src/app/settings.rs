@@ -43,8 +43,10 @@ pub struct AppSettings {
     pub limits: Limits,
     /// Transaction timers.
     pub timing: Timing,
-    /// Transactions under way.
-    pub transactions: usize,
+    /// Bytes that transactions may hold.
+    pub transaction_bytes: usize,
+    /// Calls of usual size at a time.
+    pub calls_at_a_time: usize,
 }
 
 /// Where numbers go.

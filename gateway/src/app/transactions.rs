@@ -8,9 +8,11 @@ use sip_core::message::{Message, Method};
 use sip_core::routing::CallId;
 use sip_core::time::Instant;
 use sip_core::transaction::{
-    ClientKey, Output, Received, Reliability, RequestError, Response, Sender, ServerKey, Timing, Transactions,
+    ClientKey, NotNew, Output, Received, Reliability, Replies, RequestError, Response, Sender, ServerKey,
+    Timing, Transactions,
 };
 
+use super::shares::Share;
 use crate::ports::transport::Destination;
 
 /// What a client transaction of ours was for.
@@ -22,7 +24,7 @@ pub(super) struct Asked {
     pub method: Method,
 }
 
-pub(super) type Table = Transactions<Destination, Asked>;
+type Table = Transactions<Destination, Asked, Share>;
 pub(super) type Outputs = Vec<Output<Destination, Asked>>;
 
 /// A server transaction and where it is.
@@ -40,27 +42,32 @@ pub(super) struct TransactionLayer {
 }
 
 impl TransactionLayer {
-    pub(super) fn new(timing: Timing, capacity: usize, random: impl Fn(&mut [u8])) -> Self {
+    pub(super) fn new(timing: Timing, random: impl Fn(&mut [u8])) -> Self {
         let table = |_| {
             let mut key = [0; 16];
             random(&mut key);
-            Mutex::new(Table::new(timing, capacity.div_ceil(SHARDS), key))
+            Mutex::new(Table::new(timing, key))
         };
         let shards = (0..SHARDS).map(table).collect();
         Self { shards, hasher: RandomState::new() }
     }
 
-    pub(super) fn receive_request(
+    pub(super) fn receive_request(&self, request: &Message, now: Instant) -> (Received, Outputs) {
+        self.with(self.shard_of(request), |table| table.receive_request(request, now))
+    }
+
+    pub(super) fn admit(
         &self,
         request: &Message,
         reply_to: Destination,
         reliability: Reliability,
+        share: Share,
         now: Instant,
-    ) -> (Received, usize, Outputs) {
+    ) -> (Result<ServerTransaction, NotNew>, Outputs) {
         let shard = self.shard_of(request);
-        let (received, outputs) =
-            self.with(shard, |table| table.receive_request(request, reply_to, reliability, now));
-        (received, shard, outputs)
+        let (admitted, outputs) =
+            self.with(shard, |table| table.admit(request, reply_to, reliability, share, now));
+        (admitted.map(|key| ServerTransaction { shard, key }), outputs)
     }
 
     pub(super) fn receive_response(&self, response: &Message, now: Instant) -> (Response<Asked>, Outputs) {
@@ -88,10 +95,11 @@ impl TransactionLayer {
         to: Destination,
         reliability: Reliability,
         asked: Asked,
+        share: Share,
         now: Instant,
     ) -> (Result<ClientKey, RequestError>, Outputs) {
         let shard = self.shard_of(&request);
-        self.with(shard, |table| table.request(request, to, reliability, asked, now))
+        self.with(shard, |table| table.request(request, to, reliability, asked, share, now))
     }
 
     /// Whatever becomes of this request of ours, nobody wants to know.
@@ -119,11 +127,11 @@ impl TransactionLayer {
         outputs
     }
 
-    /// Every transaction that was sent to a destination which can't be reached.
-    pub(super) fn destination_failed(&self, to: &Destination) -> Outputs {
+    /// Ends what waits for a destination which can't be reached.
+    pub(super) fn destination_failed(&self, to: &Destination, replies: Replies) -> Outputs {
         let mut all = Vec::new();
         for shard in 0..SHARDS {
-            let ((), outputs) = self.with(shard, |table| table.destination_failed(|d| d == to));
+            let ((), outputs) = self.with(shard, |table| table.destination_failed(to, replies));
             all.extend(outputs);
         }
         all
@@ -149,10 +157,6 @@ impl TransactionLayer {
 
     pub(super) fn len(&self) -> usize {
         (0..SHARDS).map(|shard| self.lock(shard).len()).sum()
-    }
-
-    pub(super) fn at(shard: usize, key: ServerKey) -> ServerTransaction {
-        ServerTransaction { shard, key }
     }
 
     fn with<T>(&self, shard: usize, act: impl FnOnce(&mut Table) -> T) -> (T, Outputs) {

@@ -134,11 +134,12 @@ section! {
 section! {
     /// Bounds of everything that grows.
     Limits at "limits" {
-        /// Connections in all.
+        /// Connections of browsers in all; three quarters of them may be such that nobody has registered on.
         connections: u32 = 10_000,
         /// Connections from one IPv4 address or one IPv6 /64.
         connections_per_address: u32 = 100,
-        /// Messages a second that one connection may send for long; bursts of four times that pass.
+        /// Messages a second that one connection may send for long; bursts of four times that pass. Of connections that nobody has registered on all
+        /// from one address may send twice as many together. More are not lost, they wait.
         messages_per_second: u32 = 100,
         /// Bytes of one SIP message.
         message_bytes: u32 = 65_536,
@@ -146,9 +147,13 @@ section! {
         message_headers: u32 = 100,
         /// Bytes of one header line.
         header_bytes: u32 = 8_192,
-        /// Transactions under way.
-        transactions: u32 = 200_000,
-        /// Calls at a time.
+        /// MiB that connections may hold together on which nobody has registered: half messages, answers that are not read. One address gets an eighth.
+        strangers_mib: u32 = 64,
+        /// MiB that SIP transactions may hold. Strangers get none of it; all browsers together and all trunks together five eighths each,
+        /// a user a sixteenth, and new requests nothing of the last eighth. Who has his share gets 503 with Retry-After.
+        transactions_mib: u32 = 256,
+        /// Calls at a time. 32 KiB are reserved for each, and calls with long INVITEs take more. Of all that all browsers together begin five eighths at
+        /// most, and all trunks together.
         calls: u32 = 10_000,
         /// Calls at a time of one user.
         calls_per_user: u32 = 10,
@@ -349,7 +354,8 @@ impl Settings {
             ("connections", limits.connections),
             ("connections_per_address", limits.connections_per_address),
             ("messages_per_second", limits.messages_per_second),
-            ("transactions", limits.transactions),
+            ("strangers_mib", limits.strangers_mib),
+            ("transactions_mib", limits.transactions_mib),
             ("calls", limits.calls),
             ("calls_per_user", limits.calls_per_user),
             ("bindings_per_user", limits.bindings_per_user),

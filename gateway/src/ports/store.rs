@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use sip_core::auth::NonceId;
 use sip_core::call::{Call, CallId, CallTimer};
 use sip_core::registrar::{Aor, Bindings};
 use sip_core::time::UnixMillis;
@@ -36,7 +35,7 @@ pub enum StoreError {
     Unavailable,
 }
 
-/// Calls, registrations, digest counters and call timers.
+/// Calls, registrations and call timers.
 ///
 /// A write names the version it was decided on (`None`: the value must not exist) and fails with
 /// [`StoreError::Conflict`] if that is not the current one.
@@ -69,15 +68,6 @@ pub trait StateStore: Send + Sync + 'static {
         expected: Option<Version>,
         expires: UnixMillis,
     ) -> BoxFuture<'a, Result<Version, StoreError>>;
-
-    /// Uses a digest nonce once more: true if `count` is higher than every earlier one for this nonce (RFC 7616 §3.4).
-    /// What is known of the nonce is forgotten at `expires`.
-    fn use_nonce(
-        &self,
-        nonce: NonceId,
-        count: u32,
-        expires: UnixMillis,
-    ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Sets a timer of a call; an earlier setting of the same timer is replaced.
     fn set_timer<'a>(
@@ -112,8 +102,6 @@ pub struct Sizes {
     pub calls: usize,
     /// Users with registrations.
     pub users: usize,
-    /// Digest nonces in use.
-    pub nonces: usize,
     /// Call timers.
     pub timers: usize,
 }

@@ -6,6 +6,7 @@
 mod built;
 mod commands;
 mod failover;
+mod flood;
 mod links;
 mod networks;
 mod phone;

@@ -1,17 +1,20 @@
 //! A browser's phone without a browser: SIP over WebSocket, SDP as Chromium writes it, no media.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use sip_core::auth::Secret;
 use sip_core::auth::client::{self, Credentials};
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+
+static PHONES: AtomicU32 = AtomicU32::new(0);
 
 pub struct Phone {
     socket: WebSocketStream<TcpStream>,
@@ -32,28 +35,33 @@ impl Phone {
     }
 
     pub async fn connect(gateway: SocketAddr, user: &'static str) -> Self {
+        Self::connect_from(Ipv4Addr::LOCALHOST.into(), gateway, user).await
+    }
+
+    /// From an address of this machine.
+    pub async fn connect_from(source: IpAddr, gateway: SocketAddr, user: &'static str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
         let mut request = format!("ws://{gateway}/ws").into_client_request().unwrap();
         request.headers_mut().insert("sec-websocket-protocol", "sip".parse().unwrap());
-        let stream = TcpStream::connect(gateway).await.unwrap();
+        let stream = socket.connect(gateway).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
         let (heard, said) = (String::new(), String::new());
-        Self { socket, user, count: 0, heard, said, acknowledged: watch::Sender::new(0) }
+        // A user's later phone goes on counting, so that his registrar sees one client.
+        let count = PHONES.fetch_add(1, Relaxed) * 100_000;
+        Self { socket, user, count, heard, said, acknowledged: watch::Sender::new(0) }
     }
 
     /// Registers, with the one challenge that this takes.
     pub async fn log_in(&mut self, password: &str) -> Status {
         self.count += 2;
         self.send(&self.register_request(self.count - 1, None)).await;
-        let challenge = self.response().await;
+        let challenge = self.final_response_to(&Method::Register).await;
         assert_eq!(challenge.status(), Some(Status::UNAUTHORIZED));
-        let secret = Secret::password(password);
-        let credentials = Credentials { username: self.user, realm: "localhost", secret: &secret };
-        let challenges = challenge.headers(Name::WwwAuthenticate);
-        let answer =
-            client::answer(challenges, &credentials, ("REGISTER", "sip:localhost"), 1, "c0ffee").unwrap();
+        let answer = proof(&challenge, self.user, password);
         self.send(&self.register_request(self.count, Some(&answer))).await;
-        self.response().await.status().unwrap()
+        self.final_response_to(&Method::Register).await.status().unwrap()
     }
 
     /// Calls a number, and hangs up as soon as it is answered.
@@ -69,13 +77,13 @@ impl Phone {
             .build()
             .unwrap();
         self.send(&invite).await;
-        let answer = self.final_response().await;
+        let answer = self.final_response_to(&Method::Invite).await;
         assert_eq!(answer.status(), Some(Status::OK), "{}", String::from_utf8_lossy(answer.bytes()));
         let target = answer.contacts().unwrap().first().unwrap().uri.to_string();
         let to = answer.header(Name::To).unwrap();
         self.send(&self.request(&Method::Ack, &target, (&from, to), &call_id, 1).build().unwrap()).await;
         self.send(&self.request(&Method::Bye, &target, (&from, to), &call_id, 2).build().unwrap()).await;
-        assert_eq!(self.final_response().await.status(), Some(Status::OK));
+        assert_eq!(self.final_response_to(&Method::Bye).await.status(), Some(Status::OK));
     }
 
     /// Calls a number; the final response, which is not acknowledged.
@@ -179,10 +187,11 @@ impl Phone {
         while self.receive().await.call_id() != "served" {}
     }
 
-    async fn final_response(&mut self) -> Message {
+    /// The final response to the last request of this method: a 2xx to an INVITE may have been repeated before its ACK came.
+    async fn final_response_to(&mut self, method: &Method) -> Message {
         loop {
             let response = self.response().await;
-            if response.status().unwrap().is_final() {
+            if response.method() == method && response.status().unwrap().is_final() {
                 return response;
             }
         }
@@ -254,7 +263,20 @@ impl Phone {
     }
 }
 
-fn sdp(setup: &str) -> String {
+/// The header line with which a user whose password is `secret` answers a challenge to REGISTER.
+pub fn authorized(challenge: &Message, user: &str) -> String {
+    format!("Authorization: {}\r\n", proof(challenge, user, "secret"))
+}
+
+fn proof(challenge: &Message, user: &str, password: &str) -> String {
+    let secret = Secret::password(password);
+    let credentials = Credentials { username: user, realm: "localhost", secret: &secret };
+    let challenges = challenge.headers(Name::WwwAuthenticate);
+    client::answer(challenges, &credentials, ("REGISTER", "sip:localhost"), 1, "c0ffee").unwrap()
+}
+
+/// What Chromium would offer or answer.
+pub fn sdp(setup: &str) -> String {
     let fingerprint = ["CD"; 32].join(":");
     format!(
         "v=0\r\no=- 46117317 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n\

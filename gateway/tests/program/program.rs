@@ -63,7 +63,7 @@ impl Gateway {
 
     /// The gateway once it is ready, or its log.
     fn try_launch(shape: &Shape<'_>) -> Result<Self, String> {
-        let Shape { sip: host, listen_lines, dialled, transport, trunk_lines, sections, log } = shape;
+        let Shape { sip: host, listen_lines, dialled, transport, trunk_lines, sections, limits, log } = shape;
         let folder = TempDir::new().unwrap();
         let [ws, wss, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
@@ -94,7 +94,7 @@ impl Gateway {
             {trunk_lines}
             {sections}
             [limits]
-            messages_per_second = 10000
+            {limits}
             [log]
             {log}
             "#
@@ -188,6 +188,7 @@ pub struct Shape<'a> {
     pub transport: &'a str,
     pub trunk_lines: &'a str,
     pub sections: &'a str,
+    pub limits: &'a str,
     pub log: &'a str,
 }
 
@@ -200,6 +201,7 @@ impl Default for Shape<'_> {
             transport: "udp",
             trunk_lines: "",
             sections: "",
+            limits: "messages_per_second = 10000",
             log: "filter = \"warn\"",
         }
     }

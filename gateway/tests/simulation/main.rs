@@ -87,7 +87,7 @@ impl World {
     fn new(seed: u64, faults: Faults, habits: Habits) -> Self {
         let machine = Simulated::new(seed);
         let network = Network::new(machine.clone(), faults);
-        let store = Arc::new(MemoryStore::new(Capacity { calls: 1_000, users: 1_000, nonces: 1_000 }));
+        let store = Arc::new(MemoryStore::new(Capacity { calls: 1_000, users: 1_000 }));
         let books = Arc::new(Books::default());
         let node = Node::new(
             machine.clone(),
@@ -234,7 +234,8 @@ fn settings() -> AppSettings {
         turn: None,
         limits: Default::default(),
         timing: Default::default(),
-        transactions: 10_000,
+        transaction_bytes: 64 * 1_024 * 1_024,
+        calls_at_a_time: 1_000,
     }
 }
 

@@ -185,6 +185,47 @@ fn a_replayed_proof_is_stale() {
     assert!(again[0].header(Name::WwwAuthenticate).unwrap().contains("stale=true"));
 }
 
+#[test] // RFC 7616 §3.4: a nonce is good on its own connection alone
+fn a_proof_from_another_connection_is_stale_however_fresh() {
+    let world = world();
+    let mut overheard = Probe::browser(&world);
+    let challenge = overheard.asks("REGISTER", "sip:localhost", "browser1", "");
+    let proof = authorization(&challenge[0], "browser1", "secret", 1);
+    let mut thief = Probe::at(&world, Place::Connection(ConnectionId(98)));
+    let answer = thief.asks("REGISTER", "sip:localhost", "browser1", &proof);
+    assert_eq!(code(&answer), 401);
+    assert!(answer[0].header(Name::WwwAuthenticate).unwrap().contains("stale=true"));
+    assert_eq!(code(&overheard.asks("REGISTER", "sip:localhost", "browser1", &proof)), 200);
+}
+
+#[test]
+fn any_number_of_logins_of_one_user_costs_nobody_anything() {
+    let world = world();
+    let mut probe = Probe::browser(&world);
+    for _ in 0..500 {
+        assert_eq!(probe.registers("browser1", "secret", "browser1"), 200);
+    }
+    let mut other = Probe::at(&world, Place::Connection(ConnectionId(98)));
+    assert_eq!(other.registers("browser2", "secret", "browser2"), 200);
+}
+
+#[test] // RFC 3261 §8.2.7
+fn nothing_is_kept_of_a_stranger_and_his_repetitions_are_answered_alike() {
+    let world = world();
+    let places = [Place::Connection(ConnectionId(98)), Place::Udp(STRANGER.parse().unwrap())];
+    for place in places {
+        let mut probe = Probe::at(&world, place);
+        for method in ["INVITE", "REGISTER", "OPTIONS", "BYE", "CANCEL", "SUBSCRIBE", "NONSENSE"] {
+            let first = probe.asks(method, "sip:browser0@localhost", "browser1", "");
+            probe.sent -= 1;
+            let again = probe.asks(method, "sip:browser0@localhost", "browser1", "");
+            assert_eq!((first.len(), again.len()), (1, 1), "{method}: one final answer each, and no 100");
+            assert_eq!(first[0].to_tag(), again[0].to_tag(), "{method}");
+            assert_eq!(world.left().transactions, 0, "{method}");
+        }
+    }
+}
+
 #[test]
 fn guessing_passwords_is_slow_and_nobody_is_locked_out() {
     let world = world();

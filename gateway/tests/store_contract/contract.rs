@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway::ports::store::{Sizes, StateStore, StoreError};
 use relay_api::{LegName, Service};
-use sip_core::auth::NonceId;
 use sip_core::call::{Admission, Call, CallTimer, Link, Policy, Target};
 use sip_core::message::{Limits, Message};
 use sip_core::registrar::{Aor, Bindings};
@@ -20,7 +19,6 @@ pub async fn passes<S: StateStore>(new: impl Fn() -> S) {
     of_many_writers_one_wins(Arc::new(new())).await;
     a_removed_call_takes_its_timers_along(&new()).await;
     registrations_are_kept_until_they_expire(&new()).await;
-    a_nonce_count_only_rises(&new()).await;
     each_timer_is_handed_out_once_earliest_first(&new()).await;
 }
 
@@ -83,17 +81,6 @@ async fn registrations_are_kept_until_they_expire(store: &impl StateStore) {
     assert_eq!(store.bindings(&aor).await, Ok(None));
 }
 
-async fn a_nonce_count_only_rises(store: &impl StateStore) {
-    let until = UnixMillis(1_000);
-    assert_eq!(store.use_nonce(nonce(1), 1, until).await, Ok(true));
-    assert_eq!(store.use_nonce(nonce(1), 1, until).await, Ok(false), "RFC 7616 §3.4: a replay");
-    assert_eq!(store.use_nonce(nonce(1), 5, until).await, Ok(true));
-    assert_eq!(store.use_nonce(nonce(1), 4, until).await, Ok(false));
-    assert_eq!(store.use_nonce(nonce(2), 1, until).await, Ok(true), "another nonce counts by itself");
-    store.sweep(until).await;
-    assert_eq!(store.sizes().await.unwrap().nonces, 0);
-}
-
 async fn each_timer_is_handed_out_once_earliest_first(store: &impl StateStore) {
     let id = call("timers").id();
     store.set_timer(&id, CallTimer::NoAnswer, UnixMillis(30)).await.unwrap();
@@ -144,9 +131,4 @@ pub fn call(name: &str) -> Arc<Call> {
     let sealer = Sealer::new(1, &[7; 32]);
     let (call, _) = Call::invite(&invite, admission, &sealer, &Policy::default(), UnixMillis(0)).unwrap();
     Arc::new(call)
-}
-
-/// The nonce of this number.
-pub fn nonce(number: u128) -> NonceId {
-    NonceId(number)
 }

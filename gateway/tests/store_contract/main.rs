@@ -6,16 +6,17 @@ mod contract;
 
 use gateway::adapters::memory::{Capacity, MemoryStore};
 use gateway::ports::store::{StateStore, StoreError};
+use sip_core::registrar::{Aor, Bindings};
 use sip_core::time::UnixMillis;
 
 #[tokio::test]
 async fn the_memory_store_passes() {
-    contract::passes(|| MemoryStore::new(Capacity { calls: 100, users: 100, nonces: 100 })).await;
+    contract::passes(|| MemoryStore::new(Capacity { calls: 100, users: 100 })).await;
 }
 
 #[tokio::test]
 async fn a_full_table_refuses_and_recovers() {
-    let store = MemoryStore::new(Capacity { calls: 1, users: 1, nonces: 1 });
+    let store = MemoryStore::new(Capacity { calls: 1, users: 1 });
     let first = contract::call("first");
     let version = store.put_call(first.clone(), None).await.unwrap();
     assert_eq!(store.put_call(contract::call("second"), None).await, Err(StoreError::Full));
@@ -24,9 +25,9 @@ async fn a_full_table_refuses_and_recovers() {
     store.remove_call(&first.id(), version).await.unwrap();
     assert!(store.put_call(contract::call("second"), None).await.is_ok());
 
-    let at = UnixMillis(1_000);
-    assert_eq!(store.use_nonce(contract::nonce(1), 1, at).await, Ok(true));
-    assert_eq!(store.use_nonce(contract::nonce(2), 1, at).await, Err(StoreError::Full));
+    let (at, alice, bob) = (UnixMillis(1_000), Aor::new("alice", "localhost"), Aor::new("bob", "localhost"));
+    assert!(store.put_bindings(&alice, Bindings::default(), None, at).await.is_ok());
+    assert_eq!(store.put_bindings(&bob, Bindings::default(), None, at).await, Err(StoreError::Full));
     store.sweep(at).await;
-    assert_eq!(store.use_nonce(contract::nonce(2), 1, UnixMillis(2_000)).await, Ok(true));
+    assert!(store.put_bindings(&bob, Bindings::default(), None, UnixMillis(2_000)).await.is_ok());
 }

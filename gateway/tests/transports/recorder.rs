@@ -70,7 +70,7 @@ impl Lab {
     pub fn new() -> Self {
         let (sender, heard) = mpsc::unbounded_channel();
         let recorder = Recorder { heard: sender, permits: Arc::new(Semaphore::new(0)) };
-        Self { transports: Transports::new(), recorder, heard }
+        Self { transports: Transports::new(64 * 1_024 * 1_024), recorder, heard }
     }
 
     pub fn listen(&self, edge: Edge, kind: Kind, limits: Limits) -> SocketAddr {

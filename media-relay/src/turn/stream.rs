@@ -127,6 +127,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Bytes of half frames, the client's and ours.
+    pub(super) fn held(&self) -> usize {
+        self.input.len() + self.output.len()
+    }
+
     pub(super) fn has_output(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write()) || !self.output.is_empty()
     }

@@ -21,6 +21,8 @@ pub(super) struct Streams {
     quotas: SharedQuotas,
     registry: Registry,
     all: HashMap<u64, Stream>,
+    /// Bytes of half frames of all of them.
+    held: usize,
     /// Never used again.
     next_id: u64,
     /// Ended; their allocations are yet to be freed.
@@ -47,6 +49,7 @@ impl Streams {
             quotas,
             registry,
             all: HashMap::new(),
+            held: 0,
             next_id: 0,
             dead: Vec::new(),
             paused: None,
@@ -182,9 +185,12 @@ impl Streams {
     /// Does something with a stream; it is closed if that fails, and told of its room if it has something to write.
     fn with<T>(&mut self, id: u64, work: impl FnOnce(&mut Stream) -> Result<T, Gone>) -> Option<T> {
         let stream = self.all.get_mut(&id)?;
+        let before = stream.held();
         let outcome = work(stream);
-        let has_output = stream.has_output();
-        let mut is_gone = outcome.is_err();
+        let (has_output, after) = (stream.has_output(), stream.held());
+        self.held = self.held - before + after;
+        // Whoever wants more when there is no more is closed, an allocation or not: half frames are nobody's right.
+        let mut is_gone = outcome.is_err() || (after > before && self.held > MOST_HELD);
         if !is_gone && has_output != stream.awaits_room {
             stream.awaits_room = has_output;
             let interest = if has_output { Interest::ReadAndWrite } else { Interest::Read };
@@ -199,6 +205,7 @@ impl Streams {
     fn close(&mut self, id: u64) {
         // A closed socket leaves the poll by itself.
         if let Some(stream) = self.all.remove(&id) {
+            self.held -= stream.held();
             self.quotas.give_back(&counted(stream.address.ip()));
             self.dead.push(Client::Stream { id, address: stream.address });
         }
@@ -229,6 +236,8 @@ fn counted(ip: IpAddr) -> Vec<u8> {
     }
 }
 
+/// Bytes of half frames that all connections of a worker hold together.
+const MOST_HELD: usize = 64 << 20;
 /// Connections in one wake-up and listener.
 const ACCEPT_BATCH: usize = 16;
 /// How long listeners rest when no descriptor is left.
@@ -240,6 +249,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
+    use std::io::Write;
     use std::net::TcpListener;
     use std::sync::Mutex;
 
@@ -247,6 +257,34 @@ mod tests {
 
     use super::*;
     use crate::sockets::Sockets;
+
+    #[test]
+    fn half_frames_are_bounded_in_bytes_and_given_back() {
+        let now = Instant::now();
+        let sockets = Sockets::new(Vec::new(), Vec::new()).unwrap();
+        let quotas = SharedQuotas(Arc::new(Mutex::new(Quotas::new(10, 100))));
+        let mut streams = Streams::new(Vec::new(), quotas, None, sockets.registry()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, address) = listener.accept().unwrap();
+        let id = streams.adopt(socket, address, Ok(None), now).unwrap();
+        // ChannelData of 1,000 bytes that lacks its last.
+        let mut half = vec![0x40, 0, 0x03, 0xE8];
+        half.resize(1_003, 0);
+        client.write_all(&half).unwrap();
+        let mut buffer = [0; 2_048];
+        while streams.held < half.len() {
+            streams.pump(id, now);
+            assert!(streams.next_frame(id, &mut buffer, now).is_none());
+        }
+        streams.held = MOST_HELD;
+        client.write_all(&[0x40, 0, 0x03]).unwrap();
+        while streams.len() > 0 {
+            streams.pump(id, now);
+            streams.next_frame(id, &mut buffer, now);
+        }
+        assert!(streams.held < MOST_HELD, "what it held is free again");
+    }
 
     #[test]
     fn connections_of_an_ipv6_subnet_are_those_of_one_address() {

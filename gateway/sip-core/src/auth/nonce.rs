@@ -3,7 +3,6 @@
 use std::fmt;
 
 use ring::hmac;
-use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
 use crate::time::UnixMillis;
@@ -18,14 +17,15 @@ impl NonceSealer {
         Self(hmac::Key::new(hmac::HMAC_SHA256, key))
     }
 
-    /// A nonce of 40 characters. `salt` must come from a source of randomness: it makes the nonce of one challenge
-    /// differ from that of the next. A nonce opens only with the `binding` it was sealed with, which may be empty.
-    pub fn seal(&self, issued: UnixMillis, salt: u64, binding: &[u8]) -> String {
+    /// A nonce of 40 characters. It opens only with the `binding` it was sealed with, which may be empty.
+    pub fn seal(&self, issued: UnixMillis, salt: Salt, binding: &[u8]) -> String {
         let mut nonce = [0; NONCE];
         let (body, seal) = nonce.split_at_mut(BODY);
         let (time, salted) = body.split_at_mut(TIME);
         time.copy_from_slice(&issued.0.to_be_bytes()[8 - TIME..]);
-        salted.copy_from_slice(&salt.to_be_bytes());
+        let (number, chance) = salted.split_at_mut(SALT / 2);
+        number.copy_from_slice(&salt.number.to_be_bytes());
+        chance.copy_from_slice(&salt.chance.to_be_bytes());
         seal.copy_from_slice(&self.mac(body, binding).as_ref()[..SEAL]);
         encode(&nonce)
     }
@@ -61,10 +61,56 @@ impl fmt::Debug for NonceSealer {
     }
 }
 
-/// Names a nonce in the store of nonce counts. Nobody but us can make one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NonceId(pub u128);
+/// What makes the nonce of one challenge differ from that of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salt {
+    /// Of the challenge, from [`NonceUses::next_challenge`] of what the nonce is bound to.
+    pub number: u32,
+    /// From a source of randomness.
+    pub chance: u32,
+}
+
+/// Names a nonce. Nobody but us can make one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NonceId(u128);
+
+impl NonceId {
+    /// [`Salt::number`]: the lower half of the name is the salt.
+    fn number(self) -> u32 {
+        u32::try_from(self.0 >> 32 & u128::from(u32::MAX)).unwrap_or(u32::MAX)
+    }
+}
+
+/// The uses of all nonces that have one binding: no use is taken twice (RFC 7616 §3.4, §5.5), and nothing is kept but the last.
+///
+/// A nonce is good until a later one was used. Whoever comes back with an earlier one costs one challenge more.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NonceUses {
+    challenges: u32,
+    last: Option<(NonceId, u32)>,
+}
+
+impl NonceUses {
+    /// The number for the salt of the next nonce.
+    pub fn next_challenge(&mut self) -> u32 {
+        // After 2^32 challenges all further nonces count as one that was used.
+        self.challenges = self.challenges.saturating_add(1);
+        self.challenges
+    }
+
+    /// Takes a use of a nonce whose seal, binding and proof were found right: whether there was none like it.
+    pub fn accept(&mut self, nonce: NonceId, nc: u32) -> bool {
+        let is_new = match self.last {
+            None => true,
+            Some((last, count)) if last == nonce => nc > count,
+            Some((last, _)) => nonce.number() > last.number(),
+        };
+        if is_new {
+            self.last = Some((nonce, nc));
+        }
+        is_new
+    }
+}
 
 /// URL-safe base64 (RFC 4648 §5): nothing in it needs a quoted-string escape.
 fn encode(bytes: &[u8]) -> String {

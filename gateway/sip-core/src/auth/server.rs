@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::algorithm::Algorithm;
-use super::nonce::{NonceId, NonceSealer};
+use super::nonce::{NonceId, NonceSealer, Salt};
 use super::params::Params;
 use super::secret::{Exchange, Secret};
 use crate::message::Uri;
@@ -24,12 +24,12 @@ pub struct Realm<'a> {
     pub lifetime: Duration,
 }
 
-/// The values for WWW-Authenticate or Proxy-Authenticate, one header each (RFC 8760 §2.4), all with one nonce. `salt`
-/// must be random, see [`NonceSealer::seal`]. `stale` tells the client to try again without asking its user.
+/// The values for WWW-Authenticate or Proxy-Authenticate, one header each (RFC 8760 §2.4), all with one nonce. `stale` tells the
+/// client to try again without asking its user.
 pub fn challenge(
     sealer: &NonceSealer,
     realm: &Realm<'_>,
-    salt: u64,
+    salt: Salt,
     stale: bool,
     now: UnixMillis,
 ) -> Vec<String> {
@@ -50,17 +50,15 @@ pub fn challenge(
 /// The outcome of [`verify`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The user is who the header says, provided that `nc` was not used before with this nonce (RFC 7616 §3.4, §5.5):
-    /// ask the store, and take a repetition for [`Verdict::Stale`].
+    /// The user is who the header says, provided that this use of the nonce is the first (RFC 7616 §3.4, §5.5): ask
+    /// [`NonceUses`](super::NonceUses), and take a repetition for [`Verdict::Stale`].
     Accepted {
         /// Without quotes and escapes.
         username: String,
-        /// For the store.
+        /// The nonce.
         nonce_id: NonceId,
-        /// For the store, which accepts only what is higher than all before.
+        /// Its count.
         nc: u32,
-        /// When the store may forget the nonce.
-        expires_at: UnixMillis,
     },
     /// The secret was right and the nonce too old, from the future, or of another key: challenge again with `stale`.
     Stale,
@@ -104,12 +102,9 @@ pub fn verify(
     match judge(sealer, realm, authorization, (method, uri), secret) {
         Err(refusal) => Verdict::Refused(refusal),
         Ok(right) => match right.nonce {
-            Some((nonce_id, issued)) if is_current(issued, realm.lifetime, now) => Verdict::Accepted {
-                username: right.username,
-                nonce_id,
-                nc: right.nc,
-                expires_at: issued.plus(realm.lifetime).plus(SKEW),
-            },
+            Some((nonce_id, issued)) if is_current(issued, realm.lifetime, now) => {
+                Verdict::Accepted { username: right.username, nonce_id, nc: right.nc }
+            }
             Some(_) | None => Verdict::Stale,
         },
     }

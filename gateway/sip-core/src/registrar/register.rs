@@ -39,7 +39,7 @@ pub struct Registered {
 /// Why a REGISTER changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegisterError {
-    /// A Contact that is malformed, too long, or cannot be a Request-URI.
+    /// A Contact that is malformed, too long, or cannot be a Request-URI; or a Call-ID that is too long to be kept with it.
     #[error("a malformed Contact")]
     BadContact,
     /// `*` without `Expires: 0` (RFC 3261 §10.3 step 6), or several contacts with reg-id (RFC 5626 §6).
@@ -130,6 +130,9 @@ impl Update<'_> {
     fn apply(&self, before: &Bindings, contacts: &[Contact<'_>]) -> Result<(Bindings, bool), RegisterError> {
         if contacts.len() > 1 && contacts.iter().any(|contact| contact.reg_id.is_some()) {
             return Err(RegisterError::BadCombination);
+        }
+        if self.request.call_id().len() > LONGEST_CALL_ID {
+            return Err(RegisterError::BadContact);
         }
         let mut after = before.clone();
         for contact in contacts {
@@ -256,5 +259,7 @@ const AN_HOUR: u32 = 3_600;
 const LONGEST_URI: usize = 512;
 /// Bytes of an instance that is stored.
 const LONGEST_INSTANCE: usize = 128;
+/// Bytes of a Call-ID that is stored.
+const LONGEST_CALL_ID: usize = 512;
 /// Characters of a User-Agent that are stored.
 const LONGEST_USER_AGENT: usize = 80;

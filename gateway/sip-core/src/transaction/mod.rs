@@ -3,6 +3,9 @@
 //! [`Transactions`] is fed with messages and time and asked for what to send next. The four machines are one file each,
 //! one figure of the RFC each; their timers are data ([`Timing`]). Time, destinations and the hash key are arguments.
 //!
+//! A request makes no state by coming in. Its receiver asks what it is ([`Transactions::receive_request`]), judges who sent it, and
+//! either answers without a transaction (RFC 3261 §8.2.7) or lets it in ([`Transactions::admit`]).
+//!
 //! A rule the whole module rests on: **a transaction lives exactly as long as it waits for a timer**. There is no state
 //! without a deadline, so nothing that a peer or the transaction user forgets stays in the table.
 
@@ -13,6 +16,7 @@ mod client_non_invite;
 mod derived;
 mod machine;
 mod matching;
+mod peers;
 mod schedule;
 mod server_invite;
 mod server_non_invite;
@@ -21,7 +25,7 @@ mod table;
 mod timing;
 
 pub use derived::{ack_for, cancel_for};
-pub use table::Transactions;
+pub use table::{Transactions, cost};
 pub use timing::{Reliability, Timing, Trying};
 
 use crate::message::Message;
@@ -38,27 +42,36 @@ pub struct ClientKey(Slot);
 /// What a request that arrived is to its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// A new transaction: the transaction user answers it by [`Transactions::respond`].
-    New(ServerKey),
-    /// A new transaction for a request that came here twice by different ways; to be answered with 482
-    /// (RFC 3261 §8.2.2.2).
-    Merged(ServerKey),
+    /// New: to be answered without a transaction, or to be let in by [`Transactions::admit`].
+    New,
+    /// Came here twice by different ways; to be answered with 482 and without a transaction (RFC 3261 §8.2.2.2).
+    Merged,
     /// A retransmission; the last response, if there is one, is repeated by [`Transactions::poll_output`].
     Absorbed,
     /// The ACK of a 2xx, or one that belongs to nothing here: for the transaction user.
     Ack,
     /// The ACK of a 300–699 response; nothing is left to do.
     AckAbsorbed,
-    /// A CANCEL. It is a transaction of its own and answered with 200, or with 481 where `invite` is `None`
+    /// A new CANCEL. It is a request of its own and answered with 200, or with 481 where `invite` is `None`
     /// (RFC 3261 §9.2); a live INVITE is then answered with 487.
     Cancel {
-        /// The transaction of the CANCEL itself.
-        cancel: ServerKey,
         /// The INVITE it means; it may have its final response already.
         invite: Option<ServerKey>,
     },
-    /// No room for another transaction: answer without one (503 with Retry-After) or drop.
-    Full,
+}
+
+/// The request has a live transaction already, or is an ACK, which never has one of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a request that starts a transaction")]
+pub struct NotNew;
+
+/// Whether responses to requests that came by a destination can go anywhere else once that is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replies {
+    /// They can't: their transactions end.
+    Lost,
+    /// They may (RFC 3261 §18.2.2): their transactions stay.
+    MayGoElsewhere,
 }
 
 /// What a response that arrived is to its receiver.
@@ -151,9 +164,6 @@ pub enum Gone {
 /// Why [`Transactions::request`] started nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// No room for another transaction.
-    #[error("the transaction table is full")]
-    Full,
     /// A live client transaction has this branch and method already.
     #[error("the branch is in use")]
     BranchInUse,

@@ -41,6 +41,7 @@ impl Schedule {
         let mut kept = std::mem::take(&mut self.heap).into_vec();
         kept.clear();
         kept.extend(wake_ups.map(Reverse));
+        kept.shrink_to(kept.len().saturating_mul(2).saturating_add(SLACK));
         self.heap = BinaryHeap::from(kept);
     }
 }

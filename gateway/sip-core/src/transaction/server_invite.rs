@@ -38,10 +38,27 @@ pub(super) struct ServerInvite {
 
 #[derive(Debug)]
 enum State {
-    Proceeding { last: Option<Message>, trying: Option<LateTrying>, give_up: Instant },
-    Completed { last: Message, resend: Option<Backoff>, give_up: Instant },
-    Confirmed { until: Instant },
-    Accepted { until: Instant },
+    Proceeding {
+        last: Option<Message>,
+        trying: Option<LateTrying>,
+        give_up: Instant,
+    },
+    Completed {
+        last: Message,
+        resend: Backoff,
+        give_up: Instant,
+    },
+    /// Completed over a reliable transport: nothing is repeated, so only what an ACK is known by is kept.
+    Unacknowledged {
+        to_tag: Option<Box<str>>,
+        give_up: Instant,
+    },
+    Confirmed {
+        until: Instant,
+    },
+    Accepted {
+        until: Instant,
+    },
     Terminated,
 }
 
@@ -77,14 +94,17 @@ impl ServerInvite {
         match &self.state {
             State::Proceeding { last, .. } => last.clone(),
             State::Completed { last, .. } => Some(last.clone()),
-            State::Confirmed { .. } | State::Accepted { .. } | State::Terminated => None,
+            State::Unacknowledged { .. }
+            | State::Confirmed { .. }
+            | State::Accepted { .. }
+            | State::Terminated => None,
         }
     }
 
     /// An ACK with the branch of the INVITE.
     pub fn handle_ack(&mut self, timers: &Timers, now: Instant) -> AckOf {
         match &self.state {
-            State::Completed { .. } => {
+            State::Completed { .. } | State::Unacknowledged { .. } => {
                 self.state = confirmed(timers, now);
                 AckOf::Failure
             }
@@ -97,6 +117,7 @@ impl ServerInvite {
     pub fn has_answered_with(&self, to_tag: Option<&str>) -> bool {
         match &self.state {
             State::Completed { last, .. } => last.to_tag() == to_tag,
+            State::Unacknowledged { to_tag: given, .. } => given.as_deref() == to_tag,
             State::Proceeding { .. }
             | State::Confirmed { .. }
             | State::Accepted { .. }
@@ -120,7 +141,10 @@ impl ServerInvite {
             // RFC 6026 §7.1: the TU repeats its 2xx until the ACK, and this only passes it on.
             State::Accepted { .. } => status.is_success().then_some(response),
             // RFC 3261 §17.2.1: any other final response of the TU is discarded.
-            State::Completed { .. } | State::Confirmed { .. } | State::Terminated => None,
+            State::Completed { .. }
+            | State::Unacknowledged { .. }
+            | State::Confirmed { .. }
+            | State::Terminated => None,
         }
     }
 
@@ -135,13 +159,15 @@ impl ServerInvite {
                 }
                 None => Fired::Nothing,
             },
-            State::Completed { give_up, .. } if now >= *give_up => self.gone(Gone::NoAck),
-            State::Completed { last, resend: Some(resend), .. } => resend.resend(last, now),
+            State::Completed { give_up, .. } | State::Unacknowledged { give_up, .. } if now >= *give_up => {
+                self.gone(Gone::NoAck)
+            }
+            State::Completed { last, resend, .. } => resend.resend(last, now),
             State::Confirmed { until } | State::Accepted { until } if now >= *until => {
                 self.state = State::Terminated;
                 Fired::Nothing
             }
-            State::Completed { resend: None, .. }
+            State::Unacknowledged { .. }
             | State::Confirmed { .. }
             | State::Accepted { .. }
             | State::Terminated => Fired::Nothing,
@@ -152,9 +178,10 @@ impl ServerInvite {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Proceeding { trying: Some(trying), give_up, .. } => Some(trying.at.min(*give_up)),
-            State::Completed { resend: Some(resend), give_up, .. } => Some(resend.at().min(*give_up)),
-            State::Proceeding { trying: None, give_up, .. }
-            | State::Completed { resend: None, give_up, .. } => Some(*give_up),
+            State::Completed { resend, give_up, .. } => Some(resend.at().min(*give_up)),
+            State::Proceeding { trying: None, give_up, .. } | State::Unacknowledged { give_up, .. } => {
+                Some(*give_up)
+            }
             State::Confirmed { until } | State::Accepted { until } => Some(*until),
             State::Terminated => None,
         }
@@ -174,8 +201,13 @@ fn answered(response: Message, status: Status, timers: &Timers, now: Instant) ->
         // RFC 6026 §7.1: a 2xx is the TU's to repeat, so it is not kept here.
         State::Accepted { until: now + timers.l }
     } else {
-        let resend = timers.g.map(|interval| Backoff::new(interval, timers.t2, now));
-        State::Completed { last: response, resend, give_up: now + timers.h }
+        let give_up = now + timers.h;
+        match timers.g {
+            Some(interval) => {
+                State::Completed { last: response, resend: Backoff::new(interval, timers.t2, now), give_up }
+            }
+            None => State::Unacknowledged { to_tag: response.to_tag().map(Box::from), give_up },
+        }
     }
 }
 

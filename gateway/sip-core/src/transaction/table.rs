@@ -4,41 +4,54 @@ mod client;
 mod server;
 
 use std::collections::VecDeque;
+use std::hash::Hash;
 
 use super::arena::{Arena, Slot};
 use super::machine::{Fired, Machine};
 use super::matching::{Fingerprint, Index, Matcher};
+use super::peers::{Peers, Seat};
 use super::schedule::Schedule;
 use super::timing::{AllTimers, Reliability, Timing, Trying};
-use super::{Attempt, ClientKey, Output, Sender, ServerKey};
-use crate::message::{Message, Method};
+use super::{Attempt, ClientKey, Output, Replies, Sender, ServerKey};
+use crate::message::Message;
 use crate::time::Instant;
 
-/// The transaction layer as one bounded table. `D` says where bytes go, `U` is what the transaction user keeps with a
-/// request of its own.
+/// The transaction layer as one table. `D` says where bytes go, `U` is what the transaction user keeps with a request of its
+/// own, and `P` a permit that a transaction holds as long as it lives.
+///
+/// The table is as large as its user lets it become: who lets a request in, or asks, has taken a share of [`cost`] bytes before and
+/// hands it over as the permit, which gives it back when it is dropped.
 ///
 /// Whatever is fed in, [`Transactions::poll_output`] is to be emptied before the next, and
 /// [`Transactions::handle_timeout`] to be called when [`Transactions::poll_timeout`] says. One message gives at most
 /// two outputs, one moment at most one for each transaction.
-pub struct Transactions<D, U> {
+pub struct Transactions<D, U, P = ()> {
     matcher: Matcher,
     trying: Trying,
     timers: AllTimers,
-    capacity: usize,
-    entries: Arena<Entry<D, U>>,
+    entries: Arena<Entry<D, U, P>>,
     index: Index,
+    peers: Peers<D>,
     schedule: Schedule,
     outputs: VecDeque<Output<D, U>>,
 }
 
 /// One transaction and where its messages go.
-struct Entry<D, U> {
+struct Entry<D, U, P> {
     names: Names,
     to: D,
+    seat: Seat,
     reliability: Reliability,
     /// The one wake-up in the schedule that counts; never later than the machine's own time.
     wake: Option<Instant>,
     machine: Machine<U>,
+    _permit: P,
+}
+
+/// How many bytes a transaction of this request may hold at most: the entry with its names and wake-ups, and what is to be repeated,
+/// the request itself or a response that has its Via, From, To and Call-ID and something of ours.
+pub fn cost(request: &Message) -> usize {
+    ENTRY_AND_OURS.saturating_add(request.bytes().len())
 }
 
 /// All under which the index knows a transaction.
@@ -50,19 +63,16 @@ struct Names {
     origin: Option<Fingerprint>,
 }
 
-impl<D: Clone, U: Clone> Transactions<D, U> {
-    /// A table for `max_transactions`. One eighth of the room is kept for requests inside a dialog and for CANCEL, so
-    /// that calls can still be steered and ended when no new ones are taken.
-    ///
+impl<D: Clone + Eq + Hash, U: Clone, P> Transactions<D, U, P> {
     /// `key` is a secret of this process: sixteen random bytes.
-    pub fn new(timing: Timing, max_transactions: usize, key: [u8; 16]) -> Self {
+    pub fn new(timing: Timing, key: [u8; 16]) -> Self {
         Self {
             matcher: Matcher::new(key),
             trying: timing.trying,
             timers: AllTimers::new(&timing),
-            capacity: max_transactions,
             entries: Arena::new(),
             index: Index::default(),
+            peers: Peers::new(),
             schedule: Schedule::default(),
             outputs: VecDeque::new(),
         }
@@ -110,6 +120,19 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         }
     }
 
+    /// A connection is gone, or an address was found to be unreachable. Requests of ours that were sent there end with
+    /// [`Output::TransportError`], except an INVITE that has had a provisional response: its final one may come by another way.
+    /// What becomes of requests that came from there `replies` says. Costs what this destination has.
+    pub fn destination_failed(&mut self, to: &D, replies: Replies) {
+        for slot in self.peers.of(to) {
+            match (self.entries.get(slot).map(|entry| sender(slot, &entry.machine)), replies) {
+                (Some(Sender::Client(_)), _) => self.fail_client(slot, Machine::handle_peer_lost),
+                (Some(Sender::Server(_)), Replies::Lost) => self.remove(slot),
+                (Some(Sender::Server(_)), Replies::MayGoElsewhere) | (None, _) => {}
+            }
+        }
+    }
+
     fn wake(&mut self, slot: Slot, at: Instant, now: Instant) {
         let Some(entry) = self.entries.get_mut(slot) else { return };
         if entry.wake != Some(at) {
@@ -150,21 +173,37 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         }
     }
 
-    fn insert(&mut self, names: Names, to: D, reliability: Reliability, machine: Machine<U>) -> Slot {
+    fn insert(&mut self, new: New<D, U, P>) -> Slot {
+        let New { names, to, reliability, machine, permit } = new;
         let known_as = [Some(names.own), names.old, names.origin];
-        let slot = self.entries.insert(Entry { names, to, reliability, wake: None, machine });
+        let peer = to.clone();
+        let entry =
+            Entry { names, to, seat: Seat::default(), reliability, wake: None, machine, _permit: permit };
+        let slot = self.entries.insert(entry);
+        let seat = self.peers.seat(&peer, slot);
+        if let Some(entry) = self.entries.get_mut(slot) {
+            entry.seat = seat;
+        }
         self.index.extend(known_as.into_iter().flatten().map(|name| (name, slot)));
         self.settle(slot);
         slot
     }
 
     fn remove(&mut self, slot: Slot) {
-        let Some(Entry { names, .. }) = self.entries.remove(slot) else { return };
+        let Some(Entry { names, to, seat, .. }) = self.entries.remove(slot) else { return };
+        if let Some(moved) = self.peers.leave(&to, seat)
+            && let Some(entry) = self.entries.get_mut(moved.slot)
+        {
+            entry.seat = moved.to;
+        }
         for name in [Some(names.own), names.old, names.origin].into_iter().flatten() {
             // Two RFC 2543 transactions may have one name for their responses: it belongs to the later one.
             if self.index.get(&name) == Some(&slot) {
                 self.index.remove(&name);
             }
+        }
+        if self.index.capacity() > self.index.len().saturating_mul(8).saturating_add(SPARE_NAMES) {
+            self.index.shrink_to(self.index.len().saturating_mul(2));
         }
         self.compact();
     }
@@ -182,13 +221,15 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
             self.outputs.push_back(Output::Send { to, message, by, attempt });
         }
     }
+}
 
-    /// The last eighth is for what steers or ends a call.
-    fn has_room_for(&self, request: &Message) -> bool {
-        let is_urgent = request.to_tag().is_some() || *request.method() == Method::Cancel;
-        let kept = if is_urgent { 0 } else { self.capacity / 8 };
-        self.entries.len().saturating_add(kept) < self.capacity
-    }
+/// A transaction to be.
+struct New<D, U, P> {
+    names: Names,
+    to: D,
+    reliability: Reliability,
+    machine: Machine<U>,
+    permit: P,
 }
 
 fn sender<U>(slot: Slot, machine: &Machine<U>) -> Sender {
@@ -197,3 +238,9 @@ fn sender<U>(slot: Slot, machine: &Machine<U>) -> Sender {
         Machine::InviteServer(_) | Machine::NonInviteServer(_) => Sender::Server(ServerKey(slot)),
     }
 }
+
+/// Bytes of an entry with its names and wake-ups, of the index of a message, and of what a response of ours adds to what it
+/// repeats.
+const ENTRY_AND_OURS: usize = 4_096;
+/// Names whose room is kept however few are in use.
+const SPARE_NAMES: usize = 256;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sip_core::message::{Limits, Message, Status};
 use sip_core::time::Instant;
 use sip_core::transaction::{
-    ClientKey, Output, Received, Reliability, Sender, ServerKey, Timing, Transactions, cancel_for,
+    ClientKey, Output, Received, Reliability, Replies, Sender, ServerKey, Timing, Transactions, cancel_for,
 };
 
 /// Runs one sequence of steps. Each is one octet that says what, two that say how long its argument is, and that.
@@ -36,7 +36,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            table: Transactions::new(Timing::default(), CAPACITY, *b"sixteen octets.."),
+            table: Transactions::new(Timing::default(), *b"sixteen octets.."),
             now: Instant::START,
             servers: Vec::new(),
             clients: Vec::new(),
@@ -69,8 +69,15 @@ impl Bench {
             self.table.receive_response(&message, self.now);
             return;
         }
-        let received = self.table.receive_request(&message, 0, reliability, self.now);
-        if let Received::New(key) | Received::Merged(key) | Received::Cancel { cancel: key, .. } = received {
+        let before = self.table.len();
+        match self.table.receive_request(&message, self.now) {
+            Received::New | Received::Merged | Received::Cancel { .. } => {}
+            Received::Absorbed | Received::Ack | Received::AckAbsorbed => return,
+        }
+        assert_eq!(self.table.len(), before, "nothing is kept of a request before it is let in");
+        if self.table.len() < CAPACITY
+            && let Ok(key) = self.table.admit(&message, 0, reliability, (), self.now)
+        {
             assert_eq!(self.table.server_key(&message), Some(key));
             self.servers.push((key, message));
         }
@@ -78,7 +85,9 @@ impl Bench {
 
     fn tu_asks(&mut self, raw: &[u8], reliability: Reliability) {
         let Some(message) = parsed(raw) else { return };
-        if let Ok(key) = self.table.request(message.clone(), 1, reliability, 0, self.now) {
+        if self.table.len() < CAPACITY
+            && let Ok(key) = self.table.request(message.clone(), 1, reliability, 0, (), self.now)
+        {
             assert_eq!(self.table.client_key(&message), Some(key));
             self.clients.push((key, message));
         }
@@ -100,7 +109,9 @@ impl Bench {
     fn tu_cancels(&mut self, argument: &[u8], reliability: Reliability) {
         let Some((_, request)) = chosen(&self.clients, argument) else { return };
         let cancel = cancel_for(request);
-        if let Ok(key) = self.table.request(cancel.clone(), 1, reliability, 0, self.now) {
+        if self.table.len() < CAPACITY
+            && let Ok(key) = self.table.request(cancel.clone(), 1, reliability, 0, (), self.now)
+        {
             self.clients.push((key, cancel));
         }
     }
@@ -117,7 +128,7 @@ impl Bench {
     fn fails(&mut self, argument: &[u8]) {
         match chosen(&self.senders, argument) {
             Some(sender) => self.table.send_failed(*sender),
-            None => self.table.destination_failed(|to| *to == 1),
+            None => self.table.destination_failed(&1, Replies::Lost),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sip_core::transaction::{Gone, Received, Reliability, Timing, Trying};
+use sip_core::transaction::{Gone, Received, Reliability, Replies, Timing, Trying};
 
-use crate::messages::{ack, invite, response};
+use crate::messages::{ack, cancel, invite, response};
 use crate::trace::{PATIENCE, T1, T2, T4, Trace};
 
 const TRYING_DELAY: Duration = Duration::from_millis(200);
@@ -92,7 +92,7 @@ fn after_a_2xx_repeated_invites_are_swallowed_for_64_t1() {
         let mut t = accepted(trace);
         t.receives_as(&invite(), Received::Absorbed).after(PATIENCE - T1);
         t.receives_as(&invite(), Received::Absorbed).after(T1).is_over();
-        assert!(matches!(t.arrives(&invite()), Received::New(_)));
+        t.receives_as(&invite(), Received::New);
     }
 }
 
@@ -130,10 +130,40 @@ fn a_response_that_cannot_be_sent_is_told_to_the_tu_and_changes_nothing() {
     t.fails_to_send().is_over();
 }
 
-#[test]
-fn a_lost_peer_leaves_server_transactions_alone() {
+#[test] // §18.2.2: the response may go to a new connection
+fn a_lost_peer_leaves_server_transactions_alone_whose_replies_may_go_elsewhere() {
     let mut t = ringing(Trace::tcp());
     t.loses_peer().is_alive();
+}
+
+#[test] // a browser is reached by its connection alone
+fn a_lost_peer_takes_its_server_transactions_along_whose_replies_can_not() {
+    for begun in [ringing, refused, accepted] {
+        let mut t = begun(Trace::tcp());
+        t.loses_peer_and(Replies::Lost).is_over();
+        t.receives_as(&ack(), Received::Ack).receives_as(&invite(), Received::New).is_over();
+    }
+}
+
+#[test] // §8.2.7: who sent it is judged first, and a stranger gets his answer without a transaction
+fn a_request_that_is_not_let_in_leaves_nothing_behind() {
+    for mut t in [Trace::udp(), Trace::tcp()] {
+        for _ in 0..3 {
+            t.receives_as(&invite(), Received::New).is_over();
+        }
+        t.receives_as(&ack(), Received::Ack)
+            .receives_as(&cancel(), Received::Cancel { invite: None })
+            .is_over();
+        assert!(t.table.admit(&ack(), "peer", Reliability::Reliable, (), t.now).is_err(), "an ACK has none");
+    }
+}
+
+#[test]
+fn a_repetition_that_is_let_in_first_is_the_only_one() {
+    let mut t = Trace::udp();
+    t.receives_as(&invite(), Received::New).receives(&invite()).sends(&response(&invite(), 100));
+    assert!(t.table.admit(&invite(), "peer", Reliability::Unreliable, (), t.now).is_err());
+    assert_eq!(t.table.len(), 1);
 }
 
 #[test]

@@ -85,8 +85,8 @@ impl World {
             agenda: BinaryHeap::new(),
             events: BTreeMap::new(),
             numbered: 0,
-            client: Transactions::new(timing, 1_000, KEY),
-            server: Transactions::new(timing, 1_000, KEY),
+            client: Transactions::new(timing, KEY),
+            server: Transactions::new(timing, KEY),
             asked: BTreeMap::new(),
             answered: BTreeMap::new(),
         };
@@ -155,7 +155,7 @@ impl World {
     fn ask(&mut self, number: u32) {
         let request =
             Request { cseq: number, ..Request::new("INVITE") }.branch(format!("z9hG4bK{number}")).message();
-        let key = self.client.request(request.clone(), (), self.reliability, number, self.now).unwrap();
+        let key = self.client.request(request.clone(), (), self.reliability, number, (), self.now).unwrap();
         let asked = Asked { key, request, finals: Vec::new(), failed: 0, has_rung: false };
         self.asked.insert(number, asked);
         let patience = self.chance.up_to(90_000);
@@ -174,7 +174,7 @@ impl World {
             return self.plan(T1, Event::NoAnswer(number));
         }
         let cancel = cancel_for(&asked.request);
-        self.client.request(cancel, (), self.reliability, CANCEL, self.now).unwrap();
+        self.client.request(cancel, (), self.reliability, CANCEL, (), self.now).unwrap();
     }
 
     fn client_receives(&mut self, message: &Message) {
@@ -194,9 +194,13 @@ impl World {
     }
 
     fn server_receives(&mut self, message: &Message) {
-        match self.server.receive_request(message, (), self.reliability, self.now) {
-            Received::New(key) => self.invited(key, message),
-            Received::Cancel { cancel, invite } => {
+        match self.server.receive_request(message, self.now) {
+            Received::New => {
+                let key = self.let_in(message);
+                self.invited(key, message);
+            }
+            Received::Cancel { invite } => {
+                let cancel = self.let_in(message);
                 let code = if invite.is_some() { 200 } else { 481 };
                 self.server.respond(&cancel, response(message, code), self.now).unwrap();
                 let meant = self.answered.iter().find(|(_, answered)| Some(answered.key) == invite);
@@ -211,8 +215,12 @@ impl World {
                 }
             }
             Received::Absorbed | Received::AckAbsorbed => {}
-            other @ (Received::Merged(_) | Received::Full) => panic!("{other:?}"),
+            Received::Merged => panic!("no INVITE comes by two ways"),
         }
+    }
+
+    fn let_in(&mut self, request: &Message) -> ServerKey {
+        self.server.admit(request, (), self.reliability, (), self.now).unwrap()
     }
 
     fn invited(&mut self, key: ServerKey, request: &Message) {

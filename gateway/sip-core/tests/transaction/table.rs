@@ -1,48 +1,17 @@
-//! The table as a whole: its bound, its order, its memory.
+//! The table as a whole: its order, its memory, what its transactions hold.
 
 use std::time::Duration;
 
 use sip_core::message::Message;
 use sip_core::time::Instant;
-use sip_core::transaction::{Output, Received, Reliability, RequestError, Response, Timing, Transactions};
+use sip_core::transaction::{
+    Output, Received, Reliability, Replies, Response, ServerKey, Timing, Transactions, cost,
+};
 
 use crate::messages::{Request, options, response};
 use crate::trace::{KEY, T1, Trace};
 
 type Table = Transactions<u32, u32>;
-
-#[test]
-fn a_full_table_refuses_new_calls_first_and_always_ends_old_ones() {
-    let mut table: Table = Transactions::new(Timing::default(), 16, KEY);
-    let arrives = |table: &mut Table, request: &Message| {
-        let received = table.receive_request(request, 0, Reliability::Unreliable, Instant::START);
-        while table.poll_output().is_some() {}
-        received
-    };
-    for number in 0..14 {
-        assert!(matches!(arrives(&mut table, &numbered("INVITE", number, None)), Received::New(_)));
-    }
-    assert_eq!(arrives(&mut table, &numbered("INVITE", 14, None)), Received::Full);
-    assert_eq!(arrives(&mut table, &numbered("OPTIONS", 14, None)), Received::Full);
-    let asked =
-        |table: &mut Table, request| table.request(request, 0, Reliability::Unreliable, 0, Instant::START);
-    assert_eq!(asked(&mut table, numbered("INVITE", 14, None)), Err(RequestError::Full));
-
-    // The last eighth.
-    assert!(matches!(
-        arrives(&mut table, &numbered("CANCEL", 3, None)),
-        Received::Cancel { invite: Some(_), .. }
-    ));
-    assert!(asked(&mut table, numbered("BYE", 15, Some("bob"))).is_ok());
-    assert_eq!(table.len(), 16);
-    assert_eq!(arrives(&mut table, &numbered("BYE", 16, Some("bob"))), Received::Full);
-    assert_eq!(arrives(&mut table, &numbered("CANCEL", 4, None)), Received::Full);
-    assert_eq!(asked(&mut table, numbered("BYE", 17, Some("bob"))), Err(RequestError::Full));
-
-    // What needs no room goes on.
-    assert_eq!(arrives(&mut table, &numbered("INVITE", 3, None)), Received::Absorbed);
-    assert_eq!(arrives(&mut table, &numbered("ACK", 99, Some("bob"))), Received::Ack);
-}
 
 #[test]
 fn a_place_that_became_free_is_used_again() {
@@ -65,11 +34,11 @@ fn a_place_that_became_free_is_used_again() {
 
 #[test]
 fn what_is_to_be_done_comes_out_in_the_order_it_arose() {
-    let mut table: Table = Transactions::new(Timing::default(), 64, KEY);
+    let mut table: Table = Transactions::new(Timing::default(), KEY);
     let mut expected = Vec::new();
     for number in 0..5 {
         let request = numbered("OPTIONS", number, None);
-        table.request(request.clone(), number, Reliability::Unreliable, number, Instant::START).unwrap();
+        table.request(request.clone(), number, Reliability::Unreliable, number, (), Instant::START).unwrap();
         expected.push((number, request.bytes().clone()));
     }
     assert_eq!(sends(&mut table), expected);
@@ -77,7 +46,7 @@ fn what_is_to_be_done_comes_out_in_the_order_it_arose() {
         // Started at different times, they fall due at different times.
         let request = numbered("INFO", number, None);
         let at = Instant::START + Duration::from_millis(u64::from(number));
-        table.request(request, number, Reliability::Unreliable, number, at).unwrap();
+        table.request(request, number, Reliability::Unreliable, number, (), at).unwrap();
     }
     sends(&mut table);
     table.handle_timeout(Instant::START + T1 + Duration::from_millis(10));
@@ -89,15 +58,11 @@ fn what_is_to_be_done_comes_out_in_the_order_it_arose() {
 
 #[test]
 fn an_answer_goes_to_the_first_sender_whoever_repeats_the_request() {
-    let mut table: Table = Transactions::new(Timing::default(), 64, KEY);
+    let mut table: Table = Transactions::new(Timing::default(), KEY);
     let request = numbered("OPTIONS", 1, None);
-    let Received::New(key) = table.receive_request(&request, 1, Reliability::Unreliable, Instant::START)
-    else {
-        panic!("not new")
-    };
+    let key = let_in(&mut table, &request, 1, Reliability::Unreliable);
     table.respond(&key, response(&request, 200), Instant::START).unwrap();
-    let received = table.receive_request(&request, 2, Reliability::Unreliable, Instant::START);
-    assert_eq!(received, Received::Absorbed);
+    assert_eq!(table.receive_request(&request, Instant::START), Received::Absorbed);
     let receivers: Vec<u32> = sends(&mut table).into_iter().map(|(to, _)| to).collect();
     assert_eq!(receivers, [1, 1]);
     assert_eq!(table.peer(&key), Some(&1));
@@ -105,15 +70,15 @@ fn an_answer_goes_to_the_first_sender_whoever_repeats_the_request() {
 
 #[test] // RFC 3261 §18.4, §17.1.4
 fn a_failed_destination_ends_the_requests_to_it_and_no_others() {
-    let mut table: Table = Transactions::new(Timing::default(), 64, KEY);
+    let mut table: Table = Transactions::new(Timing::default(), KEY);
     for number in 0..9 {
         let request = numbered("OPTIONS", number, None);
-        table.request(request, number % 3, Reliability::Reliable, number, Instant::START).unwrap();
+        table.request(request, number % 3, Reliability::Reliable, number, (), Instant::START).unwrap();
         let request = numbered("INFO", number, None);
-        table.receive_request(&request, number % 3, Reliability::Reliable, Instant::START);
+        let_in(&mut table, &request, number % 3, Reliability::Reliable);
     }
     sends(&mut table);
-    table.destination_failed(|to| *to == 1);
+    table.destination_failed(&1, Replies::MayGoElsewhere);
     let mut failed = Vec::new();
     while let Some(output) = table.poll_output() {
         match output {
@@ -121,14 +86,49 @@ fn a_failed_destination_ends_the_requests_to_it_and_no_others() {
             other => panic!("unexpected {other:?}"),
         }
     }
+    failed.sort_unstable();
     assert_eq!(failed, [1, 4, 7]);
     assert_eq!(table.len(), 15);
+    table.destination_failed(&1, Replies::Lost);
+    assert!(table.poll_output().is_none());
+    assert_eq!(table.len(), 12, "the three that came from there");
+    table.destination_failed(&9, Replies::Lost);
+    assert_eq!(table.len(), 12, "nobody was there");
+}
+
+#[test]
+fn a_transaction_holds_its_permit_as_long_as_it_lives() {
+    let mut table: Transactions<u32, u32, std::sync::Arc<()>> = Transactions::new(Timing::default(), KEY);
+    let permit = std::sync::Arc::new(());
+    let held = || std::sync::Arc::strong_count(&permit) - 1;
+    let over = Reliability::Reliable;
+    for number in 0..4 {
+        let (invite, now) = (numbered("INVITE", number, None), Instant::START);
+        table.admit(&invite, number % 2, over, permit.clone(), now).unwrap();
+        assert!(table.admit(&invite, number % 2, over, permit.clone(), now).is_err());
+        table.request(invite, number % 2, over, number, permit.clone(), now).unwrap();
+    }
+    assert_eq!(held(), 8);
+    table.destination_failed(&0, Replies::Lost);
+    assert_eq!(held(), 4, "a closed connection frees what it held at once");
+    while let Some(at) = table.poll_timeout() {
+        table.handle_timeout(at);
+    }
+    assert_eq!(held(), 0);
+}
+
+#[test]
+fn what_a_transaction_costs_grows_with_its_request() {
+    let short = numbered("INVITE", 1, None);
+    let long = Request { extra: "Subject: a rather long one\r\n", ..Request::new("INVITE") }.message();
+    assert!(cost(&short) > short.bytes().len());
+    assert_eq!(cost(&long) - cost(&short), long.bytes().len() - short.bytes().len());
 }
 
 #[test]
 fn a_hundred_thousand_transactions_leave_nothing_behind() {
     const EACH: u32 = 12_500;
-    let mut table: Table = Transactions::new(Timing::default(), 200_000, KEY);
+    let mut table: Table = Transactions::new(Timing::default(), KEY);
     let now = Instant::START;
     let (mut server, mut client) = (0, 0);
     for reliability in [Reliability::Reliable, Reliability::Unreliable] {
@@ -162,7 +162,8 @@ fn receives_and_answers(
     number: u32,
     now: Instant,
 ) -> u32 {
-    let Received::New(key) = table.receive_request(request, number, reliability, now) else { return 0 };
+    assert_eq!(table.receive_request(request, now), Received::New);
+    let key = table.admit(request, number, reliability, (), now).unwrap();
     if let Some(code) = answer(number) {
         table.respond(&key, response(request, code), now).unwrap();
     }
@@ -177,13 +178,18 @@ fn asks_and_hears(
     number: u32,
     now: Instant,
 ) -> u32 {
-    table.request(request.clone(), number, reliability, number, now).unwrap();
+    table.request(request.clone(), number, reliability, number, (), now).unwrap();
     if let Some(code) = answer(number) {
         let response = table.receive_response(&response(&request, code), now);
         assert!(matches!(response, Response::ForTu { user, .. } if user == number));
     }
     sends(table);
     1
+}
+
+fn let_in(table: &mut Table, request: &Message, from: u32, reliability: Reliability) -> ServerKey {
+    assert_eq!(table.receive_request(request, Instant::START), Received::New);
+    table.admit(request, from, reliability, (), Instant::START).unwrap()
 }
 
 fn answer(number: u32) -> Option<u16> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use sip_core::message::Message;
 use sip_core::time::Instant;
 use sip_core::transaction::{
-    Attempt, ClientKey, Gone, Output, Received, Reliability, RequestError, Response, Sender, ServerKey,
-    Timing, Transactions,
+    Attempt, ClientKey, Gone, Output, Received, Reliability, Replies, RequestError, Response, Sender,
+    ServerKey, Timing, Transactions,
 };
 
 pub const T1: Duration = Duration::from_millis(500);
@@ -42,7 +42,7 @@ impl Trace {
 
     pub fn with(timing: Timing, reliability: Reliability) -> Self {
         Self {
-            table: Transactions::new(timing, 64, KEY),
+            table: Transactions::new(timing, KEY),
             now: Instant::START,
             reliability,
             server: None,
@@ -54,9 +54,15 @@ impl Trace {
     /// A request comes in that is new.
     pub fn receives(&mut self, request: &Message) -> &mut Self {
         match self.arrives(request) {
-            Received::New(key) | Received::Cancel { cancel: key, .. } => self.server = Some(key),
+            Received::New | Received::Cancel { .. } => self.is_let_in(request),
             other => panic!("{other:?} instead of a new transaction"),
         }
+    }
+
+    /// The last request gets its transaction.
+    pub fn is_let_in(&mut self, request: &Message) -> &mut Self {
+        let admitted = self.table.admit(request, PEER, self.reliability, (), self.now);
+        self.server = Some(admitted.unwrap());
         self
     }
 
@@ -68,7 +74,7 @@ impl Trace {
 
     pub fn arrives(&mut self, request: &Message) -> Received {
         self.is_quiet();
-        self.table.receive_request(request, PEER, self.reliability, self.now)
+        self.table.receive_request(request, self.now)
     }
 
     /// The transaction user answers the last new request.
@@ -89,7 +95,7 @@ impl Trace {
 
     pub fn asks(&mut self, request: &Message) -> Result<ClientKey, RequestError> {
         self.is_quiet();
-        self.table.request(request.clone(), PEER, self.reliability, "user", self.now)
+        self.table.request(request.clone(), PEER, self.reliability, "user", (), self.now)
     }
 
     /// A response comes in and is for the transaction user.
@@ -146,8 +152,12 @@ impl Trace {
     }
 
     pub fn loses_peer(&mut self) -> &mut Self {
+        self.loses_peer_and(Replies::MayGoElsewhere)
+    }
+
+    pub fn loses_peer_and(&mut self, replies: Replies) -> &mut Self {
         self.is_quiet();
-        self.table.destination_failed(|to| *to == PEER);
+        self.table.destination_failed(&PEER, replies);
         self
     }
 

@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use tokio::sync::mpsc;
 use tokio::time::{advance, sleep};
@@ -24,6 +24,7 @@ struct PuppetState {
     /// Zero is none.
     unfinished: AtomicU64,
     takes_nothing: AtomicBool,
+    held: AtomicUsize,
 }
 
 /// What came out at the other end.
@@ -63,6 +64,10 @@ impl Wire for Puppet {
         Some(self.state.unfinished.load(Relaxed)).filter(|number| *number > 0)
     }
 
+    fn held(&self) -> usize {
+        self.state.held.load(Relaxed)
+    }
+
     fn bytes_received(&self) -> u64 {
         self.state.bytes.load(Relaxed)
     }
@@ -90,6 +95,9 @@ impl Ingress for App {
     fn unreachable(&self, _to: &Destination, _why: SendError) {}
 }
 
+/// Bytes of all strangers: an eighth of it is for the one of these tests.
+const STRANGERS: usize = 8_000;
+
 /// The peer's end of a session, in paused time: waiting for what comes moves the clock.
 struct Peer {
     says: mpsc::UnboundedSender<Received>,
@@ -106,7 +114,7 @@ fn start(edge: Edge, limits: Limits) -> Peer {
     let (to_app, app) = mpsc::unbounded_channel();
     let state = Arc::new(PuppetState::default());
     let outbox = Arc::new(Outbox::new(&limits));
-    let registration = Arc::new(Connections::default()).register(&outbox, None, None);
+    let registration = Arc::new(Connections::new(STRANGERS)).register(&outbox, None, None);
     let address = "192.0.2.1:5060".parse().unwrap();
     let source = Source {
         edge,
@@ -362,4 +370,21 @@ async fn a_suspect_that_stays_silent_is_closed_and_one_that_speaks_is_cleared() 
     assert!(peer.outbox.is_trusted());
     peer.outbox.suspect(Instant::now());
     assert_eq!(peer.takes().await, (Took::Close(CloseReason::Silent), 92));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_that_holds_more_than_his_share_is_closed_and_a_known_peer_is_not() {
+    let mut stranger = start(Edge::Browser, Limits::browser());
+    stranger.state.held.store(1_000, Relaxed);
+    stranger.says_message("OPTIONS");
+    stranger.app.recv().await.unwrap();
+    stranger.state.held.store(1_001, Relaxed);
+    stranger.says_message("OPTIONS");
+    assert_eq!(stranger.takes().await, (Took::Close(CloseReason::Policy), 0));
+
+    let mut known = identified(Limits::browser());
+    known.state.held.store(60_000, Relaxed);
+    known.says_message("OPTIONS");
+    known.app.recv().await.unwrap();
+    assert_eq!(known.takes().await, (Took::Ping, 25));
 }

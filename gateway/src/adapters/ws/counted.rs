@@ -29,6 +29,11 @@ impl<S> Counted<S> {
         self.frames.unfinished()
     }
 
+    /// [`Frames::announced`].
+    pub(crate) fn announced(&self) -> usize {
+        self.frames.announced()
+    }
+
     pub(crate) fn received(&self) -> u64 {
         self.received
     }

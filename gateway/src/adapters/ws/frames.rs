@@ -14,6 +14,8 @@ pub(super) struct Frames {
     fragmented: bool,
     /// Messages, and control frames between them, that have begun.
     begun: u64,
+    /// Bytes of the payloads of the message that has begun, as far as heads of frames told.
+    announced: u64,
 }
 
 impl Frames {
@@ -39,6 +41,11 @@ impl Frames {
         (self.head_length > 0 || self.fragmented).then_some(self.begun)
     }
 
+    /// Bytes for which room may have been made: those of the message that has begun, come or still to come.
+    pub(super) fn announced(&self) -> usize {
+        usize::try_from(self.announced).unwrap_or(usize::MAX)
+    }
+
     fn take_head(&mut self, byte: u8) {
         if self.head_length == 0 && !self.fragmented {
             self.begun += 1;
@@ -49,6 +56,7 @@ impl Frames {
         }
         if self.head_length == self.head_wanted() {
             self.payload = self.payload_length();
+            self.announced = self.announced.saturating_add(self.payload);
         }
     }
 
@@ -58,6 +66,9 @@ impl Frames {
             self.fragmented = self.head[0] & FINAL == 0;
         }
         self.head_length = 0;
+        if !self.fragmented {
+            self.announced = 0;
+        }
     }
 
     /// Bytes of the head, as far as its beginning tells.

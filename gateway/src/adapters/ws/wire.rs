@@ -20,6 +20,8 @@ pub(crate) struct WsWire<S> {
     socket: WebSocketStream<Counted<S>>,
     /// What the peer used last; it is answered in kind (RFC 7118 §5.2).
     kind: Kind,
+    /// Bytes of the message in the write buffer.
+    unwritten: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> WsWire<S> {
             Some(config),
         )
         .await;
-        Self { socket, kind: Kind::Text }
+        Self { socket, kind: Kind::Text, unwritten: 0 }
     }
 
     /// A keep-alive is not a SIP message: RFC 5626 §4.4.1, which RFC 7118 §6 lets clients use.
@@ -86,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for WsWire<S> {
     }
 
     fn start_send(&mut self, message: Bytes) -> Result<(), CloseReason> {
+        self.unwritten = message.len();
         let frame = self.frame(message);
         self.start(frame)
     }
@@ -95,11 +98,19 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for WsWire<S> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
-        Pin::new(&mut self.socket).poll_flush(cx).map_err(|error| reason(&error))
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx).map_err(|error| reason(&error));
+        if flushed.is_ready() {
+            self.unwritten = 0;
+        }
+        flushed
     }
 
     fn unfinished(&self) -> Option<u64> {
         self.socket.get_ref().unfinished()
+    }
+
+    fn held(&self) -> usize {
+        self.socket.get_ref().announced() + self.unwritten
     }
 
     fn bytes_received(&self) -> u64 {

@@ -69,7 +69,7 @@ impl Agent {
         let mut key = [0; 16];
         machine.random(&mut key);
         let state = State {
-            transactions: Transactions::new(Timing::default(), 1_000, key),
+            transactions: Transactions::new(Timing::default(), key),
             dialogs: HashMap::new(),
             registered: false,
             made: 0,
@@ -137,15 +137,16 @@ impl Agent {
         }
         let reliability = self.reliability();
         let now = self.0.machine.now();
-        let received = self.state().transactions.receive_request(&message, (), reliability, now);
-        self.flush();
+        let received = self.state().transactions.receive_request(&message, now);
+        let let_in = || self.state().transactions.admit(&message, (), reliability, (), now).unwrap();
         match received {
-            Received::New(key) => self.serve(key, &message),
-            Received::Cancel { cancel, invite } => self.serve_cancel(cancel, invite, &message),
+            Received::New => self.serve(let_in(), &message),
+            Received::Cancel { invite } => self.serve_cancel(let_in(), invite, &message),
             Received::Ack => self.acknowledged(&message),
-            Received::Merged(_) => self.complain("a merged request".into()),
-            Received::Absorbed | Received::AckAbsorbed | Received::Full => {}
+            Received::Merged => self.complain("a merged request".into()),
+            Received::Absorbed | Received::AckAbsorbed => {}
         }
+        self.flush();
     }
 
     fn serve(&self, key: ServerKey, message: &Message) {
@@ -280,7 +281,7 @@ impl Agent {
 
     fn start(&self, request: Message) {
         let (reliability, now) = (self.reliability(), self.0.machine.now());
-        self.state().transactions.request(request, (), reliability, (), now).unwrap();
+        self.state().transactions.request(request, (), reliability, (), (), now).unwrap();
         self.flush();
     }
 

@@ -1,5 +1,7 @@
 //! Requests of the transaction user, and the responses that come in to them.
 
+use std::hash::Hash;
+
 use super::super::client_invite::ClientInvite;
 use super::super::client_non_invite::ClientNonInvite;
 use super::super::machine::Machine;
@@ -7,11 +9,11 @@ use super::super::matching::Root;
 use super::super::{
     Attempt, ClientKey, Output, Reliability, RequestError, Response, client_invite, client_non_invite,
 };
-use super::{Names, Slot, Transactions};
+use super::{Names, New, Slot, Transactions};
 use crate::message::{Message, Method, Status};
 use crate::time::Instant;
 
-impl<D: Clone, U: Clone> Transactions<D, U> {
+impl<D: Clone + Eq + Hash, U: Clone, P> Transactions<D, U, P> {
     /// The transaction user asks. The branch of the topmost Via must be its own and new.
     ///
     /// A CANCEL gives its INVITE 64·T1 to end, and [`Output::Timeout`] after that (RFC 3261 §9.1).
@@ -24,6 +26,7 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         to: D,
         reliability: Reliability,
         user: U,
+        permit: P,
         now: Instant,
     ) -> Result<ClientKey, RequestError> {
         if !request.is_request() || *request.method() == Method::Ack {
@@ -34,9 +37,6 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         if self.index.contains_key(&own) {
             return Err(RequestError::BranchInUse);
         }
-        if !self.has_room_for(&request) {
-            return Err(RequestError::Full);
-        }
         if *request.method() == Method::Cancel {
             self.note_cancel(&root, now);
         }
@@ -45,7 +45,8 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
             Method::Invite => Machine::InviteClient(ClientInvite::new(request.clone(), timers, now), user),
             _ => Machine::NonInviteClient(ClientNonInvite::new(request.clone(), timers, now), user),
         };
-        let slot = self.insert(Names { own, old: None, origin: None }, to, reliability, machine);
+        let names = Names { own, old: None, origin: None };
+        let slot = self.insert(New { names, to, reliability, machine, permit });
         self.send(slot, request, Attempt::First);
         Ok(ClientKey(slot))
     }
@@ -69,17 +70,6 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
     pub fn stop_resending(&mut self, key: &ClientKey) {
         if let Some(entry) = self.entries.get_mut(key.0) {
             entry.machine.stop_resending();
-        }
-    }
-
-    /// A connection is gone, or an address was found to be unreachable: requests of ours that `is_lost` says were sent
-    /// there end with [`Output::TransportError`], except an INVITE that has had a provisional response: its final one
-    /// may come by another way. Looks at every transaction.
-    pub fn destination_failed(&mut self, is_lost: impl Fn(&D) -> bool) {
-        let lost: Vec<Slot> =
-            self.entries.iter().filter(|(_, entry)| is_lost(&entry.to)).map(|(slot, _)| slot).collect();
-        for slot in lost {
-            self.fail_client(slot, Machine::handle_peer_lost);
         }
     }
 

@@ -1,39 +1,61 @@
 //! Requests that come in, and the responses of the transaction user to them.
 
+use std::hash::Hash;
+
 use super::super::machine::Machine;
 use super::super::matching::{Fingerprint, Root, Style};
 use super::super::server_invite::{AckOf, ServerInvite};
 use super::super::server_non_invite::ServerNonInvite;
-use super::super::{Attempt, NoTransaction, Received, Reliability, ServerKey};
-use super::{Entry, Names, Slot, Transactions};
+use super::super::{Attempt, NoTransaction, NotNew, Received, Reliability, ServerKey};
+use super::{Entry, Names, New, Slot, Transactions};
 use crate::message::{Message, Method, Status};
 use crate::time::Instant;
 
 /// A request on its way in.
-struct Arrival<'a, D> {
+struct Arrival<'a> {
     request: &'a Message,
     root: Root,
-    from: D,
-    reliability: Reliability,
     now: Instant,
 }
 
-impl<D: Clone, U: Clone> Transactions<D, U> {
-    /// A request came in. `from` is where the responses go.
-    pub fn receive_request(
+impl<D: Clone + Eq + Hash, U: Clone, P> Transactions<D, U, P> {
+    /// A request came in: what is it? Nothing is kept of one that is new.
+    pub fn receive_request(&mut self, request: &Message, now: Instant) -> Received {
+        let arrival = Arrival { request, root: self.matcher.server(request), now };
+        match request.method() {
+            Method::Ack => self.receive_ack(&arrival),
+            method => match self.index.get(&arrival.name(method)).copied() {
+                Some(slot) => self.repeat_response(slot),
+                None => self.receive_new(&arrival),
+            },
+        }
+    }
+
+    /// Makes the transaction of a request that [`Transactions::receive_request`] found to be new, or a copy of another. `from` is
+    /// where the responses go. An INVITE is answered with 100 as [`Timing`](super::super::Timing) says.
+    ///
+    /// # Errors
+    /// It has one by now, or is an ACK.
+    pub fn admit(
         &mut self,
         request: &Message,
         from: D,
         reliability: Reliability,
+        permit: P,
         now: Instant,
-    ) -> Received {
-        let arrival = Arrival { request, root: self.matcher.server(request), from, reliability, now };
-        match request.method() {
-            Method::Ack => self.receive_ack(&arrival),
-            Method::Cancel => self.receive_cancel(arrival),
-            Method::Invite => self.receive_invite(arrival),
-            _ => self.receive_other(arrival),
+    ) -> Result<ServerKey, NotNew> {
+        let arrival = Arrival { request, root: self.matcher.server(request), now };
+        let own = arrival.name(request.method());
+        if *request.method() == Method::Ack || self.index.contains_key(&own) {
+            return Err(NotNew);
         }
+        let (machine, trying) = self.machine_for(&arrival, reliability);
+        let names = self.names_of(own, &arrival);
+        let slot = self.insert(New { names, to: from, reliability, machine, permit });
+        if let Some(trying) = trying {
+            self.send(slot, trying, Attempt::First);
+        }
+        Ok(ServerKey(slot))
     }
 
     /// The transaction user answers. What a transaction may not send any more is discarded, as RFC 3261 §17.2 says.
@@ -70,49 +92,32 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         self.entries.get(key.0).map(|entry| &entry.to)
     }
 
-    fn receive_invite(&mut self, arrival: Arrival<'_, D>) -> Received {
-        let own = arrival.name(&Method::Invite);
-        if let Some(slot) = self.index.get(&own).copied() {
-            return self.repeat_response(slot);
+    fn receive_new(&self, arrival: &Arrival<'_>) -> Received {
+        if *arrival.request.method() == Method::Cancel {
+            // RFC 3261 §9.2: matched as if the CANCEL were the request it means.
+            let invite = self.index.get(&arrival.name(&Method::Invite)).copied().map(ServerKey);
+            return Received::Cancel { invite };
         }
-        if !self.has_room_for(arrival.request) {
-            return Received::Full;
+        match self.first_copy_of(arrival.request) {
+            Some((_, Some(_))) => Received::Merged,
+            Some((_, None)) | None => Received::New,
+        }
+    }
+
+    /// The machine, and the 100 that is sent at once.
+    fn machine_for(&self, arrival: &Arrival<'_>, reliability: Reliability) -> (Machine<U>, Option<Message>) {
+        let timers = self.timers.over(reliability);
+        if *arrival.request.method() != Method::Invite {
+            return (Machine::NonInviteServer(ServerNonInvite::new(timers, arrival.now)), None);
         }
         // RFC 3261 §17.2.1: by §8.2.6, but without a To tag.
         let trying = arrival.request.response(Status::TRYING).build();
         let trying = trying.expect("a valid request has all that its 100 repeats");
-        let timers = self.timers.over(arrival.reliability);
         let (machine, at_once) = ServerInvite::new(trying, self.trying, timers, arrival.now);
-        let (slot, received) = self.insert_server(own, arrival, Machine::InviteServer(machine));
-        if let Some(trying) = at_once {
-            self.send(slot, trying, Attempt::First);
-        }
-        received
+        (Machine::InviteServer(machine), at_once)
     }
 
-    fn receive_other(&mut self, arrival: Arrival<'_, D>) -> Received {
-        let own = arrival.name(arrival.request.method());
-        if let Some(slot) = self.index.get(&own).copied() {
-            return self.repeat_response(slot);
-        }
-        if !self.has_room_for(arrival.request) {
-            return Received::Full;
-        }
-        let machine = ServerNonInvite::new(self.timers.over(arrival.reliability), arrival.now);
-        let (_, received) = self.insert_server(own, arrival, Machine::NonInviteServer(machine));
-        received
-    }
-
-    fn receive_cancel(&mut self, arrival: Arrival<'_, D>) -> Received {
-        // RFC 3261 §9.2: matched as if the CANCEL were the request it means.
-        let invite = self.index.get(&arrival.name(&Method::Invite)).copied().map(ServerKey);
-        match self.receive_other(arrival) {
-            Received::New(cancel) => Received::Cancel { cancel, invite },
-            otherwise => otherwise,
-        }
-    }
-
-    fn receive_ack(&mut self, arrival: &Arrival<'_, D>) -> Received {
+    fn receive_ack(&mut self, arrival: &Arrival<'_>) -> Received {
         let Some(slot) = self.index.get(&arrival.name(&Method::Invite)).copied() else {
             return Received::Ack;
         };
@@ -140,29 +145,28 @@ impl<D: Clone, U: Clone> Transactions<D, U> {
         Received::Absorbed
     }
 
-    fn insert_server(
-        &mut self,
-        own: Fingerprint,
-        arrival: Arrival<'_, D>,
-        machine: Machine<U>,
-    ) -> (Slot, Received) {
-        let request = arrival.request;
+    fn names_of(&self, own: Fingerprint, arrival: &Arrival<'_>) -> Names {
         let old = match arrival.root.style() {
             Style::Rfc3261 => None,
-            Style::Rfc2543 => Some(arrival.root.of(request.method())),
+            Style::Rfc2543 => Some(arrival.root.of(arrival.request.method())),
         };
-        // RFC 3261 §8.2.2.2 looks at requests without a To tag; a CANCEL follows each copy.
+        let origin = match self.first_copy_of(arrival.request) {
+            Some((origin, None)) => Some(origin),
+            Some((_, Some(_))) | None => None,
+        };
+        Names { own, old, origin }
+    }
+
+    /// What all copies of a request have in common, and the first of them that is alive. RFC 3261 §8.2.2.2 looks at requests
+    /// without a To tag; a CANCEL follows each copy.
+    fn first_copy_of(&self, request: &Message) -> Option<(Fingerprint, Option<Slot>)> {
         let may_be_forked = request.to_tag().is_none() && *request.method() != Method::Cancel;
-        let origin = may_be_forked.then(|| self.matcher.origin(request));
-        let is_merged = origin.is_some_and(|origin| self.index.contains_key(&origin));
-        let names = Names { own, old, origin: origin.filter(|_| !is_merged) };
-        let slot = self.insert(names, arrival.from, arrival.reliability, machine);
-        let key = ServerKey(slot);
-        (slot, if is_merged { Received::Merged(key) } else { Received::New(key) })
+        let origin = may_be_forked.then(|| self.matcher.origin(request))?;
+        Some((origin, self.index.get(&origin).copied()))
     }
 }
 
-impl<D> Arrival<'_, D> {
+impl Arrival<'_> {
     /// The name of the transaction of this request, taken for one of `method`.
     fn name(&self, method: &Method) -> Fingerprint {
         request_name(&self.root, method, self.request.uri().unwrap_or_default())
