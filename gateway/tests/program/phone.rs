@@ -98,7 +98,7 @@ impl Phone {
             .build()
             .unwrap();
         self.send(&invite).await;
-        self.final_response().await
+        self.final_response_to(&Method::Invite).await
     }
 
     /// Is called; the INVITE.
@@ -121,7 +121,7 @@ impl Phone {
         let target = invite.contacts().unwrap().first().unwrap().uri.to_string();
         let bye = self.request(&Method::Bye, &target, (&from, to), invite.call_id(), 1);
         self.send(&bye.build().unwrap()).await;
-        assert_eq!(self.final_response().await.status(), Some(Status::OK));
+        assert_eq!(self.final_response_to(&Method::Bye).await.status(), Some(Status::OK));
     }
 
     /// Answers one call, and waits for the ACK.
