@@ -31,10 +31,10 @@ use sip_core::{message, registrar};
 use access::Access;
 use reloadable::Reloadable;
 
-use crate::adapters::demo_users::DemoUser;
+use crate::adapters::demo_users::{self, DemoUser};
 use crate::adapters::memory::{Capacity, MemoryStore};
 use crate::adapters::{
-    DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Pages, Rate, Transports, Web,
+    DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Rate, Transports, Web,
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Heard, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
@@ -316,13 +316,10 @@ fn web(settings: &Settings) -> Web {
     Web {
         path: browser.path.clone(),
         origins: Origins {
-            pages: match browser.origins.is_empty() {
-                true => Pages::SameHost,
-                false => Pages::Exactly(browser.origins.clone()),
-            },
+            others: browser.origins.clone(),
             missing: if browser.without_origin { MissingOrigin::Allowed } else { MissingOrigin::Refused },
         },
-        pages: Page::read(&browser.page, &browser.domain).router(),
+        pages: Page::read(browser.page.folder().as_deref(), &browser.domain).router(),
     }
 }
 
@@ -373,9 +370,16 @@ fn announce(settings: &Settings, new_users: &[DemoUser]) {
     if !numbers.is_empty() {
         text.push_str(&format!("Test calls: {}\n", numbers.join(", ")));
     }
-    if !settings.browser.page.join("index.html").exists() {
+    if settings.browser.page.folder().is_none() {
         let build = "npm --prefix gateway/web ci && npm --prefix gateway/web run build";
-        text.push_str(&format!("The softphone page is not built: run `{build}`.\n"));
+        let places: Vec<String> =
+            settings.browser.page.places().iter().map(|place| place.display().to_string()).collect();
+        text.push_str(&format!("No softphone page in {}:\n", places.join(", ")));
+        text.push_str(&format!("  build it by `{build}`, or set browser.page to its folder.\n"));
+    }
+    if settings.users.file.is_none() && new_users.is_empty() {
+        let kept = settings.state.folder.join(demo_users::FILE);
+        text.push_str(&format!("Users:      the demo's, with their passwords in {}\n", kept.display()));
     }
     let _ = std::io::stdout().write_all(text.as_bytes());
     announce_users(new_users);

@@ -352,6 +352,47 @@ fn the_examples_in_docs_are_good_configurations() {
     assert!(gateways >= 5 && relays >= 1);
 }
 
+#[test] // RFC 6454 §6.2
+fn an_origin_is_what_a_browser_says() {
+    let origins = |list: &[&str]| {
+        let text = format!("[browser]\norigins = {list:?}\n");
+        config::parse::<Settings>(&text, Path::new("")).map(|settings| settings.browser.origins)
+    };
+    let good = ["https://x.example", "http://10.0.0.7:8080", "https://[2001:db8::7]:8443", "capacitor://localhost"];
+    assert_eq!(origins(&good).unwrap(), good);
+    for (wrong, way_out) in [
+        ("https://x.example/", "\"https://x.example\""),
+        ("https://x.example/phone?a#b", "\"https://x.example\""),
+        ("x.example", "\"https://x.example\""),
+        ("https://X.Example", "\"https://x.example\""),
+        ("https://x.example:443", "\"https://x.example\""),
+        ("http://x.example:80", "\"http://x.example\""),
+        ("*", "name each page"),
+        ("https://*.x.example", "name each page"),
+        ("null", "expected one"),
+        ("https://", "expected one"),
+        ("https://a@x.example", "expected one"),
+        ("https://bücher.example", "expected one"),
+    ] {
+        let Mistakes(list) = origins(&["https://good.example", wrong]).unwrap_err();
+        assert_eq!(list.len(), 1, "{wrong}");
+        assert_eq!(list[0].key, "browser.origins");
+        assert!(list[0].what.contains(way_out) && list[0].what.contains(wrong), "{wrong}: {}", list[0].what);
+    }
+    let Mistakes(list) = origins(&["https://x.example/", "x.example", "*"]).unwrap_err();
+    assert_eq!(list.len(), 3, "all at once");
+}
+
+#[test]
+fn the_page_is_found_wherever_the_file_is_and_a_folder_that_is_given_is_beside_it() {
+    let given = config::parse::<Settings>("[browser]\npage = \"page\"", Path::new("/etc/gateway")).unwrap();
+    assert_eq!(given.browser.page.places(), [Path::new("/etc/gateway/page")]);
+    assert_eq!(given.browser.page.folder(), None);
+    let places = config::parse::<Settings>("", Path::new("/etc/gateway")).unwrap().browser.page.places();
+    assert!(places.iter().all(|place| place.is_absolute() && !place.starts_with("/etc/gateway")), "{places:?}");
+    assert!(places.contains(&std::env::current_dir().unwrap().join("gateway/web/dist")), "{places:?}");
+}
+
 #[test]
 fn a_listener_can_be_switched_off() {
     let settings = config::parse::<Settings>("[listen]\nsip_tcp = \"off\"", Path::new("")).unwrap();

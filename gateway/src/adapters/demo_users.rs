@@ -52,7 +52,8 @@ fn password(random: &impl Fn(&mut [u8])) -> Zeroizing<String> {
     password
 }
 
-const FILE: &str = "demo-users";
+/// Its name in the state folder.
+pub const FILE: &str = "demo-users";
 const NAMES: [&str; 2] = ["alice", "bob"];
 
 #[cfg(test)]

@@ -27,4 +27,4 @@ pub use dial::DialSettings;
 pub use limits::{Limits, Rate};
 pub use listener::{Kind, Listener, TrunkTls};
 pub use transports::Transports;
-pub use ws::{MissingOrigin, Origins, Pages, Web};
+pub use ws::{MissingOrigin, Origins, Web};

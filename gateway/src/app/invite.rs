@@ -109,6 +109,9 @@ impl<R: Runtime> Node<R> {
         if !uri.is_sip() {
             return Err(Status::UNSUPPORTED_URI_SCHEME);
         }
+        if matches!(caller, Caller::Browser { .. }) && !self.is_ours(&uri) {
+            return Err(Status::NOT_FOUND);
+        }
         let dialled = uri.user.ok_or(Status::ADDRESS_INCOMPLETE)?;
         let names: Vec<_> = uri.user_names().collect();
         let is_sound = |name: &str| (1..=MAX_NUMBER).contains(&name.len()) && name.chars().all(is_graphic);
@@ -141,6 +144,13 @@ impl<R: Runtime> Node<R> {
             // No trunk reaches another one through us, and nobody a number without a trunk.
             _ => Err(Status::NOT_FOUND),
         }
+    }
+
+    /// RFC 3261 §8.2.2.1, §16.5: a browser's Request-URI names somebody of our domain. Another domain's user is not ours of
+    /// the same name. A trunk writes there whatever it knows us by.
+    fn is_ours(&self, uri: &Uri<'_>) -> bool {
+        let host = uri.host.strip_suffix('.').unwrap_or(uri.host);
+        host.eq_ignore_ascii_case(&self.0.settings.domain)
     }
 
     async fn user_target(&self, user: &str, caller: Identity) -> Result<Target, Status> {

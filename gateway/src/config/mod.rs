@@ -1,11 +1,14 @@
 //! What the gateway can be told, read as `daemon::config` says.
 
 mod changes;
+mod origin;
+mod page;
 mod relay_pool;
 mod settings;
 mod trunk;
 mod turn;
 
+pub use page::PageFolder;
 pub use relay_pool::PoolRelay;
 pub use settings::{
     Admin, Browser, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Relay, RelayKind, Settings, State,

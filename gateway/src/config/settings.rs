@@ -7,6 +7,8 @@ use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::{section, words};
 use media_relay::{Addressing, AddressingKeys, MIN_MEDIA_TIMEOUT, TurnSettings};
 
+use super::origin;
+use super::page::PageFolder;
 use super::relay_pool::{self, PoolRelay};
 use super::trunk::{self, Trunk};
 use super::turn::{self, TurnClients};
@@ -59,14 +61,14 @@ section! {
         domain: String = "localhost".into(),
         /// Path of the WebSocket.
         path: String = "/ws".into(),
-        /// Exact `Origin` values that may connect; empty allows only pages that this gateway serves itself.
+        /// Pages of other hosts that may connect, by their exact `Origin`, such as `"https://phone.example.com"`. The page that this gateway serves itself always may.
         origins: Vec<String> = Vec::new(),
         /// May a client that sends no `Origin` (no browser does that) connect?
         without_origin: bool = false,
         /// Digest algorithms offered to browsers, strongest first (RFC 8760).
         algorithms: Vec<DigestAlgorithm> = vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
-        /// Folder with the softphone page; built by `npm --prefix gateway/web run build`.
-        page: PathBuf = "gateway/web/dist".into(),
+        /// Folder with the softphone page; built by `npm --prefix gateway/web run build`. Unless it is set, it is looked for in the working directory and where the program was built.
+        page: PageFolder = PageFolder::Built,
         /// How long a registration lasts at most.
         registration: Duration = Duration::seconds(600),
         /// How long a call outlives its browser's connection.
@@ -277,7 +279,7 @@ impl Configuration for Settings {
         {
             *path = base.join(&*path);
         }
-        for path in [&mut self.browser.page, &mut self.state.folder] {
+        for path in [self.browser.page.path(), Some(&mut self.state.folder)].into_iter().flatten() {
             *path = base.join(&*path);
         }
     }
@@ -296,6 +298,9 @@ impl Configuration for Settings {
         }
         if !self.browser.path.starts_with('/') {
             reader.mistake("browser.path", "expected a path that starts with \"/\"");
+        }
+        for what in self.browser.origins.iter().filter_map(|one| origin::check(one).err()) {
+            reader.mistake("browser.origins", what);
         }
         if self.browser.algorithms.is_empty() {
             reader.mistake("browser.algorithms", "expected at least one algorithm");

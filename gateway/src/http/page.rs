@@ -16,12 +16,14 @@ use bytes::Bytes;
 pub struct Page(Arc<HashMap<String, Bytes>>);
 
 impl Page {
-    /// Reads the folder and its subfolders. A missing folder gives a page that says how to build it. `/gateway.json` tells
+    /// Reads the folder and its subfolders. Without one there is a page that says how to build it. `/gateway.json` tells
     /// the page the domain of the users, which its own address need not be.
-    pub fn read(folder: &Path, domain: &str) -> Self {
+    pub fn read(folder: Option<&Path>, domain: &str) -> Self {
         let mut files = HashMap::new();
         let mut room = MAX_BYTES;
-        read_folder(folder, "", &mut files, &mut room, MAX_DEPTH);
+        if let Some(folder) = folder {
+            read_folder(folder, "", &mut files, &mut room, MAX_DEPTH);
+        }
         if !files.contains_key(INDEX) {
             files.insert(INDEX.into(), Bytes::from_static(NOT_BUILT.as_bytes()));
         }
@@ -122,7 +124,8 @@ const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Softphone not
 <h1>The softphone page is not built</h1>\
 <p>The gateway works: SIP over WebSocket is served. To build the page run, in the folder of the sources,\
 <pre>npm --prefix gateway/web ci &amp;&amp; npm --prefix gateway/web run build</pre>\
-<p>and restart the gateway, or set <code>browser.page</code> to a folder that holds it.";
+<p>and restart the gateway, or set <code>browser.page</code> to a folder that holds it. Where it was looked for is written \
+where the gateway was started.";
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
@@ -138,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_is_not_built_says_how_to_build_it() {
-        let page = Page::read(Path::new("/nonexistent"), "example.com");
+        let page = Page::read(None, "example.com");
         let (status, body) = get(&page, "/").await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("npm --prefix gateway/web run build"));
@@ -150,7 +153,7 @@ mod tests {
         fs::create_dir(folder.path().join("assets")).unwrap();
         fs::write(folder.path().join("index.html"), "page").unwrap();
         fs::write(folder.path().join("assets/app.js"), "code").unwrap();
-        let page = Page::read(folder.path(), "example.com");
+        let page = Page::read(Some(folder.path()), "example.com");
         assert_eq!(get(&page, "/").await, (StatusCode::OK, "page".into()));
         assert_eq!(get(&page, "/assets/app.js").await, (StatusCode::OK, "code".into()));
         assert_eq!(get(&page, "/../../etc/passwd").await.0, StatusCode::NOT_FOUND);

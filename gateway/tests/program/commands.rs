@@ -1,7 +1,8 @@
 //! `gateway check`, `health` and `run`: exit codes, and words for people and for programs.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -87,6 +88,43 @@ fn health_asks_the_running_gateway() {
     let output = gateway(&["health"], &running.config());
     assert_eq!(output.status.code(), Some(1));
     assert!(stdout(&output).starts_with("The gateway is not ready: no answer from"), "{output:?}");
+}
+
+#[test]
+fn the_demo_says_at_each_start_where_its_passwords_are_and_where_it_looked_for_its_page() {
+    let (wss, admin) = (free_port(), free_port());
+    let (folder, config) = written(&format!(
+        "[listen]\nwss = \"{wss}\"\nsip_udp = \"off\"\nsip_tcp = \"off\"\n[admin]\nlisten = \"{admin}\"\n\
+         [relay]\nbrowser_port = 0\n[browser]\npage = \"nowhere\"\n"
+    ));
+    let kept = folder.path().join("var/demo-users").display().to_string();
+    for expected in ["(shown this once)", kept.as_str()] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+            .args(["run", "--config"])
+            .arg(&config)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut told = Vec::new();
+        for line in lines {
+            told.push(line);
+            if told.iter().any(|line| line.contains(expected)) {
+                break;
+            }
+        }
+        end(&mut child);
+        let told = told.join("\n");
+        assert!(told.contains(expected), "{told}");
+        assert!(told.contains(&folder.path().join("nowhere").display().to_string()), "{told}");
+        assert!(told.contains("browser.page"), "{told}");
+    }
+}
+
+fn end(child: &mut Child) {
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::adapters::{Kind, Limits, Listener, MissingOrigin, Origins, Pages, Transports, Web};
+use gateway::adapters::{Kind, Limits, Listener, MissingOrigin, Origins, Transports, Web};
 use gateway::ports::transport::{
     CloseReason, ConnectionId, Destination, Edge, Ingress, SendError, Source, Transport,
 };
@@ -137,7 +137,7 @@ impl Lab {
 pub fn web() -> Web {
     Web {
         path: "/ws".into(),
-        origins: Origins { pages: Pages::SameHost, missing: MissingOrigin::Allowed },
+        origins: Origins { others: Vec::new(), missing: MissingOrigin::Allowed },
         pages: axum::Router::new().route("/", axum::routing::get(|| async { "the page" })),
     }
 }

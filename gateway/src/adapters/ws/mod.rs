@@ -22,7 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
-pub use self::upgrade::{MissingOrigin, Origins, Pages};
+pub use self::upgrade::{MissingOrigin, Origins};
 use self::wire::WsWire;
 use super::listener::{Door, Stage, Visitor};
 use crate::ports::transport::{Ingress, Protocol};

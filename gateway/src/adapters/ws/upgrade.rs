@@ -8,23 +8,15 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// Which pages may connect. A browser always says from which page it comes; another program can say what it likes, and
-/// is stopped by authentication, not by this.
+/// Which pages may connect: those of the very host and port that is asked, hence our own, and others by their origin. A
+/// browser always says from which page it comes; another program can say what it likes, and is stopped by authentication,
+/// not by this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origins {
-    /// The pages.
-    pub pages: Pages,
+    /// The other pages: exact values of the header (RFC 6454 §7), as `https://phone.example.com`.
+    pub others: Vec<String>,
     /// Whether a request without `Origin`, hence not from a browser, may connect.
     pub missing: MissingOrigin,
-}
-
-/// Pages by their origin (RFC 6454).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pages {
-    /// Pages of the very host and port that is asked.
-    SameHost,
-    /// Exact values of the header, as `https://phone.example.com`.
-    Exactly(Vec<String>),
 }
 
 /// What a request without `Origin` meets.
@@ -112,20 +104,16 @@ impl Origins {
         let mut origins = headers.get_all(ORIGIN).iter();
         match (origins.next(), origins.next()) {
             (None, _) => self.missing == MissingOrigin::Allowed,
-            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.pages.contain(origin, host)),
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.contain(origin, host)),
             (Some(_), Some(_)) => false,
         }
     }
-}
 
-impl Pages {
     fn contain(&self, origin: &str, host: &str) -> bool {
-        match self {
-            Self::SameHost => ["https://", "http://"].iter().any(|scheme| {
-                origin.strip_prefix(scheme).is_some_and(|page| page.eq_ignore_ascii_case(host))
-            }),
-            Self::Exactly(pages) => pages.iter().any(|page| page == origin),
-        }
+        let is_of_host = ["https://", "http://"].iter().any(|scheme| {
+            origin.strip_prefix(scheme).is_some_and(|page| page.eq_ignore_ascii_case(host))
+        });
+        is_of_host || self.others.iter().any(|other| other == origin)
     }
 }
 
@@ -167,8 +155,11 @@ mod tests {
 
     /// A good request, with some headers replaced; an empty value removes one.
     fn ask(changes: &[(&str, &str)]) -> StatusCode {
-        let pages = Pages::Exactly(vec!["https://phone.example.com".into()]);
-        answer(&request(changes), &Origins { pages, missing: MissingOrigin::Refused }).status()
+        answer(&request(changes), &phone(MissingOrigin::Refused)).status()
+    }
+
+    fn phone(missing: MissingOrigin) -> Origins {
+        Origins { others: vec!["https://phone.example.com".into()], missing }
     }
 
     fn request(changes: &[(&str, &str)]) -> Request<()> {
@@ -195,7 +186,7 @@ mod tests {
 
     #[test] // RFC 6455 §1.3: the key and its answer are the RFC's own example.
     fn a_good_request_is_accepted_with_the_key_s_answer() {
-        let origins = Origins { pages: Pages::SameHost, missing: MissingOrigin::Allowed };
+        let origins = Origins { others: Vec::new(), missing: MissingOrigin::Allowed };
         let response = answer(&request(&[("origin", "")]), &origins);
         assert_eq!(response.status(), 101);
         assert_eq!(response.headers()[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -227,16 +218,12 @@ mod tests {
         }
         let mut twice = request(&[]);
         twice.headers_mut().append("origin", "https://phone.example.com".parse().unwrap());
-        let origins = Origins {
-            pages: Pages::Exactly(vec!["https://phone.example.com".into()]),
-            missing: MissingOrigin::Allowed,
-        };
-        assert_eq!(answer(&twice, &origins).status(), 403);
+        assert_eq!(answer(&twice, &phone(MissingOrigin::Allowed)).status(), 403);
     }
 
     #[test]
-    fn the_same_host_means_host_and_port() {
-        let origins = Origins { pages: Pages::SameHost, missing: MissingOrigin::Refused };
+    fn a_page_of_our_own_may_always_connect_and_is_of_the_same_host_and_port() {
+        let origins = phone(MissingOrigin::Refused);
         let status = |origin: &str| answer(&request(&[("origin", origin)]), &origins).status();
         assert_eq!(status("https://gw.example.com:8443"), 101);
         assert_eq!(status("https://GW.example.com:8443"), 101);
@@ -263,7 +250,7 @@ mod tests {
         }
         let mut post = request(&[]);
         *post.method_mut() = Method::POST;
-        let origins = Origins { pages: Pages::SameHost, missing: MissingOrigin::Allowed };
+        let origins = Origins { others: Vec::new(), missing: MissingOrigin::Allowed };
         assert_eq!(answer(&post, &origins).status(), 400);
     }
 }
