@@ -33,9 +33,7 @@ use reloadable::Reloadable;
 
 use crate::adapters::demo_users::{self, DemoUser};
 use crate::adapters::memory::{Capacity, MemoryStore};
-use crate::adapters::{
-    DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Rate, Transports, Web,
-};
+use crate::adapters::{DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Rate, Transports, Web};
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Heard, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
 use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};

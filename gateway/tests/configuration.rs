@@ -358,7 +358,8 @@ fn an_origin_is_what_a_browser_says() {
         let text = format!("[browser]\norigins = {list:?}\n");
         config::parse::<Settings>(&text, Path::new("")).map(|settings| settings.browser.origins)
     };
-    let good = ["https://x.example", "http://10.0.0.7:8080", "https://[2001:db8::7]:8443", "capacitor://localhost"];
+    let good =
+        ["https://x.example", "http://10.0.0.7:8080", "https://[2001:db8::7]:8443", "capacitor://localhost"];
     assert_eq!(origins(&good).unwrap(), good);
     for (wrong, way_out) in [
         ("https://x.example/", "\"https://x.example\""),
@@ -389,7 +390,10 @@ fn the_page_is_found_wherever_the_file_is_and_a_folder_that_is_given_is_beside_i
     assert_eq!(given.browser.page.places(), [Path::new("/etc/gateway/page")]);
     assert_eq!(given.browser.page.folder(), None);
     let places = config::parse::<Settings>("", Path::new("/etc/gateway")).unwrap().browser.page.places();
-    assert!(places.iter().all(|place| place.is_absolute() && !place.starts_with("/etc/gateway")), "{places:?}");
+    assert!(
+        places.iter().all(|place| place.is_absolute() && !place.starts_with("/etc/gateway")),
+        "{places:?}"
+    );
     assert!(places.contains(&std::env::current_dir().unwrap().join("gateway/web/dist")), "{places:?}");
 }
 

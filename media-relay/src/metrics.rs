@@ -42,6 +42,8 @@ impl EventCounter {
             EventKind::SessionLost { .. } => "session_lost",
             EventKind::Dtmf { .. } => "dtmf",
             EventKind::Quality(_) => "quality",
+            EventKind::WrongSource { .. } => "wrong_source",
+            EventKind::Unknown => "unknown",
         };
         self.0.with_label_values(&[kind]).inc();
     }

@@ -1,7 +1,7 @@
 //! `gateway check`, `health` and `run`: exit codes, and words for people and for programs.
 
-use std::path::Path;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;

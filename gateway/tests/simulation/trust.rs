@@ -130,13 +130,20 @@ fn a_user_of_another_domain_is_not_ours_of_the_same_name() {
     assert_eq!(probe.registers("browser1", "secret", "browser1"), 200);
     for host in ["elsewhere.example", "localhost.elsewhere.example", "127.0.0.1", "192.0.2.1:5060"] {
         for user in ["browser0", "+4930123456"] {
-            assert_eq!(code(&probe.asks("INVITE", &format!("sip:{user}@{host}"), "browser1", "")), 404, "{host}");
+            assert_eq!(
+                code(&probe.asks("INVITE", &format!("sip:{user}@{host}"), "browser1", "")),
+                404,
+                "{host}"
+            );
         }
     }
     assert!(world.browsers[0].complaints().is_empty(), "nothing rings: {:?}", world.browsers[0].complaints());
     for ours in ["LocalHost", "localhost.", "localhost:5060"] {
         let answers = probe.asks("INVITE", &format!("sip:browser0@{ours}"), "browser1", "");
-        assert!(answers.iter().filter_map(Message::status).all(|status| !status.is_final()), "{ours} is called");
+        assert!(
+            answers.iter().filter_map(Message::status).all(|status| !status.is_final()),
+            "{ours} is called"
+        );
     }
     let mut trunk = Probe::at(&world, Place::Udp("203.0.113.9:5060".parse().unwrap()));
     let answers = trunk.asks("INVITE", "sip:browser0@whatever.it.knows.us.by", "1", "");

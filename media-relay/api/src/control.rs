@@ -113,6 +113,9 @@ pub enum EventLine {
     },
     /// Nothing happened for a while; the connection lives.
     Alive,
+    /// Of a later version than ours: to be passed over.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Why a request was not even tried: the client's to mend, or to repeat.

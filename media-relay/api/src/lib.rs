@@ -323,6 +323,17 @@ pub enum EventKind {
     /// A stream's quality came into another class; every stream begins as [`QualityClass::Good`]. At most one for each
     /// stream and report interval.
     Quality(QualityReport),
+    /// RTP comes to a plain leg from another address than the one that is believed, and is dropped: told once for a leg,
+    /// after the first few packets. [`LegStatistics::wrong_source`] counts them all.
+    WrongSource {
+        /// Where it comes from.
+        from: SocketAddr,
+        /// Where it should come from.
+        expected: SocketAddr,
+    },
+    /// Of a later version than ours: to be passed over.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Why the relay did not do it.

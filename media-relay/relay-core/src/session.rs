@@ -1,5 +1,6 @@
 //! Two legs, joined: what one peer says, the other hears.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use relay_api::{EventKind, LegName, SessionSpec, SessionStatistics};
@@ -14,6 +15,7 @@ use crate::dtls::Progress;
 use crate::engine::{Outside, PortPair, SocketId};
 use crate::ice::{Checked, Path};
 use crate::leg::Leg;
+use crate::leg::plain::Plain;
 use crate::rtp::Header;
 use crate::stun::Request;
 
@@ -144,6 +146,7 @@ impl Session {
             (Kind::Rtp, SocketId::Rtp(_)) if self.believes(name, path, &buffer[..length]) => {
                 self.sound(name, buffer, length, now, outside);
             }
+            (Kind::Rtp, SocketId::Rtp(_)) => self.misdirected(name, path.remote, outside),
             (Kind::Rtcp, SocketId::Rtp(_) | SocketId::Rtcp(_))
                 if self
                     .leg(name)
@@ -155,6 +158,15 @@ impl Session {
             (Kind::Rtp | Kind::Rtcp | Kind::Stun | Kind::Dtls | Kind::Unknown, _) => {
                 self.leg_mut(name).counters.wrong_source += 1;
             }
+        }
+    }
+
+    /// RTP for this leg from an address that is not believed.
+    fn misdirected(&mut self, name: LegName, from: SocketAddr, outside: &mut Outside<'_>) {
+        let leg = self.leg_mut(name);
+        leg.counters.wrong_source += 1;
+        if let Some(expected) = leg.as_plain_mut().and_then(Plain::doubt) {
+            outside.events.push(&self.spec.id, name, EventKind::WrongSource { from, expected });
         }
     }
 

@@ -172,7 +172,11 @@ impl Call {
             EventKind::TransportFailed { .. } => self.end(Cause::MediaLost, Some(leg), None, step),
             EventKind::SessionLost { .. } => self.end(Cause::MediaLost, None, None, step),
             EventKind::Dtmf { digit, duration_ms } => self.digit_heard(leg, *digit, *duration_ms, step),
-            EventKind::MediaStarted | EventKind::Quality(_) => {}
+            // What the relay says of sound is for operators.
+            EventKind::MediaStarted
+            | EventKind::Quality(_)
+            | EventKind::WrongSource { .. }
+            | EventKind::Unknown => {}
         }
     }
 

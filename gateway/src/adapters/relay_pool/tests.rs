@@ -5,8 +5,8 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use axum::{Json, Router};
 use prometheus::Opts;
-use relay_api::control::{Epoch, Status};
-use relay_api::{LegDescription, LegSpec, Service};
+use relay_api::control::{Epoch, EventLine, Status};
+use relay_api::{EventKind, LegDescription, LegSpec, Service};
 use serde::Serialize;
 use tokio::net::TcpListener;
 
@@ -54,4 +54,24 @@ async fn a_relay_without_the_interface_is_passed_over_for_the_next_one() {
 
     let without = relay("without", 0, StatusCode::UNPROCESSABLE_ENTITY, &lacking).await;
     assert_eq!(pool(vec![without]).put_new(&spec).await, Err(lacking));
+}
+
+#[test] // docs/control-api.md: what is added to v1 can be passed over by who does not know it
+fn what_a_relay_of_a_later_version_tells_is_passed_over() {
+    let line = |text| serde_json::from_str::<EventLine>(text).unwrap();
+    let event = line(
+        r#"{"line":"event","sequence":7,"event":{"id":"c","leg":"b","kind":{"event":"later","of":{"x":1}}}}"#,
+    );
+    let EventLine::Event { sequence: 7, event } = event else { panic!("{event:?}") };
+    assert_eq!(event.kind, EventKind::Unknown);
+    assert_eq!(line(r#"{"line":"later","sequence":8}"#), EventLine::Unknown);
+}
+
+#[test]
+fn an_event_of_sound_from_elsewhere_is_read_as_it_was_written() {
+    let (from, expected) = ("192.0.2.9:6002".parse().unwrap(), "[2001:db8::9]:4000".parse().unwrap());
+    let kind = EventKind::WrongSource { from, expected };
+    let text = serde_json::to_string(&kind).unwrap();
+    assert_eq!(text, r#"{"event":"wrong_source","from":"192.0.2.9:6002","expected":"[2001:db8::9]:4000"}"#);
+    assert_eq!(serde_json::from_str::<EventKind>(&text).unwrap(), kind);
 }

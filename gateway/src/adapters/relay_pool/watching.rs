@@ -115,7 +115,7 @@ async fn follow(pool: &Pool, index: usize, mut lines: Lines, seen: &mut Seen) ->
                 tracing::warn!(relay = pool.members[index].name.0, count, "events were lost");
                 confirm(pool, index).await;
             }
-            Ok(EventLine::Alive) => {}
+            Ok(EventLine::Alive | EventLine::Unknown) => {}
             Err(error) => return error,
         }
     }

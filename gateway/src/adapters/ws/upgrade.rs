@@ -110,9 +110,9 @@ impl Origins {
     }
 
     fn contain(&self, origin: &str, host: &str) -> bool {
-        let is_of_host = ["https://", "http://"].iter().any(|scheme| {
-            origin.strip_prefix(scheme).is_some_and(|page| page.eq_ignore_ascii_case(host))
-        });
+        let is_of_host = ["https://", "http://"]
+            .iter()
+            .any(|scheme| origin.strip_prefix(scheme).is_some_and(|page| page.eq_ignore_ascii_case(host)));
         is_of_host || self.others.iter().any(|other| other == origin)
     }
 }

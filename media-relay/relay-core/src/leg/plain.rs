@@ -16,12 +16,14 @@ pub(crate) struct Plain {
     learn: Learn,
     /// With [`Learn::Once`]: the first source that spoke.
     learned: Option<SocketAddr>,
+    /// Packets of RTP that were not believed, up to [`DOUBTED`].
+    doubted: u8,
 }
 
 impl Plain {
     pub(crate) fn new(interface: usize, pair: PortPair, advertised: IpAddr) -> Self {
         let local = SocketAddr::new(advertised, pair.rtp);
-        Self { interface, pair, local, remote: None, learn: Learn::Never, learned: None }
+        Self { interface, pair, local, remote: None, learn: Learn::Never, learned: None, doubted: 0 }
     }
 
     /// A peer that gives us back our own address has none: sound sent there would go round for ever.
@@ -69,6 +71,15 @@ impl Plain {
         is_same(&self.learned.unwrap_or(remote.rtp), &source)
     }
 
+    /// Counts RTP that is not believed; where it should come from, once, when this is to be told. Before the peer's address
+    /// is known nothing is.
+    pub(crate) fn doubt(&mut self) -> Option<SocketAddr> {
+        let expected = self.rtp()?;
+        let is_told = self.doubted == DOUBTED;
+        self.doubted += u8::from(!is_told);
+        (!is_told && self.doubted == DOUBTED).then_some(expected)
+    }
+
     /// Is RTCP that came to `socket` from there believed?
     pub(crate) fn believes_rtcp(&self, socket: SocketId, source: SocketAddr) -> bool {
         self.rtcp().is_some_and(|(ours, theirs)| {
@@ -78,6 +89,9 @@ impl Plain {
         })
     }
 }
+
+/// Packets: fewer are what was under way from a peer that has moved.
+const DOUBTED: u8 = 5;
 
 /// Address and port: flow label and scope are not told in an SDP.
 fn is_same(a: &SocketAddr, b: &SocketAddr) -> bool {

@@ -48,6 +48,28 @@ fn rtp_from_elsewhere_is_never_believed_and_draws_nothing() {
 }
 
 #[test]
+fn sound_from_elsewhere_is_told_once_for_a_leg_with_both_addresses() {
+    let mut rig = Rig::new();
+    let browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
+    let mut wanted = spec("call", 1, browser.leg(), rtp_leg(None));
+    let pair = pair_of(&rig.put(&wanted).unwrap().b);
+    let mut misdirected = |rig: &mut Rig, packets: u16| {
+        for sequence in 0..packets {
+            rig.receives(SocketId::Rtp(pair), stranger(), &rtp(sequence, 0x66));
+        }
+        rig.events()
+    };
+    assert_eq!(misdirected(&mut rig, 50), [], "nothing is expected yet");
+    wanted.revision = 2;
+    wanted.b = rtp_leg(Some(remote()));
+    rig.put(&wanted).unwrap();
+    assert_eq!(misdirected(&mut rig, 4), [], "left-overs of before");
+    let told = EventKind::WrongSource { from: stranger(), expected: remote().rtp };
+    assert_eq!(misdirected(&mut rig, 300), [(LegName::B, told)]);
+    assert_eq!(rig.statistics("call").b.wrong_source, 354);
+}
+
+#[test]
 fn learning_takes_the_first_source_that_speaks_and_no_other() {
     let mut rig = Rig::new();
     let browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
