@@ -6,7 +6,6 @@ mod relay;
 mod reloadable;
 mod turn;
 
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use daemon::admin::{self, Readiness};
 use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::state_folder::StateFolder;
-use daemon::{logging, signals, tls};
+use daemon::{logging, output, signals, tls};
 use media_relay::Relay;
 use prometheus::Registry;
 use rustls::ClientConfig;
@@ -76,6 +75,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let mut reload_signal = signals::Reload::listen()?;
     let runtime = Tokio::start();
     let registry = Registry::new();
+    output::register(&registry, "gateway")?;
     let state = StateFolder::open(&settings.state.folder)?;
     let access = Access::read(settings, &state, &runtime)?;
     let turn = turn::Turn::of(settings, &access)?;
@@ -376,7 +376,7 @@ fn announce(settings: &Settings, new_users: &[DemoUser]) {
         let build = "npm --prefix gateway/web ci && npm --prefix gateway/web run build";
         text.push_str(&format!("The softphone page is not built: run `{build}`.\n"));
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::stdout().print(&text);
     announce_users(new_users);
 }
 
@@ -385,7 +385,7 @@ fn announce_users(new_users: &[DemoUser]) {
     for DemoUser { name, password } in new_users {
         text.push_str(&format!("User:       {name}  password {}  (shown this once)\n", password.as_str()));
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::stdout().print(&text);
 }
 
 fn url(address: SocketAddr) -> String {

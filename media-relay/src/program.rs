@@ -1,6 +1,5 @@
 //! The media relay as a program of its own: from its configuration to a running relay, and out again.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use arc_swap::ArcSwap;
 use daemon::admin::{self, Readiness};
 use daemon::certificate::Certificate;
 use daemon::cli::Program;
-use daemon::{logging, reload, signals, tls};
+use daemon::{logging, output, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
 use tokio::net::TcpListener;
@@ -70,6 +69,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         },
     );
     let registry = Registry::new();
+    output::register(&registry, "media_relay")?;
     register_relay_metrics(&registry, relay.clone())?;
     let counter = metrics::register(&registry, control.clone())?;
     if settings.turn.is_on() {
@@ -194,7 +194,7 @@ fn announce(control: SocketAddr, settings: &Settings, relay: &Relay) {
             text.push_str(&format!("TURN/{name}: {}\n", listed(&addresses)));
         }
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::stdout().print(&text);
 }
 
 /// 128 bits that no other run had.

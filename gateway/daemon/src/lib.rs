@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 pub mod logging;
 pub mod network;
+pub mod output;
 pub mod reload;
 pub mod signals;
 pub mod state_folder;

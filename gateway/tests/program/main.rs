@@ -7,6 +7,7 @@ mod built;
 mod commands;
 mod failover;
 mod links;
+mod log_pipe;
 mod networks;
 mod phone;
 mod pool;
