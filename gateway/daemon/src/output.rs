@@ -282,7 +282,8 @@ mod tests {
             output.print(&long_line(n));
         }
         output.flush(Instant::now() + Duration::from_millis(10));
-        let reading = thread::spawn(move || io::read_to_string(BufReader::new(reader).take(200_000)).unwrap());
+        let reading =
+            thread::spawn(move || io::read_to_string(BufReader::new(reader).take(200_000)).unwrap());
         output.flush(soon());
         assert_eq!(reading.join().unwrap().len(), 200_000);
     }

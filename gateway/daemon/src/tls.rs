@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rustls::client::{ResolvesClientCert, WantsClientCert};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
+
+use crate::pem;
 
 /// ALPN's name for HTTP/1.1 (RFC 7301 §6). HTTP/2 has no place for the WebSocket handshake of RFC 6455.
 pub const HTTP: &str = "http/1.1";
@@ -58,14 +58,12 @@ pub fn client_with(
 /// # Errors
 /// The file cannot be read, or has none.
 pub fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
-    let unreadable = |why: String| TlsError::Authorities { file: file.display().to_string(), why };
+    let unusable = |why: String| TlsError::Authorities { file: file.display().to_string(), why };
+    let certificates = pem::certificates(file).map_err(|error| unusable(error.to_string()))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| unreadable(error.to_string()))? {
-        let certificate = certificate.map_err(|error| unreadable(error.to_string()))?;
-        // A system's bundle may hold certificates of forms that we don't know; the others do.
-        roots.add_parsable_certificates([certificate]);
-    }
-    if roots.is_empty() { Err(unreadable("no certificate in it".into())) } else { Ok(roots) }
+    // A system's bundle may hold certificates of forms that we don't know; the others do.
+    roots.add_parsable_certificates(certificates);
+    if roots.is_empty() { Err(unusable("has no certificate that can be read".into())) } else { Ok(roots) }
 }
 
 /// Why TLS cannot be set up.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use daemon::network::network_of;
 use tokio::time::Instant;
 
+use super::refusal::Refusal;
+
 /// Bounds of one listener, or of the connections we dial.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -137,17 +139,20 @@ impl Gate {
         })
     }
 
-    /// Lets one more connection in, or not.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
+    /// Lets one more connection in, or says why not.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Refusal> {
         let address = network_of(address);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let here = open.by_address.get(&address).copied().unwrap_or(0);
-        if open.total >= self.total || here >= self.per_address {
-            return None;
+        if here >= self.per_address {
+            return Err(Refusal::AddressFull);
+        }
+        if open.total >= self.total {
+            return Err(Refusal::Full);
         }
         open.total += 1;
         open.by_address.insert(address, here + 1);
-        Some(Admission { gate: Arc::clone(self), address })
+        Ok(Admission { gate: Arc::clone(self), address })
     }
 
     fn leave(&self, address: IpAddr) {
@@ -191,11 +196,11 @@ mod tests {
         let (a, b) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let first = gate.admit(a).unwrap();
         let _second = gate.admit(a).unwrap();
-        assert!(gate.admit(a).is_none(), "per address");
+        assert_eq!(gate.admit(a).unwrap_err(), Refusal::AddressFull);
         let _third = gate.admit(b).unwrap();
-        assert!(gate.admit(b).is_none(), "in total");
+        assert_eq!(gate.admit(b).unwrap_err(), Refusal::Full);
         drop(first);
-        assert!(gate.admit(a).is_some());
+        assert!(gate.admit(a).is_ok());
         assert!(gate.open.lock().unwrap().by_address.len() <= 2);
     }
 
@@ -203,11 +208,11 @@ mod tests {
     fn a_whole_ipv6_subnet_is_one_address_and_a_mapped_ipv4_is_itself() {
         let gate = gate(10, 1);
         let _first = gate.admit("2001:db8::1".parse().unwrap()).unwrap();
-        assert!(gate.admit("2001:db8::ffff:2".parse().unwrap()).is_none());
-        assert!(gate.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
+        assert!(gate.admit("2001:db8::ffff:2".parse().unwrap()).is_err());
+        assert!(gate.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
         let _fourth = gate.admit("::ffff:192.0.2.1".parse().unwrap()).unwrap();
-        assert!(gate.admit("192.0.2.1".parse().unwrap()).is_none());
-        assert!(gate.admit("::ffff:192.0.2.2".parse().unwrap()).is_some());
+        assert!(gate.admit("192.0.2.1".parse().unwrap()).is_err());
+        assert!(gate.admit("::ffff:192.0.2.2".parse().unwrap()).is_ok());
     }
 
     #[test]

@@ -119,7 +119,8 @@ impl Gateway {
     /// What the operators' listener answers.
     pub fn ask(&self, path: &str) -> String {
         let mut connection = TcpStream::connect(self.admin).unwrap();
-        write!(connection, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin).unwrap();
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)
+            .unwrap();
         let mut answer = String::new();
         connection.read_to_string(&mut answer).unwrap();
         answer
