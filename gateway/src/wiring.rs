@@ -7,7 +7,6 @@ mod reloadable;
 mod trunk_tls;
 mod turn;
 
-use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ use anyhow::{Context, anyhow};
 use daemon::admin::{self, Readiness};
 use daemon::cli::Program;
 use daemon::state_folder::StateFolder;
-use daemon::{logging, signals, tls};
+use daemon::{descriptors, logging, output, signals, tls};
 use media_relay::Relay;
 use prometheus::Registry;
 use sip_core::auth::{Algorithm, NonceSealer};
@@ -33,10 +32,13 @@ use reloadable::Reloadable;
 
 use crate::adapters::demo_users::{self, DemoUser};
 use crate::adapters::memory::{Capacity, MemoryStore};
-use crate::adapters::{DialSettings, Kind, Limits, Listener, MissingOrigin, Origins, Rate, Transports, Web};
+use crate::adapters::{
+    DialSettings, Greeting, Kind, Limits, Listener, MissingOrigin, Origins, Peers, Proxies, Rate, Transports,
+    Web,
+};
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Heard, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
-use crate::config::{DigestAlgorithm, Settings, StoreKind, TrunkTransport};
+use crate::config::{DigestAlgorithm, Proxied, RelayKind, Settings, StoreKind, TrunkTransport, has_turn};
 use crate::http::page::Page;
 use crate::ports::runtime::Runtime;
 use crate::ports::transport::Edge;
@@ -56,6 +58,7 @@ impl Program for Gateway {
 
     fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
+        descriptors::provide(descriptors_needed(&settings), "limits.connections, limits.calls and turn");
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -73,12 +76,14 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let mut reload_signal = signals::Reload::listen()?;
     let runtime = Tokio::start();
     let registry = Registry::new();
+    output::register(&registry, "gateway")?;
     let state = StateFolder::open(&settings.state.folder)?;
     let access = Access::read(settings, &state, &runtime)?;
     let turn = turn::Turn::of(settings, &access)?;
     let turn_secret = turn.told.as_ref().map(|told| Arc::clone(&told.secret));
     let (relay, mut relay_events) = relay::start(settings, turn.server, &access.relays, &runtime, &registry)?;
     let transports = Transports::new(settings.limits.strangers_mib as usize * MIB);
+    transports.register(&registry)?;
     let node = Node::new(
         runtime,
         app_settings(settings, turn.told)?,
@@ -92,7 +97,6 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         Metrics::new(&registry),
     );
     let readiness = Readiness::default();
-    open_listeners(settings, &access, relay.turn_on_wss(settings), &transports, &node)?;
     admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
 
     let timers = node.clone();
@@ -104,7 +108,12 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
             tokio::spawn(async move { media.media_event(event).await });
         }
     });
-    let names = names::look_up(settings, &node, runtime)?;
+    dial_trunks(settings, &transports, &node)?;
+    let mut names = names::look_up(settings, &node, runtime)?;
+    // The doors open when calls can go on from here: whoever registers may call at once.
+    let house = async { tokio::join!(names.found(), relay.until_ready()) };
+    let _ = tokio::time::timeout(OPEN_WITHIN, house).await;
+    open_listeners(settings, &access, relay.turn_on_wss(settings), &transports, &node)?;
     let runtime = &runtime;
     let (state, access) = (&state, &access);
     let reloadable = Reloadable { settings, file, state, runtime, access, relay: &relay, turn_secret };
@@ -144,6 +153,24 @@ async fn stop(node: &Node<Tokio>, transports: &Transports, relay: &relay::Media)
     let _ = tokio::time::timeout(STOP_RELAY_WITHIN, relay.stop()).await;
 }
 
+/// If every limit is reached; a call's leg of plain RTP has a pair of ports.
+fn descriptors_needed(settings: &Settings) -> u64 {
+    let (limits, listen, turn) = (&settings.limits, &settings.listen, &settings.turn);
+    let browsers =
+        [listen.wss, listen.ws].into_iter().flatten().count() as u64 * u64::from(limits.connections);
+    let trunks = settings.trunks.len() * [listen.sip_tcp, listen.sip_tls].into_iter().flatten().count();
+    let trunks = (trunks * trunk_limits(settings).connections) as u64;
+    let calls = match settings.relay.kind {
+        RelayKind::Embedded => 2 * u64::from(limits.calls),
+        RelayKind::Pool => 0,
+    };
+    let turn = match has_turn(turn, &settings.turn_clients) {
+        true => u64::from(turn.allocations + turn.connections),
+        false => 0,
+    };
+    DESCRIPTORS_BESIDE + browsers + trunks + calls + turn
+}
+
 fn store(settings: &Settings) -> Arc<MemoryStore> {
     match settings.store.kind {
         StoreKind::Memory => Arc::new(MemoryStore::new(Capacity {
@@ -171,6 +198,7 @@ fn app_settings(settings: &Settings, turn: Option<TurnServers>) -> anyhow::Resul
         algorithms: settings.browser.algorithms.iter().copied().map(algorithm).collect(),
         nonce_lifetime: NONCE_LIFETIME,
         failed_logins_per_minute: limits.failed_logins_per_minute,
+        failed_logins_per_address: limits.failed_logins_per_address,
         registrar: registrar::Policy {
             max_expires: seconds(settings.browser.registration.0),
             default_expires: seconds(settings.browser.registration.0),
@@ -257,16 +285,27 @@ fn open_listeners(
     node: &Node<Tokio>,
 ) -> anyhow::Result<()> {
     let listen = &settings.listen;
-    let browser = |name: &str, bind, kind| Listener {
+    let proxies = |listener: Proxied| Proxies {
+        networks: listen.proxies.as_slice().into(),
+        greeting: match listen.proxy_protocol.contains(&listener) {
+            true => Greeting::ProxyV2,
+            false => Greeting::None,
+        },
+    };
+    let browser = |name: &str, proxies, bind, kind| Listener {
         name: name.into(),
+        proxies,
         edge: Edge::Browser,
+        peers: Peers::Anyone,
         bind,
         limits: browser_limits(settings),
         kind,
     };
-    let trunk = |name: &str, bind, kind| Listener {
+    let trunk = |name: &str, proxies, bind, kind| Listener {
         name: name.into(),
+        proxies,
         edge: Edge::Trunk,
+        peers: Peers::Trunks(settings.trunks.iter().map(|trunk| trunk.cidrs.clone()).collect()),
         bind,
         limits: trunk_limits(settings),
         kind,
@@ -277,20 +316,25 @@ fn open_listeners(
         // Best first: coturn's clients name both.
         let protocols: &[&str] = if turn.is_some() { &[tls::TURN, tls::HTTP] } else { &[tls::HTTP] };
         let tls = tls::server(certificate()?, None, protocols)?;
-        listeners.push(browser("wss", bind, Kind::Wss { web: web(settings), tls, turn }));
+        listeners.push(browser(
+            "wss",
+            proxies(Proxied::Wss),
+            bind,
+            Kind::Wss { web: web(settings), tls, turn },
+        ));
     }
     if let Some(bind) = listen.ws {
-        listeners.push(browser("ws", bind, Kind::Ws(web(settings))));
+        listeners.push(browser("ws", proxies(Proxied::Ws), bind, Kind::Ws(web(settings))));
     }
     if let Some(bind) = listen.sip_udp {
-        listeners.push(trunk(UDP_LISTENER, bind, Kind::Udp));
+        listeners.push(trunk(UDP_LISTENER, Proxies::default(), bind, Kind::Udp));
     }
     if let Some(bind) = listen.sip_tcp {
-        listeners.push(trunk("sip_tcp", bind, Kind::Tcp));
+        listeners.push(trunk("sip_tcp", proxies(Proxied::SipTcp), bind, Kind::Tcp));
     }
     if let Some(bind) = listen.sip_tls {
         let tls = trunk_tls::server(settings, &access.trunks, &certificate()?)?;
-        listeners.push(trunk("sip_tls", bind, Kind::Tls(tls)));
+        listeners.push(trunk("sip_tls", proxies(Proxied::SipTls), bind, Kind::Tls(tls)));
     }
     for listener in listeners {
         let (name, bind) = (Arc::clone(&listener.name), listener.bind);
@@ -298,6 +342,10 @@ fn open_listeners(
             .listen(listener, node.clone())
             .with_context(|| format!("listen.{name}: can't listen on {bind}; is another program there?"))?;
     }
+    Ok(())
+}
+
+fn dial_trunks(settings: &Settings, transports: &Transports, node: &Node<Tokio>) -> anyhow::Result<()> {
     let dial = DialSettings {
         name: "trunk".into(),
         limits: trunk_limits(settings),
@@ -379,7 +427,7 @@ fn announce(settings: &Settings, new_users: &[DemoUser]) {
         let kept = settings.state.folder.join(demo_users::FILE);
         text.push_str(&format!("Users:      the demo's, with their passwords in {}\n", kept.display()));
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::stdout().print(&text);
     announce_users(new_users);
 }
 
@@ -388,7 +436,7 @@ fn announce_users(new_users: &[DemoUser]) {
     for DemoUser { name, password } in new_users {
         text.push_str(&format!("User:       {name}  password {}  (shown this once)\n", password.as_str()));
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::stdout().print(&text);
 }
 
 fn url(address: SocketAddr) -> String {
@@ -414,7 +462,11 @@ fn seconds(time: Duration) -> u32 {
 }
 
 const MIB: usize = 1_024 * 1_024;
+/// Listeners, polls, dialled trunks, relays of a pool, operators.
+const DESCRIPTORS_BESIDE: u64 = 512;
 const NONCE_LIFETIME: Duration = Duration::from_secs(3_600);
+/// For trunks whose names are not found and relays that are away: then the doors open all the same.
+const OPEN_WITHIN: Duration = Duration::from_secs(2);
 const CONNECT_WITHIN: Duration = Duration::from_secs(4);
 /// Together below five seconds.
 const END_CALLS_WITHIN: Duration = Duration::from_millis(2_500);

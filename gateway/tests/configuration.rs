@@ -270,7 +270,7 @@ fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
 #[test]
 fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
     let trunk = |keys: &str, relay: &str| {
-        mistakes(&format!("{relay}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{keys}\n"))
+        mistakes(&format!("{relay}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\", \"0.0.0.0/0\"]\n{keys}\n"))
     };
     let both = "[listen]\nsip_udp = \"[::]:5060\"\nadvertised = [\"192.0.2.7\", \"2001:db8::7\"]\n";
     let six = "address = \"[2001:db8::9]:5070\"";
@@ -279,7 +279,7 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
     let relay = format!("{both}[relay]\nrtp_address = [\"127.0.0.1\", \"2001:db8::7\"]\n");
     assert!(
         config::parse::<Settings>(
-            &format!("{relay}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{six}\n"),
+            &format!("{relay}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\", \"0.0.0.0/0\"]\n{six}\n"),
             Path::new("")
         )
         .is_ok()
@@ -303,7 +303,9 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
     assert_eq!(trunk(four, other), ["trunk[0]"], "nothing to tell it");
     assert_eq!(trunk(&format!("{four}advertised = [\"0.0.0.0\"]"), ""), ["trunk[0].advertised"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"\n";
-    let named = format!("{pool}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\"]\n{four}relay_interface = \"x\"\n");
+    let named = format!(
+        "{pool}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\", \"0.0.0.0/0\"]\n{four}relay_interface = \"x\"\n"
+    );
     assert!(config::parse::<Settings>(&named, Path::new("")).is_ok(), "the relays know their interfaces");
     assert_eq!(
         mistakes(&format!("{pool}[[relay.interface]]\nname = \"x\"\naddress = \"::1\"\n")),
@@ -312,10 +314,31 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
 }
 
 #[test]
+fn a_trunk_s_own_addresses_are_in_its_networks() {
+    let trunk =
+        |rest: &str| mistakes(&format!("[[trunk]]\nname = \"a\"\ncidrs = [\"192.0.2.0/28\"]\n{rest}\n"));
+    assert_eq!(trunk("address = \"192.0.2.16:5070\""), ["trunk[0].address"]);
+    let backups = "address = \"192.0.2.1\"\nbackup_addresses = [\"pbx.example.com\", \"192.0.2.99\"]";
+    assert_eq!(trunk(backups), ["trunk[0].backup_addresses"], "what a name stands for is seen at the start");
+}
+
+#[test]
+fn a_proxy_protocol_needs_somebody_who_speaks_it() {
+    let listen = |rest: &str| mistakes(&format!("[listen]\n{rest}\n"));
+    assert_eq!(listen("proxy_protocol = [\"wss\"]"), ["listen.proxy_protocol"]);
+    assert_eq!(
+        listen("proxies = [\"10.0.0.0/8\"]\nproxy_protocol = [\"sip_udp\"]"),
+        ["listen.proxy_protocol"]
+    );
+    let text = "[listen]\nproxies = [\"10.0.0.0/8\"]\nproxy_protocol = [\"wss\", \"sip_tls\"]";
+    assert!(config::parse::<Settings>(text, Path::new("")).is_ok());
+}
+
+#[test]
 fn a_trunk_is_told_its_own_address_or_the_common_one_of_each_family() {
     let told = |listen: &str, trunk: &str| {
         let text = format!(
-            "[listen]\n{listen}\n[[trunk]]\nname = \"a\"\naddress = \"pbx.example.com\"\ncidrs = [\"::/0\"]\n{trunk}\n"
+            "[listen]\n{listen}\n[[trunk]]\nname = \"a\"\naddress = \"pbx.example.com\"\ncidrs = [\"::/0\", \"0.0.0.0/0\"]\n{trunk}\n"
         );
         let settings = config::parse::<Settings>(&text, Path::new("")).unwrap();
         let told = settings.trunks[0].told(&settings.listen);
@@ -414,12 +437,12 @@ fn a_trunk_in_ipv6_clothes_is_one_of_ipv4() {
     let text = |prefix: u8| {
         format!(
             "[listen]\nsip_udp = \"192.0.2.9:5060\"\n[[trunk]]\nname = \"a\"\naddress = \"[::ffff:192.0.2.1]\"\n\
-             cidrs = [\"::ffff:192.0.2.0/{prefix}\"]"
+             cidrs = [\"::ffff:192.0.2.0/{prefix}\", \"192.0.2.1/32\"]"
         )
     };
     for (mapped, bare) in [(120, "192.0.2.0/24"), (96, "192.0.2.0/0"), (95, "::ffff:192.0.2.0/95")] {
         let settings = config::parse::<Settings>(&text(mapped), Path::new("")).unwrap();
-        assert_eq!(settings.trunks[0].cidrs, [bare.parse().unwrap()]);
+        assert_eq!(settings.trunks[0].cidrs[0], bare.parse().unwrap());
     }
 }
 

@@ -57,6 +57,19 @@ fn pure_crates_have_no_clock_no_chance_no_sockets_no_async() {
 }
 
 #[test]
+fn the_time_of_day_is_asked_once_lest_a_step_of_the_clock_move_anything() {
+    let mut asking = Vec::new();
+    for folder in ["src", "daemon/src", "../media-relay/src"] {
+        for (file, text) in files(&root().join(folder)).into_iter().filter(|(file, _)| !is_test(file)) {
+            if code(&text).any(|line| line.contains("SystemTime")) {
+                asking.push(file.strip_prefix(root()).unwrap().display().to_string());
+            }
+        }
+    }
+    assert_eq!(asking, ["daemon/src/clock.rs"]);
+}
+
+#[test]
 fn every_file_begins_with_what_it_is() {
     let folders = ["src", "daemon/src", "sip-core/src", "../media-relay", "../loadtest/src"];
     let silent: Vec<_> = folders

@@ -1,6 +1,5 @@
 //! The media relay as a program of its own: from its configuration to a running relay, and out again.
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use arc_swap::ArcSwap;
 use daemon::admin::{self, Readiness};
 use daemon::certificate::Certificate;
 use daemon::cli::Program;
-use daemon::{logging, reload, signals, tls};
+use daemon::{descriptors, logging, output, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
 use tokio::net::TcpListener;
@@ -36,6 +35,7 @@ impl Program for MediaRelay {
 
     fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
+        descriptors::provide(descriptors_needed(&settings), "media.max_sessions and turn");
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .enable_all()
@@ -70,6 +70,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         },
     );
     let registry = Registry::new();
+    output::register(&registry, "media_relay")?;
     register_relay_metrics(&registry, relay.clone())?;
     let counter = metrics::register(&registry, control.clone())?;
     if settings.turn.is_on() {
@@ -194,7 +195,13 @@ fn announce(control: SocketAddr, settings: &Settings, relay: &Relay) {
             text.push_str(&format!("TURN/{name}: {}\n", listed(&addresses)));
         }
     }
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    output::stdout().print(&text);
+}
+
+/// Each leg of plain RTP has a pair of ports.
+fn descriptors_needed(settings: &Settings) -> u64 {
+    let turn = if settings.turn.is_on() { settings.turn.allocations + settings.turn.connections } else { 0 };
+    DESCRIPTORS_BESIDE + 2 * u64::from(settings.media.max_sessions) + u64::from(turn)
 }
 
 /// 128 bits that no other run had.
@@ -211,6 +218,8 @@ fn all(errors: Vec<ProtectionError>) -> anyhow::Error {
 
 /// The control API needs little; the cores are the workers'.
 const CONTROL_THREADS: usize = 2;
+/// Listeners, polls, connections of gateways and operators.
+const DESCRIPTORS_BESIDE: u64 = 256;
 /// Looks for orphans within the time they get.
 const LOOKS: u32 = 4;
 /// For answers and streams that are about to end.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::SignatureScheme;
 use rustls::client::{ResolvesClientCert, verify_server_name};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use crate::pem::{self, PemError};
 use crate::tls::provider;
 
 /// A certificate chain with its key, which can be replaced while connections are served: new handshakes see the new one,
@@ -83,7 +83,7 @@ impl ResolvesClientCert for Certificate {
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// A file cannot be read or written.
+    /// A file cannot be written.
     #[error("{file}: {error}")]
     Io {
         /// Its path.
@@ -91,19 +91,13 @@ pub enum CertificateError {
         /// What the system says.
         error: io::Error,
     },
-    /// A file is not PEM, or lacks what it should hold.
+    /// A file can't be read, is not PEM, or lacks what it should hold.
     #[error("{file}: {error}")]
     Pem {
         /// Its path.
         file: String,
         /// What is wrong.
-        error: rustls::pki_types::pem::Error,
-    },
-    /// The file holds no certificate.
-    #[error("{file}: no certificate in it")]
-    Empty {
-        /// Its path.
-        file: String,
+        error: PemError,
     },
     /// The key is of an unknown kind or of another certificate.
     #[error("{file}: {error}")]
@@ -123,21 +117,16 @@ impl CertificateError {
         Self::Io { file: file.display().to_string(), error }
     }
 
-    fn pem(file: &Path, error: rustls::pki_types::pem::Error) -> Self {
+    fn pem(file: &Path, error: PemError) -> Self {
         Self::Pem { file: file.display().to_string(), error }
     }
 }
 
 impl Files {
     fn read(&self) -> Result<CertifiedKey, CertificateError> {
-        let chain = CertificateDer::pem_file_iter(&self.chain)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| CertificateError::pem(&self.chain, error))?;
-        if chain.is_empty() {
-            return Err(CertificateError::Empty { file: self.chain.display().to_string() });
-        }
-        let key = PrivateKeyDer::from_pem_file(&self.key)
-            .map_err(|error| CertificateError::pem(&self.key, error))?;
+        let chain =
+            pem::certificates(&self.chain).map_err(|error| CertificateError::pem(&self.chain, error))?;
+        let key = pem::private_key(&self.key).map_err(|error| CertificateError::pem(&self.key, error))?;
         CertifiedKey::from_der(chain, key, &provider())
             .map_err(|error| CertificateError::Key { file: self.key.display().to_string(), error })
     }

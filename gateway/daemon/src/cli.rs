@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::admin;
 use crate::config::{self, Configuration, Mistakes};
+use crate::{admin, output};
 
 /// A program with these commands.
 pub trait Program {
@@ -50,10 +50,15 @@ pub fn main<P: Program>() -> ExitCode {
     match (arguments.command, config::load::<P::Settings>(file)) {
         (Command::Check { json }, outcome) => check(json, outcome.err()),
         (_, Err(mistakes)) => {
-            eprintln!("The configuration can't be used:\n{mistakes}");
+            output::stderr().print(&format!("The configuration can't be used:\n{mistakes}\n"));
+            output::flush();
             ExitCode::from(BAD_CONFIGURATION)
         }
-        (Command::Run, Ok(settings)) => run::<P>(settings, file),
+        (Command::Run, Ok(settings)) => {
+            let code = run::<P>(settings, file);
+            output::flush();
+            code
+        }
         (Command::Health { json }, Ok(settings)) => health::<P>(json, &settings),
         (Command::Reference, Ok(_)) => unreachable!("answered above"),
     }
@@ -93,7 +98,7 @@ fn run<P: Program>(settings: P::Settings, file: Option<&Path>) -> ExitCode {
     match P::run(settings, file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("The {} could not start: {error:#}", P::TITLE);
+            output::stderr().print(&format!("The {} could not start: {error:#}\n", P::TITLE));
             ExitCode::FAILURE
         }
     }

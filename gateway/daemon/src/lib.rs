@@ -5,10 +5,16 @@
 pub mod admin;
 pub mod certificate;
 pub mod cli;
+pub mod clock;
 pub mod config;
+pub mod descriptors;
 pub mod logging;
 pub mod network;
+pub mod output;
+pub mod pem;
 pub mod reload;
+pub mod seldom;
 pub mod signals;
 pub mod state_folder;
+pub mod text;
 pub mod tls;

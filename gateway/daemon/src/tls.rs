@@ -7,10 +7,11 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{ResolvesClientCert, Resumption, WantsClientCert};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring};
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, ServerConfig};
+
+use crate::pem;
 
 /// ALPN's name for HTTP/1.1 (RFC 7301 §6). HTTP/2 has no place for the WebSocket handshake of RFC 6455.
 pub const HTTP: &str = "http/1.1";
@@ -103,7 +104,7 @@ pub fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     // A system's bundle may hold certificates of forms that we don't know; the others do.
     roots.add_parsable_certificates(certificates(file)?);
-    if roots.is_empty() { Err(unusable(file, "no certificate of an authority in it")) } else { Ok(roots) }
+    if roots.is_empty() { Err(unusable(file, "has no certificate that can be read")) } else { Ok(roots) }
 }
 
 /// The certificates in a PEM file.
@@ -111,10 +112,7 @@ pub fn authorities(file: &Path) -> Result<RootCertStore, TlsError> {
 /// # Errors
 /// As [`authorities`].
 pub fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unreadable = |error: pem::Error| unusable(file, error);
-    let found = CertificateDer::pem_file_iter(file).map_err(unreadable)?;
-    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(unreadable)?;
-    if found.is_empty() { Err(unusable(file, "no certificate in it")) } else { Ok(found) }
+    pem::certificates(file).map_err(|error| unusable(file, error))
 }
 
 fn unusable(file: &Path, why: impl ToString) -> TlsError {

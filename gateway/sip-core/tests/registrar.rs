@@ -132,6 +132,24 @@ fn a_reloaded_page_replaces_its_binding_and_names_the_old_flow() {
     assert!(alice.bindings.remove_flow(flow(3)) && !alice.bindings.remove_flow(flow(3)));
 }
 
+#[test] // RFC 3261 §10.3 step 7: the Contact URI alone names the binding
+fn a_contact_without_reg_id_that_comes_by_another_connection_names_the_old_flow() {
+    let mut alice = User::new();
+    let plain = "Contact: <sip:a@f1.invalid;transport=ws>";
+    alice.over(flow(1)).sends("1 REGISTER", &[plain]).expires(&[600]);
+    let refreshed = alice.sends("2 REGISTER", &[plain]).0.unwrap();
+    assert_eq!(refreshed.replaced_flows, []);
+    let moved = alice.over(flow(2)).sends("3 REGISTER", &[plain]).0.unwrap();
+    assert_eq!(moved.replaced_flows, [flow(1)]);
+    assert_eq!(
+        alice.bindings.active(alice.now).map(|binding| binding.flow).collect::<Vec<_>>(),
+        [Some(flow(2))]
+    );
+    let other =
+        alice.over(flow(3)).sends("4 REGISTER", &["Contact: <sip:a@f3.invalid;transport=ws>"]).0.unwrap();
+    assert_eq!(other.replaced_flows, [], "another contact replaces nobody's flow");
+}
+
 #[test] // RFC 5626 §6
 fn reg_ids_need_an_instance_and_come_alone() {
     let mut alice = User::new();

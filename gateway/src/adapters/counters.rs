@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use prometheus::core::Collector;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+use super::refusal::Refusal;
 use crate::ports::transport::CloseReason;
 
 /// A look at the counters of all transports. All but `open` only rise.
@@ -11,10 +15,8 @@ pub struct Statistics {
     pub open: u64,
     /// Stream connections that were opened.
     pub opened: u64,
-    /// Connections closed unread by a cap.
+    /// Connections, and requests for a WebSocket, that were refused.
     pub refused: u64,
-    /// Connections that did not get through TLS or the upgrade.
-    pub handshakes_failed: u64,
     /// Times that accepting failed, as for want of descriptors.
     pub accept_failures: u64,
     /// Connections to trunks that could not be made.
@@ -27,27 +29,64 @@ pub struct Statistics {
     pub closed: Vec<(CloseReason, u64)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
     open: AtomicU64,
-    opened: AtomicU64,
-    refused: AtomicU64,
-    handshakes_failed: AtomicU64,
-    accept_failures: AtomicU64,
-    dials_failed: AtomicU64,
-    datagrams_dropped: AtomicU64,
-    panics: AtomicU64,
-    closed: [AtomicU64; CloseReason::ALL.len()],
+    opened: IntCounter,
+    refused: IntCounterVec,
+    accept_failures: IntCounter,
+    dials_failed: IntCounter,
+    datagrams_dropped: IntCounter,
+    panics: IntCounter,
+    closed: IntCounterVec,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            open: AtomicU64::default(),
+            opened: counter("connections_opened_total", "Stream connections, handshakes done"),
+            refused: counters(
+                "connections_refused_total",
+                "Connections and requests for a WebSocket that were refused",
+                &["listener", "reason"],
+            ),
+            accept_failures: counter(
+                "accept_failures_total",
+                "Times that accepting failed, as for want of descriptors",
+            ),
+            dials_failed: counter("dials_failed_total", "Connections to trunks that could not be made"),
+            datagrams_dropped: counter(
+                "datagrams_dropped_total",
+                "Datagrams dropped because too many were being worked on",
+            ),
+            panics: counter("panics_total", "Messages whose work panicked"),
+            closed: counters("connections_closed_total", "Ends of stream connections", &["reason"]),
+        }
+    }
 }
 
 impl Counters {
+    /// Shows all of them.
+    pub(crate) fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        for counter in
+            [&self.opened, &self.accept_failures, &self.dials_failed, &self.datagrams_dropped, &self.panics]
+        {
+            registry.register(Box::new(counter.clone()))?;
+        }
+        for counters in [&self.refused, &self.closed] {
+            registry.register(Box::new(counters.clone()))?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn open(&self) -> u64 {
         self.open.load(Relaxed)
     }
 
     pub(crate) fn note_opened(&self) {
         self.open.fetch_add(1, Relaxed);
-        self.opened.fetch_add(1, Relaxed);
+        self.opened.inc();
     }
 
     /// One open connection less; tells how many are left.
@@ -56,50 +95,63 @@ impl Counters {
     }
 
     pub(crate) fn note_closed(&self, why: CloseReason) {
-        let at = CloseReason::ALL.iter().position(|reason| *reason == why);
-        if let Some(counter) = at.and_then(|at| self.closed.get(at)) {
-            counter.fetch_add(1, Relaxed);
-        }
+        self.closed.with_label_values(&[why.as_str()]).inc();
     }
 
-    pub(crate) fn note_refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
-    }
-
-    pub(crate) fn note_handshake_failed(&self) {
-        self.handshakes_failed.fetch_add(1, Relaxed);
+    pub(crate) fn note_refused(&self, listener: &str, why: Refusal) {
+        self.refused.with_label_values(&[listener, why.as_str()]).inc();
     }
 
     pub(crate) fn note_accept_failure(&self) {
-        self.accept_failures.fetch_add(1, Relaxed);
+        self.accept_failures.inc();
     }
 
     pub(crate) fn note_dial_failed(&self) {
-        self.dials_failed.fetch_add(1, Relaxed);
+        self.dials_failed.inc();
     }
 
     pub(crate) fn note_datagram_dropped(&self) {
-        self.datagrams_dropped.fetch_add(1, Relaxed);
+        self.datagrams_dropped.inc();
     }
 
     /// The panic hook has told where; this says that the node lives on.
     pub(crate) fn note_panic(&self) {
-        self.panics.fetch_add(1, Relaxed);
+        self.panics.inc();
         tracing::error!("the work on one message panicked; the message is lost, nothing else");
     }
 
     pub(crate) fn snapshot(&self) -> Statistics {
-        let closed = CloseReason::ALL.iter().zip(&self.closed);
+        let closed = CloseReason::ALL.map(|why| (why, self.closed.with_label_values(&[why.as_str()]).get()));
         Statistics {
             open: self.open.load(Relaxed),
-            opened: self.opened.load(Relaxed),
-            refused: self.refused.load(Relaxed),
-            handshakes_failed: self.handshakes_failed.load(Relaxed),
-            accept_failures: self.accept_failures.load(Relaxed),
-            dials_failed: self.dials_failed.load(Relaxed),
-            datagrams_dropped: self.datagrams_dropped.load(Relaxed),
-            panics: self.panics.load(Relaxed),
-            closed: closed.map(|(why, count)| (*why, count.load(Relaxed))).collect(),
+            opened: self.opened.get(),
+            refused: total(&self.refused),
+            accept_failures: self.accept_failures.get(),
+            dials_failed: self.dials_failed.get(),
+            datagrams_dropped: self.datagrams_dropped.get(),
+            panics: self.panics.get(),
+            closed: closed.into(),
         }
     }
 }
+
+fn counter(name: &str, help: &str) -> IntCounter {
+    IntCounter::with_opts(Opts::new(name, help).namespace(NAMESPACE)).expect(WELL_FORMED)
+}
+
+fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    IntCounterVec::new(Opts::new(name, help).namespace(NAMESPACE), labels).expect(WELL_FORMED)
+}
+
+/// Of all labels.
+fn total(counters: &IntCounterVec) -> u64 {
+    let families = counters.collect();
+    families
+        .iter()
+        .flat_map(|family| family.get_metric())
+        .map(|metric| metric.get_counter().get_value() as u64)
+        .sum()
+}
+
+const NAMESPACE: &str = "gateway";
+const WELL_FORMED: &str = "names and labels of our metrics are well formed";

@@ -8,6 +8,8 @@ use std::time::Duration;
 use daemon::network::network_of;
 use tokio::time::Instant;
 
+use super::refusal::Refusal;
+
 /// Bounds of one listener, or of the connections we dial.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -158,19 +160,22 @@ impl Gate {
         })
     }
 
-    /// Lets one more connection in, or not.
-    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Admission> {
+    /// Lets one more connection in, or says why not.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Admission, Refusal> {
         let address = network_of(address);
         let mut open = self.open();
         let here = open.by_address.get(&address).map_or(0, |here| here.open);
-        if open.total >= self.total || open.strangers >= self.strangers || here >= self.per_address {
-            return None;
+        if here >= self.per_address {
+            return Err(Refusal::AddressFull);
+        }
+        if open.total >= self.total || open.strangers >= self.strangers {
+            return Err(Refusal::Full);
         }
         open.total += 1;
         open.strangers += 1;
         let bucket = || self.strangers_rate.map(|rate| Bucket::new(rate, Instant::now()));
         open.by_address.entry(address).or_insert_with(|| Address { open: 0, bucket: bucket() }).open += 1;
-        Some(Admission { gate: Arc::clone(self), address, standing: Standing::Stranger })
+        Ok(Admission { gate: Arc::clone(self), address, standing: Standing::Stranger })
     }
 
     fn leave(&self, address: IpAddr, standing: Standing) {
@@ -262,11 +267,11 @@ mod tests {
         let (a, b) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let first = gate.admit(a).unwrap();
         let _second = gate.admit(a).unwrap();
-        assert!(gate.admit(a).is_none(), "per address");
+        assert_eq!(gate.admit(a).unwrap_err(), Refusal::AddressFull);
         let _third = gate.admit(b).unwrap();
-        assert!(gate.admit(b).is_none(), "in total");
+        assert_eq!(gate.admit(b).unwrap_err(), Refusal::Full);
         drop(first);
-        assert!(gate.admit(a).is_some());
+        assert!(gate.admit(a).is_ok());
         assert!(gate.open.lock().unwrap().by_address.len() <= 2);
     }
 
@@ -274,11 +279,11 @@ mod tests {
     fn a_whole_ipv6_subnet_is_one_address_and_a_mapped_ipv4_is_itself() {
         let gate = gate(10, 1);
         let _first = gate.admit("2001:db8::1".parse().unwrap()).unwrap();
-        assert!(gate.admit("2001:db8::ffff:2".parse().unwrap()).is_none());
-        assert!(gate.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
+        assert!(gate.admit("2001:db8::ffff:2".parse().unwrap()).is_err());
+        assert!(gate.admit("2001:db8:0:1::1".parse().unwrap()).is_ok());
         let _fourth = gate.admit("::ffff:192.0.2.1".parse().unwrap()).unwrap();
-        assert!(gate.admit("192.0.2.1".parse().unwrap()).is_none());
-        assert!(gate.admit("::ffff:192.0.2.2".parse().unwrap()).is_some());
+        assert!(gate.admit("192.0.2.1".parse().unwrap()).is_err());
+        assert!(gate.admit("::ffff:192.0.2.2".parse().unwrap()).is_ok());
     }
 
     #[test]
@@ -287,11 +292,11 @@ mod tests {
         let address = "192.0.2.1".parse().unwrap();
         let mut first = gate.admit(address).unwrap();
         let _second = gate.admit(address).unwrap();
-        assert!(gate.admit(address).is_none(), "two strangers");
+        assert!(gate.admit(address).is_err(), "two strangers");
         first.identify();
         first.identify();
         let third = gate.admit(address).unwrap();
-        assert!(gate.admit(address).is_none());
+        assert!(gate.admit(address).is_err());
         drop((first, third));
         let open = gate.open();
         assert_eq!((open.total, open.strangers), (1, 1));

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use ipnet::IpNet;
 use media_relay::Relay;
 use rustls::ServerConfig;
@@ -17,6 +18,8 @@ use tokio_rustls::TlsAcceptor;
 use super::connections::{Connections, Peer};
 use super::limits::{Admission, Gate, Limits};
 use super::outbox::Outbox;
+use super::proxy::{self, Greeting, Proxies};
+use super::refusal::{Refusal, Refusals};
 use super::session::{self, Line, Wire};
 use super::tcp::StreamWire;
 use super::turn;
@@ -30,12 +33,26 @@ pub struct Listener {
     pub name: Arc<str>,
     /// Whom it serves.
     pub edge: Edge,
+    /// Whose connections it takes.
+    pub peers: Peers,
+    /// In front of it.
+    pub proxies: Proxies,
     /// Where; port 0 takes a free one.
     pub bind: SocketAddr,
     /// Its bounds.
     pub limits: Limits,
     /// What is spoken there.
     pub kind: Kind,
+}
+
+/// Whose connections a listener takes.
+#[derive(Clone, Debug)]
+pub enum Peers {
+    /// Everybody's, within its limits.
+    Anyone,
+    /// Those of these trunks, by their networks. The limits are each trunk's own, so that no other takes its places, and who
+    /// is outside of all is closed before he counts.
+    Trunks(Vec<Vec<IpNet>>),
 }
 
 /// What is spoken on a listener.
@@ -98,10 +115,42 @@ pub(crate) struct Door<I> {
     pub(crate) edge: Edge,
     pub(crate) kind: DoorKind,
     pub(crate) limits: Arc<Limits>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gates: Gates,
+    pub(crate) proxies: Proxies,
+    /// For connections of proxies, until it is known whose they are.
+    pub(crate) lobby: Arc<Gate>,
+    pub(crate) refusals: Refusals,
     pub(crate) connections: Arc<Connections>,
     pub(crate) stage: watch::Receiver<Stage>,
     pub(crate) ingress: I,
+}
+
+/// Who is let in, and how many.
+pub(crate) enum Gates {
+    Anyone(Arc<Gate>),
+    Trunks(Vec<(Vec<IpNet>, Arc<Gate>)>),
+}
+
+impl Gates {
+    pub(crate) fn new(peers: Peers, limits: &Limits) -> Self {
+        match peers {
+            Peers::Anyone => Self::Anyone(Gate::new(limits)),
+            Peers::Trunks(trunks) => {
+                Self::Trunks(trunks.into_iter().map(|networks| (networks, Gate::new(limits))).collect())
+            }
+        }
+    }
+
+    pub(crate) fn admit(&self, address: IpAddr) -> Result<Admission, Refusal> {
+        match self {
+            Self::Anyone(gate) => gate.admit(address),
+            Self::Trunks(trunks) => {
+                let of_trunk =
+                    trunks.iter().find(|(networks, _)| networks.iter().any(|net| net.contains(&address)));
+                of_trunk.ok_or(Refusal::Stranger)?.1.admit(address)
+            }
+        }
+    }
 }
 
 /// [`Kind`] without UDP, ready for use.
@@ -182,10 +231,13 @@ impl<I: Ingress> Door<I> {
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, remote: SocketAddr) {
-        let Some(admission) = self.gate.admit(remote.ip()) else {
-            self.connections.counters().note_refused();
-            tracing::debug!(listener = %self.name, %remote, "too many connections");
-            return;
+        let gate = match self.may_be_proxied(remote.ip()) {
+            true => self.lobby.admit(remote.ip()),
+            false => self.gates.admit(remote.ip()),
+        };
+        let admission = match gate {
+            Ok(admission) => admission,
+            Err(why) => return self.refusals.note(why, remote, ""),
         };
         let _ = stream.set_nodelay(true);
         let Ok(local) = stream.local_addr() else { return };
@@ -195,7 +247,53 @@ impl<I: Ingress> Door<I> {
         tokio::spawn(Arc::clone(self).shake_hands(stream, visitor));
     }
 
-    async fn shake_hands(self: Arc<Self>, stream: TcpStream, visitor: Visitor) {
+    /// Are we going to be told for whom the peer connects?
+    fn may_be_proxied(&self, peer: IpAddr) -> bool {
+        let is_told = match self.kind {
+            DoorKind::Ws(_) | DoorKind::Wss { .. } => true,
+            DoorKind::Tcp | DoorKind::Tls(_) => self.proxies.greeting == Greeting::ProxyV2,
+        };
+        is_told && self.proxies.trusts(peer)
+    }
+
+    /// Lets in whom a proxy speaks for by HTTP, or the proxy itself; none if the peer is no proxy and has been let in.
+    pub(crate) fn admit_forwarded(
+        &self,
+        headers: &HeaderMap,
+        peer: IpAddr,
+    ) -> Result<Option<(IpAddr, Admission)>, Refusal> {
+        if !self.proxies.trusts(peer) {
+            return Ok(None);
+        }
+        let client = self.proxies.forwarded_for(headers, peer).unwrap_or(peer);
+        self.gates.admit(client).map(|admission| Some((client, admission)))
+    }
+
+    /// Reads what a proxy says first. None if the connection is of no use.
+    async fn greet(&self, stream: &mut TcpStream, mut visitor: Visitor) -> Option<Visitor> {
+        if self.proxies.greeting == Greeting::None || !self.proxies.trusts(visitor.remote.ip()) {
+            return Some(visitor);
+        }
+        let (proxy, read) = (visitor.remote, proxy::read_header(stream));
+        let admitted = match timeout_at(visitor.deadline, read).await {
+            Err(_) => Err((Refusal::TooSlow, "PROXY".to_owned())),
+            Ok(Err(error)) => Err((Refusal::Proxy, error.to_string())),
+            Ok(Ok(client)) => {
+                visitor.remote = client.unwrap_or(proxy);
+                self.gates.admit(visitor.remote.ip()).map_err(|why| (why, String::new()))
+            }
+        };
+        match admitted {
+            Ok(admission) => Some(Visitor { admission, ..visitor }),
+            Err((why, detail)) => {
+                self.refusals.note(why, visitor.remote, detail);
+                None
+            }
+        }
+    }
+
+    async fn shake_hands(self: Arc<Self>, mut stream: TcpStream, visitor: Visitor) {
+        let Some(visitor) = self.greet(&mut stream, visitor).await else { return };
         match &self.kind {
             DoorKind::Tcp => {
                 watch_peer(&stream);
@@ -230,12 +328,11 @@ impl<I: Ingress> Door<I> {
         match timeout_at(visitor.deadline, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
-                self.connections.counters().note_handshake_failed();
-                tracing::debug!(listener = %self.name, remote = %visitor.remote, %error, "TLS failed");
+                self.refusals.note(Refusal::Tls, visitor.remote, error);
                 None
             }
             Err(_) => {
-                self.connections.counters().note_handshake_failed();
+                self.refusals.note(Refusal::TooSlow, visitor.remote, "TLS");
                 None
             }
         }

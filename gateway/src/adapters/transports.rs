@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use prometheus::Registry;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -15,8 +16,9 @@ use tokio_rustls::TlsAcceptor;
 use super::connections::Connections;
 use super::counters::Statistics;
 use super::dial::{DialSettings, Dialler, Reaching};
-use super::limits::Gate;
-use super::listener::{self, Door, DoorKind, Kind, Listener, Stage};
+use super::limits::{Gate, Limits};
+use super::listener::{self, Door, DoorKind, Gates, Kind, Listener, Stage};
+use super::refusal::Refusals;
 use super::udp::{DatagramSocket, Receiver};
 use crate::ports::transport::{
     CloseReason, ConnectionId, Destination, Ingress, Otherwise, SendError, Sink, StreamTarget, Transport,
@@ -50,7 +52,7 @@ impl Transports {
     /// # Errors
     /// The address cannot be bound.
     pub fn listen<I: Ingress>(&self, listener: Listener, ingress: I) -> io::Result<SocketAddr> {
-        let Listener { name, edge, bind, limits, kind } = listener;
+        let Listener { name, edge, peers, proxies, bind, limits, kind } = listener;
         let kind = match kind {
             Kind::Udp => {
                 let socket = Arc::new(DatagramSocket::bind(bind)?);
@@ -68,9 +70,13 @@ impl Transports {
         };
         let socket = listener::bind(bind, edge)?;
         let local = socket.local_addr()?;
-        let gate = Gate::new(&limits);
+        let gates = Gates::new(peers, &limits);
+        let lobby = Gate::new(&Limits { connections_per_address: limits.connections, ..limits.clone() });
         let (connections, stage) = (Arc::clone(&self.0.connections), self.0.stage.subscribe());
-        let door = Door { name, edge, kind, limits: Arc::new(limits), gate, connections, stage, ingress };
+        let refusals = Refusals::new(&name, connections.counters());
+        let limits = Arc::new(limits);
+        let door =
+            Door { name, edge, kind, limits, gates, proxies, lobby, refusals, connections, stage, ingress };
         tokio::spawn(Arc::new(door).run(socket));
         Ok(local)
     }
@@ -81,6 +87,14 @@ impl Transports {
         let connections = Arc::clone(&self.0.connections);
         let dialler: Arc<dyn Reaching> = Arc::new(Dialler { settings, limits, connections, ingress });
         let _ = self.0.dialler.set(dialler);
+    }
+
+    /// Shows what is counted to the operators.
+    ///
+    /// # Errors
+    /// If there are metrics of these names.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        self.0.connections.counters().register(registry)
     }
 
     /// What was counted so far.

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use arc_swap::ArcSwap;
 use sip_core::auth::Secret;
-use zeroize::Zeroizing;
 
 use crate::ports::users::Users;
 
@@ -32,6 +31,14 @@ pub enum UsersFileError {
         /// The file.
         path: PathBuf,
     },
+    /// No line names a user.
+    #[error(
+        "{}: names no user, so nobody could register: write a line `name:password` for each", .path.display()
+    )]
+    Nobody {
+        /// The file.
+        path: PathBuf,
+    },
     /// A line is not `name:password`.
     #[error("{}, line {line}: {what}", .path.display())]
     Line {
@@ -48,17 +55,17 @@ impl UsersFile {
     /// Reads the file.
     ///
     /// # Errors
-    /// If it can't be read, can be read by others, or has a line that is not `name:password`.
+    /// If it can't be read, can be read by others, names nobody, or has a line that is not `name:password`.
     pub fn read(path: &Path) -> Result<Self, UsersFileError> {
         let unreadable = |source| UsersFileError::Unreadable { path: path.into(), source };
         let mode = fs::metadata(path).map_err(unreadable)?.permissions().mode();
         if mode & 0o077 != 0 {
             return Err(UsersFileError::Exposed { path: path.into() });
         }
-        let text = Zeroizing::new(fs::read_to_string(path).map_err(unreadable)?);
+        let text = daemon::text::read(path).map_err(unreadable)?;
         let mut secrets = HashMap::new();
         for (i, line) in
-            text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+            text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
         {
             let wrong = |what| UsersFileError::Line { path: path.into(), line: i + 1, what };
             let (name, password) = line.split_once(':').ok_or_else(|| wrong("expected name:password"))?;
@@ -68,9 +75,15 @@ impl UsersFile {
             if password.is_empty() {
                 return Err(wrong("expected a password behind the colon"));
             }
+            if password.trim() != password {
+                return Err(wrong("a blank at the edge of the password: remove it, nobody types it"));
+            }
             if secrets.insert(name.to_string(), Secret::password(password)).is_some() {
                 return Err(wrong("this user has a line already"));
             }
+        }
+        if secrets.is_empty() {
+            return Err(UsersFileError::Nobody { path: path.into() });
         }
         Ok(Self(ArcSwap::from_pointee(secrets)))
     }

@@ -1,6 +1,7 @@
 //! The browsers' connections of this node: who has shown on them who he is, and which calls they carry.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use relay_api::LegName;
@@ -11,7 +12,10 @@ use crate::ports::transport::ConnectionId;
 
 /// All connections of this node, and those that broke while calls waited for them.
 #[derive(Default)]
-pub(super) struct Flows(Mutex<Table>);
+pub(super) struct Flows {
+    table: Mutex<Table>,
+    hasher: RandomState,
+}
 
 #[derive(Default)]
 struct Table {
@@ -26,12 +30,28 @@ struct Table {
 struct Flow {
     /// Who registered or authenticated here.
     user: Option<Arc<str>>,
+    /// Which of his pages that is.
+    page: Option<Page>,
     /// Of the nonces that were given here.
     nonces: NonceUses,
     /// At most `calls_per_user`.
     calls: Vec<(CallId, LegName)>,
     /// The connection is gone; kept until its calls have moved or ended.
     gone: bool,
+}
+
+/// What a page goes on using when it comes back over another connection: its Contact, or the Call-ID of its REGISTERs
+/// (RFC 3261 §10.2). Its instance is no proof: a tab that was duplicated has the same. As hashes.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    contact: u64,
+    call_id: u64,
+}
+
+impl Page {
+    fn is(self, other: Self) -> bool {
+        self.contact == other.contact || self.call_id == other.call_id
+    }
 }
 
 impl Flows {
@@ -63,6 +83,33 @@ impl Flows {
         let before = flow.user.replace(Arc::clone(&user));
         table.leave(before, connection);
         table.connections.entry(user).or_default().push(connection);
+    }
+
+    /// The page that registered.
+    pub(super) fn page(&self, contact: &str, call_id: &str) -> Page {
+        Page { contact: self.hasher.hash_one(contact), call_id: self.hasher.hash_one(call_id) }
+    }
+
+    /// A page of this user is here now; tells where its calls are: on its former connections, and on those of `replaced` that
+    /// are gone. A connection that lives keeps its calls, whatever another page registers.
+    pub(super) fn came(
+        &self,
+        connection: ConnectionId,
+        user: &str,
+        page: Page,
+        replaced: &[ConnectionId],
+    ) -> Vec<ConnectionId> {
+        let mut table = self.lock();
+        if let Some(flow) = table.flows.get_mut(&connection) {
+            flow.page = Some(page);
+        }
+        let known = |other: &ConnectionId| table.flows.get(other).map(|flow| (*other, flow));
+        let of_user = table.connections.get(user).into_iter().flatten().filter_map(known);
+        let of_page = of_user.filter(|(_, flow)| flow.page.is_some_and(|former| former.is(page)));
+        let gone = replaced.iter().filter_map(known).filter(|(_, flow)| flow.gone);
+        let mut left: Vec<ConnectionId> = of_page.chain(gone).map(|(other, _)| other).collect();
+        left.retain(|other| *other != connection);
+        left
     }
 
     pub(super) fn user(&self, connection: ConnectionId) -> Option<Arc<str>> {
@@ -131,7 +178,7 @@ impl Flows {
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

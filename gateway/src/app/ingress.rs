@@ -30,7 +30,7 @@ pub(super) enum Standing {
 impl<R: Runtime> Node<R> {
     pub(super) async fn message(&self, source: &Source, raw: Bytes) {
         if source.edge == Edge::Trunk && !self.0.trunks.trusts(source) {
-            return self.refuse_stranger(source, raw);
+            return self.from_outside(source, raw).await;
         }
         match Message::parse(raw, &self.0.settings.limits) {
             Err(malformed) => self.malformed(source, malformed),
@@ -156,15 +156,37 @@ impl<R: Runtime> Node<R> {
         self.send_statelessly(source, &reply);
     }
 
+    /// From outside every trunk's networks. Whom we have asked may answer, and nothing else: where requests go and where they
+    /// come from need not be one network.
+    async fn from_outside(&self, source: &Source, raw: Bytes) {
+        match Message::parse(raw, &self.0.settings.limits) {
+            Ok(message) if message.is_request() => self.refuse_stranger(source, message),
+            Ok(message) if self.was_asked(source, &message) => self.response(source, message).await,
+            Ok(_) | Err(_) => self.note_stranger(source),
+        }
+    }
+
+    /// Does the response come from where its request went? Its port may be another one (RFC 3261 §18.2.2).
+    fn was_asked(&self, source: &Source, response: &Message) -> bool {
+        let from = source.remote.ip();
+        self.0.transactions.asked(response).is_some_and(|asked| match asked {
+            Destination::Udp { remote, .. } => remote.ip() == from,
+            Destination::Connection(_) | Destination::Answer { .. } => asked == source.destination(),
+        })
+    }
+
     /// RFC 3261 §18.2.1 asks nothing of a server towards strangers; a request gets its 403 so that a misconfigured
     /// trunk is noticed at both ends, and nothing is kept of it.
-    fn refuse_stranger(&self, source: &Source, raw: Bytes) {
+    fn refuse_stranger(&self, source: &Source, request: Message) {
+        self.note_stranger(source);
+        self.refuse_unread(source, request, Status::FORBIDDEN);
+    }
+
+    fn note_stranger(&self, source: &Source) {
         self.0.metrics.strangers.inc();
-        tracing::debug!(?source, "not in the networks of any trunk");
-        if let Ok(message) = Message::parse(raw, &self.0.settings.limits)
-            && message.is_request()
-        {
-            self.refuse_unread(source, message, Status::FORBIDDEN);
+        if let Some(more) = self.0.stranger_lines.allows(self.0.runtime.now()) {
+            let (listener, remote) = (&*source.listener, source.remote);
+            tracing::info!(listener, %remote, more, "a message from outside of every trunk's cidrs");
         }
     }
 }

@@ -31,6 +31,7 @@ pub struct Metrics {
     pub(super) shares_refused: IntCounter,
     pub(super) strangers: IntCounter,
     pub(super) stray_responses: IntCounter,
+    pub(super) unjudged_logins: IntCounter,
 }
 
 impl Metrics {
@@ -97,6 +98,10 @@ impl Metrics {
             stray_responses: counter(
                 "gateway_stray_responses_total",
                 "Responses that matched no request and were dropped",
+            ),
+            unjudged_logins: counter(
+                "gateway_unjudged_logins_total",
+                "Logins refused unjudged because too many failed before",
             ),
         }
     }

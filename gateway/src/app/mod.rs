@@ -7,6 +7,7 @@ mod authenticate;
 mod calls;
 mod cancel;
 mod carriers;
+mod failed_logins;
 mod flows;
 mod given_up;
 mod in_dialog;
@@ -30,8 +31,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use daemon::seldom::Seldom;
 use sip_core::auth::NonceSealer;
 use sip_core::routing::{CallId, Sealer};
+use sip_core::time::Instant;
 
 use crate::ports::media::MediaRelay;
 use crate::ports::runtime::Runtime;
@@ -39,9 +42,9 @@ use crate::ports::store::StateStore;
 use crate::ports::transport::{CloseReason, Destination, Ingress, SendError, Source, Transport};
 use crate::ports::users::Users;
 
-use authenticate::FailedLogins;
 use calls::Turns;
 use carriers::Carriers;
+use failed_logins::FailedLogins;
 use flows::Flows;
 use given_up::GivenUp;
 use metrics::Metrics;
@@ -99,6 +102,8 @@ struct Inner<R> {
     turns: Turns,
     failed_logins: FailedLogins,
     metrics: Metrics,
+    stranger_lines: Seldom<Instant>,
+    unjudged_lines: Seldom<Instant>,
     draining: AtomicBool,
     /// Sessions that the relay is being told to end: as many as calls end within its time to answer.
     releases: AtomicUsize,
@@ -132,7 +137,12 @@ impl<R: Runtime> Node<R> {
             carriers: Carriers::default(),
             given_up: GivenUp::default(),
             turns: Turns::new(),
-            failed_logins: FailedLogins::new(settings.failed_logins_per_minute),
+            failed_logins: FailedLogins::new(
+                settings.failed_logins_per_minute,
+                settings.failed_logins_per_address,
+            ),
+            stranger_lines: Seldom::default(),
+            unjudged_lines: Seldom::default(),
             draining: AtomicBool::new(false),
             releases: AtomicUsize::new(0),
             runtime,

@@ -1,7 +1,7 @@
 //! REGISTER: a browser tells where its user is reached (RFC 3261 §10.3, RFC 5626 §6).
 
 use sip_core::call::ALLOW;
-use sip_core::message::{Name, Status, Uri};
+use sip_core::message::{Contact, Name, Status, Uri};
 use sip_core::registrar::{self, Aor, Bindings, RegisterError, Registered};
 use sip_core::time::UnixMillis;
 
@@ -28,13 +28,30 @@ impl<R: Runtime> Node<R> {
                 self.0.ports.transport.authenticated(connection);
                 self.0.metrics.registrations.inc();
                 self.accept(&request, &user, &registered);
-                for flow in registered.replaced_flows {
-                    self.browser_returned(ConnectionId(flow.connection), connection).await;
+                for before in self.left_by_page(&request, &user, connection, &registered) {
+                    self.browser_returned(before, connection).await;
                 }
             }
             Err(Refusal::Register(error)) => self.refuse_registration(&request, &error),
             Err(Refusal::Store) => self.refuse(&request, Status::SERVICE_UNAVAILABLE),
         }
+    }
+
+    /// The connections from which calls follow the page that has registered.
+    fn left_by_page(
+        &self,
+        request: &Request,
+        user: &str,
+        connection: ConnectionId,
+        registered: &Registered,
+    ) -> Vec<ConnectionId> {
+        let Ok(contacts) = request.message.contacts() else { return Vec::new() };
+        let stays = |contact: &&Contact<'_>| contact.expires.or(request.message.expires()) != Some(0);
+        let Some(contact) = contacts.first().filter(stays) else { return Vec::new() };
+        let ours = registered.replaced_flows.iter().filter(|flow| flow.node == self.0.identity.node);
+        let replaced: Vec<_> = ours.map(|flow| ConnectionId(flow.connection)).collect();
+        let page = self.0.flows.page(contact.uri, request.message.call_id());
+        self.0.flows.came(connection, user, page, &replaced)
     }
 
     /// A user registers only himself: To is compared after normalisation, numbers as numbers.

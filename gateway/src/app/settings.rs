@@ -23,8 +23,10 @@ pub struct AppSettings {
     pub algorithms: Vec<Algorithm>,
     /// How long a digest nonce is good.
     pub nonce_lifetime: Duration,
-    /// Failed logins a minute and address that are judged.
+    /// Failed logins a minute, user and address that are judged.
     pub failed_logins_per_minute: u32,
+    /// Failed logins a minute and address that are judged, of all users that have not logged in there.
+    pub failed_logins_per_address: u32,
     /// How long registrations last, and how many a user has.
     pub registrar: registrar::Policy,
     /// Codecs towards browsers.

@@ -74,6 +74,11 @@ impl TransactionLayer {
         self.with(self.shard_of(response), |table| table.receive_response(response, now))
     }
 
+    /// Where the request of ours went that this response is to.
+    pub(super) fn asked(&self, response: &Message) -> Option<Destination> {
+        self.lock(self.shard_of(response)).asked(response).cloned()
+    }
+
     pub(super) fn respond(&self, to: ServerTransaction, response: Message, now: Instant) -> Outputs {
         // A transaction that is over meanwhile has its final response: another one is of no use (RFC 3261 §17.2).
         let (_, outputs) = self.with(to.shard, |table| table.respond(&to.key, response, now));

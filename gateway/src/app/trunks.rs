@@ -81,6 +81,9 @@ impl Trunks {
         if !addresses.is_empty() && !addresses.iter().any(|found| state.trunk.reaches(found.address.ip())) {
             tracing::warn!(trunk = name, ?addresses, "no listener sends to addresses of this family");
         }
+        if let Some(found) = addresses.iter().find(|found| self.trusting(found.address.ip()).is_none()) {
+            tracing::warn!(trunk = name, address = %found.address, "its requests will be refused: it is not in cidrs");
+        }
         let known = &mut *lock(&state.known);
         let Some(servers) = known.servers.get_mut(host) else { return };
         servers.clone_from(found);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::{section, words};
+use ipnet::IpNet;
 use media_relay::{Addressing, AddressingKeys, MIN_MEDIA_TIMEOUT, TurnSettings};
 
 use super::origin;
@@ -28,6 +29,10 @@ section! {
         sip_tls: Option<SocketAddr> = None,
         /// The address that trunks are told in Via and Contact, or one of each family; needed when a listener is bound to `0.0.0.0` or `::` (which serves IPv4 too).
         advertised: Vec<IpAddr> = Vec::new(),
+        /// Networks of proxies in front of `ws` and `wss`: their `X-Forwarded-For` says where a WebSocket comes from, and limits count that address.
+        proxies: Vec<IpNet> = Vec::new(),
+        /// Listeners on which each connection from `proxies` begins with a header of the PROXY protocol, version 2, which says where it comes from.
+        proxy_protocol: Vec<Proxied> = Vec::new(),
     }
 }
 
@@ -161,8 +166,10 @@ section! {
         calls_per_user: u32 = 10,
         /// Registered contacts of one user.
         bindings_per_user: u32 = 10,
-        /// Failed logins a minute from one IPv4 address or one IPv6 /64, after which further tries are answered with 403 unjudged.
+        /// Failed logins a minute of one user from one IPv4 address or one IPv6 /64, after which his tries from there are answered with 503 and Retry-After unjudged.
         failed_logins_per_minute: u32 = 20,
+        /// Failed logins a minute of all users from one such address, after which only users who logged in from there in the last hour are judged.
+        failed_logins_per_address: u32 = 100,
     }
 }
 
@@ -173,6 +180,20 @@ section! {
         folder: PathBuf = "var".into(),
     }
 }
+
+/// A listener that a proxy may stand in front of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxied {
+    /// `listen.ws`
+    Ws,
+    /// `listen.wss`
+    Wss,
+    /// `listen.sip_tcp`
+    SipTcp,
+    /// `listen.sip_tls`
+    SipTls,
+}
+words!(Proxied: "ws" => Ws, "wss" => Wss, "sip_tcp" => SipTcp, "sip_tls" => SipTls);
 
 /// Where the media relay is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -350,6 +371,10 @@ impl Settings {
         }
         if let Err(what) = check_told(&self.listen.advertised) {
             reader.mistake("listen.advertised", what);
+        }
+        if self.listen.proxies.is_empty() && !self.listen.proxy_protocol.is_empty() {
+            reader
+                .mistake("listen.proxy_protocol", "nobody is believed: set listen.proxies to their networks");
         }
     }
 

@@ -130,6 +130,11 @@ impl Trunk {
         [&mut self.ca_file, &mut self.certificate_file, &mut self.key_file]
     }
 
+    /// May its requests come from there?
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.cidrs.iter().any(|network| network.contains(&address))
+    }
+
     /// As [`Trunk::hosts`], each with its key.
     fn hosts_by_key(&self) -> impl Iterator<Item = (&'static str, &String)> {
         let backups = self.backup_addresses.iter().map(|host| ("backup_addresses", host));
@@ -232,6 +237,13 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
                 "expected a host name or an address, IPv6 in brackets, with an optional port, found {host:?}"
             );
             reader.mistake(format!("{key}.{of}"), what);
+        }
+        for (of, ip) in trunk.hosts_by_key().filter_map(literal) {
+            if !trunk.cidrs.is_empty() && !settings.trunks.iter().any(|other| other.trusts(ip)) {
+                let what =
+                    format!("{ip} is in no network of cidrs, so its BYE would be refused: add it there");
+                reader.mistake(format!("{key}.{of}"), what);
+            }
         }
         check_way(settings, trunk, &key, reader);
         check_tls(settings, trunk, &key, reader);
@@ -394,7 +406,7 @@ pub(super) fn section() -> Section {
                 "cidrs",
                 Vec::<IpNet>::KIND,
                 required(),
-                "Networks that its requests come from. Over UDP a source can be forged: keep the listener on a network that nobody else can send to.",
+                "Networks that its requests come from, its addresses among them; it may answer ours from elsewhere. Over UDP a source can be forged: keep the listener on a network that nobody else can send to.",
             ),
             field(
                 "learn_address",

@@ -9,7 +9,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Monotonic.
     fn now(&self) -> Instant;
 
-    /// Wall clock.
+    /// Time of day for what is stored. It goes as [`Runtime::now`] does: a step of the machine's clock is no step of this.
     fn unix_now(&self) -> UnixMillis;
 
     /// Waits until the monotonic clock reads `at`.

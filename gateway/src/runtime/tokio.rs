@@ -1,8 +1,8 @@
-//! The machine's clocks, randomness and tasks. The only file that asks the machine what time it is.
+//! The machine's clocks, randomness and tasks.
 
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use daemon::clock;
 use sip_core::time::{Instant, UnixMillis};
 
 use crate::ports::runtime::Runtime;
@@ -26,8 +26,7 @@ impl Runtime for Tokio {
     }
 
     fn unix_now(&self) -> UnixMillis {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        UnixMillis(0).plus(since_epoch)
+        UnixMillis(0).plus(clock::since_1970())
     }
 
     async fn sleep_until(&self, at: Instant) {

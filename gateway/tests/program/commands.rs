@@ -55,6 +55,21 @@ fn check_names_every_mistake_at_once() {
 }
 
 #[test]
+fn a_file_that_sets_nothing_is_a_mistake_and_one_with_a_byte_order_mark_is_none() {
+    for nothing in ["", "\n\n", "\u{FEFF}", "# wss = \"127.0.0.1:8443\"\n", "[listen]\n# wss = \"off\"\n"] {
+        let (_folder, config) = written(nothing);
+        for command in ["check", "run"] {
+            let output = gateway(&[command], &config);
+            assert_eq!(output.status.code(), Some(78), "{command} {nothing:?}");
+            let said = stdout(&output) + &String::from_utf8_lossy(&output.stderr);
+            assert!(said.contains("sets no key") && said.contains("gateway.toml"), "{said}");
+        }
+    }
+    let (_folder, config) = written("\u{FEFF}[log]\r\njson = true\r\n");
+    assert_eq!(gateway(&["check"], &config).status.code(), Some(0));
+}
+
+#[test]
 fn check_is_content_with_a_good_configuration() {
     let (_folder, config) = written("[log]\njson = true");
     let output = gateway(&["check"], &config);

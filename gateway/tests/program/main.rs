@@ -5,10 +5,13 @@
 #[path = "../../../media-relay/tests/built/mod.rs"]
 mod built;
 mod commands;
+mod doors;
 mod failover;
 mod flood;
 mod links;
+mod log_pipe;
 mod networks;
+mod pages;
 mod phone;
 mod pool;
 mod program;

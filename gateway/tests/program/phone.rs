@@ -19,6 +19,8 @@ static PHONES: AtomicU32 = AtomicU32::new(0);
 pub struct Phone {
     socket: WebSocketStream<TcpStream>,
     user: &'static str,
+    /// Of its browser's pages, if it tells them apart.
+    page: Option<&'static str>,
     count: u32,
     /// Everything that came, and that was sent.
     pub heard: String,
@@ -50,7 +52,22 @@ impl Phone {
         let (heard, said) = (String::new(), String::new());
         // A user's later phone goes on counting, so that his registrar sees one client.
         let count = PHONES.fetch_add(1, Relaxed) * 100_000;
-        Self { socket, user, count, heard, said, acknowledged: watch::Sender::new(0) }
+        Self { socket, user, page: None, count, heard, said, acknowledged: watch::Sender::new(0) }
+    }
+
+    /// One page of a user's browser; all of them have the same instance, as a duplicated tab has.
+    pub async fn register_page(gateway: SocketAddr, user: &'static str, page: &'static str) -> Self {
+        let mut phone = Self { page: Some(page), ..Self::connect(gateway, user).await };
+        assert_eq!(phone.log_in("secret").await, Status::OK);
+        phone
+    }
+
+    /// The same page over a connection of its own.
+    pub async fn register_again(&self, gateway: SocketAddr) -> Self {
+        let (page, count) = (self.page, self.count);
+        let mut phone = Self { page, count, ..Self::connect(gateway, self.user).await };
+        assert_eq!(phone.log_in("secret").await, Status::OK);
+        phone
     }
 
     /// Registers, with the one challenge that this takes.
@@ -66,6 +83,12 @@ impl Phone {
 
     /// Calls a number, and hangs up as soon as it is answered.
     pub async fn call(&mut self, number: &str) {
+        let call = self.dial(number).await;
+        self.hang_up(&call).await;
+    }
+
+    /// Calls a number until it is answered.
+    pub async fn dial(&mut self, number: &str) -> Dialled {
         self.count += 1;
         let (user, count) = (self.user, self.count);
         let uri = format!("sip:{number}@localhost");
@@ -80,9 +103,14 @@ impl Phone {
         let answer = self.final_response_to(&Method::Invite).await;
         assert_eq!(answer.status(), Some(Status::OK), "{}", String::from_utf8_lossy(answer.bytes()));
         let target = answer.contacts().unwrap().first().unwrap().uri.to_string();
-        let to = answer.header(Name::To).unwrap();
-        self.send(&self.request(&Method::Ack, &target, (&from, to), &call_id, 1).build().unwrap()).await;
-        self.send(&self.request(&Method::Bye, &target, (&from, to), &call_id, 2).build().unwrap()).await;
+        let to = answer.header(Name::To).unwrap().to_owned();
+        self.send(&self.request(&Method::Ack, &target, (&from, &to), &call_id, 1).build().unwrap()).await;
+        Dialled { target, from, to, call_id }
+    }
+
+    pub async fn hang_up(&mut self, call: &Dialled) {
+        let Dialled { target, from, to, call_id } = call;
+        self.send(&self.request(&Method::Bye, target, (from, to), call_id, 2).build().unwrap()).await;
         assert_eq!(self.final_response_to(&Method::Bye).await.status(), Some(Status::OK));
     }
 
@@ -232,7 +260,7 @@ impl Phone {
         let aor = format!("<sip:{}@localhost>", self.user);
         let from = format!("{aor};tag=r");
         let builder = self
-            .request(&Method::Register, "sip:localhost", (&from, &aor), "register", cseq)
+            .request(&Method::Register, "sip:localhost", (&from, &aor), &self.registration(), cseq)
             .header(Name::Expires, 600);
         match authorization {
             Some(value) => builder.header(Name::Authorization, value).build().unwrap(),
@@ -259,8 +287,26 @@ impl Phone {
     }
 
     fn contact(&self) -> String {
-        format!("<sip:{}@phone.invalid;transport=ws>", self.user)
+        match self.page {
+            Some(page) => {
+                format!("<sip:{page}@phone.invalid;transport=ws>;+sip.instance=\"<urn:uuid:1>\";reg-id=1")
+            }
+            None => format!("<sip:{}@phone.invalid;transport=ws>", self.user),
+        }
     }
+
+    /// Call-ID of its REGISTERs.
+    fn registration(&self) -> String {
+        format!("register{}", self.page.unwrap_or_default())
+    }
+}
+
+/// An answered call.
+pub struct Dialled {
+    target: String,
+    from: String,
+    to: String,
+    call_id: String,
 }
 
 /// The header line with which a user whose password is `secret` answers a challenge to REGISTER.

@@ -1,7 +1,7 @@
 //! The gateway as a child process, with a configuration of its own and ports that were free.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt;
@@ -63,7 +63,8 @@ impl Gateway {
 
     /// The gateway once it is ready, or its log.
     fn try_launch(shape: &Shape<'_>) -> Result<Self, String> {
-        let Shape { sip: host, listen_lines, dialled, transport, trunk_lines, sections, limits, log } = shape;
+        let Shape { sip: host, listen_lines, dialled, transport, trunk_lines, sections, limits, log, stderr } =
+            shape;
         let folder = TempDir::new().unwrap();
         let [ws, wss, sip, trunk, admin] = std::array::from_fn(|_| free_port());
         let users = folder.path().join("users");
@@ -104,13 +105,26 @@ impl Gateway {
             .args(["run", "--config"])
             .arg(&config)
             .stdout(Stdio::piped())
-            .stderr(fs::File::create(folder.path().join(LOG)).unwrap())
+            .stderr(match stderr {
+                Some(pipe) => Stdio::from(pipe.try_clone().unwrap()),
+                None => fs::File::create(folder.path().join(LOG)).unwrap().into(),
+            })
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let gateway = Self { child, ws, wss, sip, trunk, admin, folder };
         if line.starts_with("Softphone") { Ok(gateway) } else { Err(gateway.log()) }
+    }
+
+    /// What the operators' listener answers.
+    pub fn ask(&self, path: &str) -> String {
+        let mut connection = TcpStream::connect(self.admin).unwrap();
+        write!(connection, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)
+            .unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// One of the gateway's metrics, by its line.
@@ -120,11 +134,7 @@ impl Gateway {
 
     /// As above; none before it was counted for the first time.
     pub fn find_metric(&self, name: &str) -> Option<f64> {
-        let mut connection = TcpStream::connect(self.admin).unwrap();
-        write!(connection, "GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.admin)
-            .unwrap();
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).unwrap();
+        let answer = self.ask("/metrics");
         let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.map(|value| value.parse().unwrap())
     }
@@ -158,7 +168,7 @@ impl Gateway {
 
     /// What it wrote to standard error so far.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.folder.path().join(LOG)).unwrap()).into_owned()
+        String::from_utf8_lossy(&fs::read(self.folder.path().join(LOG)).unwrap_or_default()).into_owned()
     }
 
     /// Resident memory in KiB.
@@ -190,6 +200,8 @@ pub struct Shape<'a> {
     pub sections: &'a str,
     pub limits: &'a str,
     pub log: &'a str,
+    /// Instead of a file.
+    pub stderr: Option<&'a io::PipeWriter>,
 }
 
 impl Default for Shape<'_> {
@@ -203,6 +215,7 @@ impl Default for Shape<'_> {
             sections: "",
             limits: "messages_per_second = 10000",
             log: "filter = \"warn\"",
+            stderr: None,
         }
     }
 }

@@ -67,6 +67,13 @@ async fn certificate_users_and_turn_secret_change_under_a_call_and_a_mistake_cha
     fs::write(&secrets, OLD).unwrap();
     fs::write(gateway.config(), good.replace("[limits]", "[limits]\ncolour = 1")).unwrap();
     reload(&gateway, "limits.colour").await;
+    fs::write(gateway.config(), "").unwrap();
+    reload(&gateway, "sets no key").await;
+    fs::write(gateway.config(), &good).unwrap();
+    let users = fs::read(gateway.folder().join("users")).unwrap();
+    fs::write(gateway.folder().join("users"), "# alice:secret\n").unwrap();
+    reload(&gateway, "names no user").await;
+    fs::write(gateway.folder().join("users"), users).unwrap();
     assert!(trusts(&new, gateway.wss).await && lets_in(turn, NEW), "what was in force stays");
     let restart = good.replace("messages_per_second = 10000", "messages_per_second = 9000");
     fs::write(gateway.config(), restart).unwrap();

@@ -213,6 +213,7 @@ fn settings() -> AppSettings {
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         nonce_lifetime: Duration::from_secs(3_600),
         failed_logins_per_minute: 20,
+        failed_logins_per_address: 100,
         registrar: Default::default(),
         browser_codecs: vec![CodecName::Opus, CodecName::Pcmu, CodecName::TelephoneEvent],
         calls: Default::default(),

@@ -9,11 +9,14 @@ use sip_core::auth::client::{self, Credentials};
 use sip_core::message::{Limits, Message, Name};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::agent::Habits;
+use crate::agent::{Agent, Habits};
 use crate::network::{Faults, Place};
-use crate::{TRUNK, World};
+use crate::{TRUNK, World, pbx, servers};
 
 const HABITS: Habits = Habits { refuses: 0, never_answers: 100, gives_up: 0, holds: 0, hangs_up: 0 };
+const HABITS_OF_AN_SBC: Habits = Habits { refuses: 0, never_answers: 0, gives_up: 0, holds: 0, hangs_up: 0 };
+/// In no network of the trunk.
+const SBC: &str = "198.51.100.9:5060";
 const STRANGER: &str = "127.0.0.77:5060";
 
 /// Somebody who writes his messages by hand.
@@ -150,6 +153,20 @@ fn a_user_of_another_domain_is_not_ours_of_the_same_name() {
     assert!(answers.iter().filter_map(Message::status).all(|status| !status.is_final()), "by a trunk, too");
 }
 
+#[test] // RFC 3261 §18.1.2: a response comes from where the request went
+fn who_was_asked_may_answer_from_outside_of_the_trunk_s_networks_and_nobody_else() {
+    let mut world = World::new(1, Faults { lost: 0, doubled: 0, delay: 1 }, HABITS_OF_AN_SBC);
+    let sbc = Agent::new(world.machine.clone(), world.network.clone(), pbx(SBC, HABITS_OF_AN_SBC));
+    world.others.push(sbc);
+    world.node.trunk_resolved("pbx", 0, &servers(&[SBC]));
+    world.browsers[0].call("+4930123456");
+    let answered = || world.answered() == 2;
+    assert!(world.machine.run_until(Duration::from_secs(20), answered), "both sides");
+    let mut probe = Probe::at(&world, Place::Udp(SBC.parse().unwrap()));
+    assert_eq!(code(&probe.asks("INVITE", "sip:browser1@localhost", "1", "")), 403, "but it may not ask");
+    assert_eq!(world.browsers[1].rang(), 0);
+}
+
 #[test]
 fn a_trunk_is_never_challenged_and_registers_nobody() {
     let world = world();
@@ -259,8 +276,29 @@ fn guessing_passwords_is_slow_and_nobody_is_locked_out() {
     let mut probe = Probe::browser(&world);
     let statuses: Vec<u16> = (0..25).map(|_| probe.registers("browser1", "guess", "browser1")).collect();
     assert!(statuses.iter().filter(|status| **status == 401).count() <= 20, "{statuses:?}");
-    assert_eq!(statuses.last(), Some(&403));
+    assert_eq!(statuses.last(), Some(&503));
+    assert_eq!(probe.registers("browser2", "secret", "browser2"), 200, "who shares the address");
     world.machine.run_for(Duration::from_secs(60));
+    assert_eq!(probe.registers("browser1", "secret", "browser1"), 200);
+}
+
+#[test]
+fn who_is_refused_unjudged_is_told_when_to_come_back_and_a_page_that_is_signed_in_stays() {
+    let world = world();
+    let mut probe = Probe::browser(&world);
+    let challenge = probe.asks("REGISTER", "sip:localhost", "browser1", "");
+    let wrong = authorization(&challenge[0], "browser1", "guess", 1);
+    let last = (0..21).map(|_| probe.asks("REGISTER", "sip:localhost", "browser1", &wrong)).last().unwrap();
+    assert_eq!(code(&last), 503);
+    let wait: u64 = last[0].header(Name::RetryAfter).unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    let mut page = Probe::at(&world, Place::Connection(ConnectionId(1)));
+    assert_eq!(page.registers("browser0", "secret", "browser0"), 200);
+    for _ in 0..25 {
+        page.registers("browser0", "guess", "browser0");
+    }
+    assert_eq!(page.registers("browser0", "secret", "browser0"), 200, "on a connection of his own");
+    world.machine.run_for(Duration::from_secs(wait));
     assert_eq!(probe.registers("browser1", "secret", "browser1"), 200);
 }
 

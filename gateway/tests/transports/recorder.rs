@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::adapters::{Kind, Limits, Listener, MissingOrigin, Origins, Transports, Web};
+use gateway::adapters::{Kind, Limits, Listener, MissingOrigin, Origins, Peers, Proxies, Transports, Web};
 use gateway::ports::transport::{
     CloseReason, ConnectionId, Destination, Edge, Ingress, SendError, Source, Transport,
 };
@@ -78,7 +78,19 @@ impl Lab {
     }
 
     pub fn listen_at(&self, bind: SocketAddr, edge: Edge, kind: Kind, limits: Limits) -> SocketAddr {
-        let listener = Listener { name: "lab".into(), edge, bind, limits, kind };
+        self.listen_for(Peers::Anyone, bind, edge, kind, limits)
+    }
+
+    pub fn listen_for(
+        &self,
+        peers: Peers,
+        bind: SocketAddr,
+        edge: Edge,
+        kind: Kind,
+        limits: Limits,
+    ) -> SocketAddr {
+        let proxies = Proxies::default();
+        let listener = Listener { name: "lab".into(), edge, peers, proxies, bind, limits, kind };
         self.transports.listen(listener, self.recorder.clone()).unwrap()
     }
 

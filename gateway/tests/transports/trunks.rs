@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use daemon::certificate::Certificate;
 use daemon::tls;
-use gateway::adapters::{DialSettings, Kind, Limits, TrunkTls};
+use gateway::adapters::{DialSettings, Kind, Limits, Peers, TrunkTls};
 use gateway::ports::transport::{
     CloseReason, ConnectionId, Destination, Edge, Otherwise, Protocol, SendError, StreamProtocol,
     StreamTarget, Transport,
@@ -294,4 +294,38 @@ async fn a_refusal_of_tls_1_3_that_comes_late_ends_the_connection_at_once() {
     assert_eq!(lab.opened().await.connection, Some(connection));
     assert!(matches!(lab.closed().await, CloseReason::Io | CloseReason::Peer));
     assert_eq!(lab.send(connection, b"late"), Err(SendError::Gone));
+}
+
+#[tokio::test]
+async fn who_is_in_no_trunk_s_networks_is_closed_before_he_counts_and_before_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = tls::server(Certificate::self_signed(folder.path(), &[]).unwrap(), None, &[]).unwrap();
+    for kind in [Kind::Tcp, Kind::Tls(server)] {
+        let lab = Lab::new();
+        let peers = Peers::Trunks(vec![networks("127.0.0.2/32"), networks("127.0.0.3/32")]);
+        let limits = Limits { connections: 1, ..Limits::trunk() };
+        let listener = lab.listen_for(peers, "127.0.0.1:0".parse().unwrap(), Edge::Trunk, kind, limits);
+        for _ in 0..3 {
+            assert!(is_closed(&mut from("127.0.0.1", listener).await).await);
+        }
+        let _second = from("127.0.0.2", listener).await;
+        assert!(is_closed(&mut from("127.0.0.2", listener).await).await, "a trunk has its limit");
+        let _third = from("127.0.0.3", listener).await;
+        assert!(is_closed(&mut from("127.0.0.3", listener).await).await, "and not another's");
+        assert_eq!(lab.transports.statistics().refused, 5);
+    }
+}
+
+fn networks(cidr: &str) -> Vec<ipnet::IpNet> {
+    vec![cidr.parse().unwrap()]
+}
+
+async fn from(ip: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(ip.parse().unwrap(), 0)).unwrap();
+    soon(socket.connect(to)).await.unwrap()
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    matches!(soon(stream.read(&mut [0; 1])).await, Ok(0) | Err(_))
 }

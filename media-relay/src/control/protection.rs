@@ -1,6 +1,5 @@
 //! Who may use the control API: TLS, clients' certificates, tokens.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,7 +8,6 @@ use daemon::tls;
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
-use zeroize::Zeroizing;
 
 /// What a connection and its requests must show. Read anew as a whole, so that a half-good set is never used.
 #[derive(Debug, Default)]
@@ -57,8 +55,8 @@ impl Tokens {
     /// # Errors
     /// The file can't be read, has no token, or has one that could be guessed.
     pub fn read(file: &Path) -> Result<Self, ProtectionError> {
-        let text = fs::read_to_string(file).map(Zeroizing::new);
-        let text = text.map_err(|source| ProtectionError::Unreadable { file: file.into(), source })?;
+        let text = daemon::text::read(file)
+            .map_err(|source| ProtectionError::Unreadable { file: file.into(), source })?;
         let lines = text.lines().map(str::trim).enumerate();
         let mut hashes = Vec::new();
         for (number, token) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
@@ -140,6 +138,8 @@ const MAX_TOKENS: usize = 16;
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
 
     use super::*;
 

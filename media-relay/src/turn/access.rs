@@ -1,12 +1,10 @@
 //! What of TURN can change while it runs: secrets and certificate.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use daemon::certificate::{Certificate, CertificateError};
 use relay_api::turn::Secret;
-use zeroize::Zeroizing;
 
 use super::settings::Turn;
 
@@ -39,8 +37,8 @@ impl TurnAccess {
 /// # Errors
 /// The file can't be read, has no secret, or has one that could be guessed.
 pub fn read_secrets(file: &Path) -> Result<Vec<Secret>, TurnAccessError> {
-    let text = fs::read_to_string(file).map(Zeroizing::new);
-    let text = text.map_err(|source| TurnAccessError::Unreadable { file: file.into(), source })?;
+    let text = daemon::text::read(file)
+        .map_err(|source| TurnAccessError::Unreadable { file: file.into(), source })?;
     let lines = text.lines().map(str::trim).enumerate();
     let mut secrets = Vec::new();
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
@@ -91,6 +89,8 @@ const MAX_SECRETS: usize = 8;
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use std::fs;
 
     use super::*;
 

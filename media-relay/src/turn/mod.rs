@@ -13,8 +13,9 @@ mod wires;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
+use daemon::clock;
 use relay_api::turn::Secret;
 use relay_core::turn::{Client, LocalPeer, PeerRule, Quota, Quotas, RelayedPort, Server, ToEngine};
 
@@ -213,10 +214,9 @@ impl Turn {
     }
 }
 
-/// Credentials expire by the wall clock; everything else goes by the monotonic one.
+/// Credentials say when they expire.
 fn unix_now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.unwrap_or(Duration::ZERO).as_secs()
+    clock::since_1970().as_secs()
 }
 
 fn seed() -> Result<[u8; 32], StartError> {

@@ -9,6 +9,7 @@ mod section;
 
 use std::path::{Path, PathBuf};
 
+use ::config::{FileFormat, FileSourceString};
 pub use ::config::{Value, ValueKind};
 pub use field::{AddressList, Addresses, Duration, Field, PortRange};
 pub use reader::{Mistake, Mistakes, Reader, Table};
@@ -43,13 +44,27 @@ pub trait Configuration: Sized {
 pub fn load<C: Configuration>(file: Option<&Path>) -> Result<C, Mistakes> {
     let mut builder = ::config::Config::builder();
     if let Some(path) = file {
-        builder = builder.add_source(::config::File::from(path).format(::config::FileFormat::Toml));
+        builder = builder.add_source(toml(path)?);
     }
     let environment =
         ::config::Environment::with_prefix(C::ENVIRONMENT).prefix_separator("__").separator("__");
     let tree = builder.add_source(environment).build().map_err(|e| Mistakes::unreadable(file, &e))?;
     let base = file.and_then(Path::parent).map_or_else(PathBuf::new, Path::to_path_buf);
     reader::read(tree.cache, &base)
+}
+
+/// The file, which has to say something: an empty one is what a failed copy leaves behind, and would mean all defaults.
+fn toml(path: &Path) -> Result<::config::File<FileSourceString, FileFormat>, Mistakes> {
+    let text = crate::text::read(path).map_err(|error| Mistakes::of_file(path, error.to_string()))?;
+    let says_nothing = text
+        .lines()
+        .map(str::trim)
+        .all(|line| line.is_empty() || line.starts_with('#') || line.starts_with('['));
+    if says_nothing {
+        let what = "sets no key: write those that you need, or leave --config out to run with the defaults";
+        return Err(Mistakes::of_file(path, what.to_owned()));
+    }
+    Ok(::config::File::from_str(&text, FileFormat::Toml))
 }
 
 /// Reads a configuration text, as [`load`] does for a file without environment.

@@ -27,6 +27,10 @@ impl Mistakes {
         let key = file.map_or_else(String::new, |f| f.display().to_string());
         Self(vec![Mistake { key, what: error.to_string() }])
     }
+
+    pub(super) fn of_file(file: &Path, what: String) -> Self {
+        Self(vec![Mistake { key: file.display().to_string(), what }])
+    }
 }
 
 impl fmt::Display for Mistakes {

@@ -78,7 +78,8 @@ macro_rules! section {
 }
 
 section! {
-    /// What is written to standard error.
+    /// What is written to standard error. Nothing waits for who reads it: when 1 MiB is unread, further lines are dropped and
+    /// counted (`gateway_log_lines_dropped_total`, `media_relay_log_lines_dropped_total`).
     Log at "log" {
         /// One JSON object a line instead of text.
         json: bool = false,

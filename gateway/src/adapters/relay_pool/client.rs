@@ -224,7 +224,7 @@ impl Client {
     fn read_token(&self) -> Result<(), EndpointError> {
         let Some(file) = &self.token_file else { return Ok(()) };
         let failed = |source| EndpointError::Token { file: file.clone(), source };
-        let text = std::fs::read_to_string(file).map(zeroize::Zeroizing::new).map_err(failed)?;
+        let text = daemon::text::read(file).map_err(failed)?;
         let mut lines = text.lines().map(str::trim);
         let token = lines.find(|line| !line.is_empty() && !line.starts_with('#'));
         let token = token.ok_or_else(|| failed(io::Error::other("no token in it")))?;

@@ -6,13 +6,15 @@ mod upgrade;
 mod wire;
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -24,7 +26,9 @@ use tokio::time::{Instant, sleep};
 
 pub use self::upgrade::{MissingOrigin, Origins};
 use self::wire::WsWire;
+use super::limits::Admission;
 use super::listener::{Door, Stage, Visitor};
+use super::refusal::Refusal;
 use crate::ports::transport::{Ingress, Protocol};
 
 /// What a browsers' listener serves.
@@ -39,21 +43,33 @@ pub struct Web {
 }
 
 /// Speaks HTTP on a connection, and starts a session if it becomes a WebSocket.
-pub(super) async fn serve<S, I>(door: &Door<I>, web: &Web, protocol: Protocol, stream: S, visitor: Visitor)
-where
+pub(super) async fn serve<S, I>(
+    door: &Door<I>,
+    web: &Web,
+    protocol: Protocol,
+    stream: S,
+    mut visitor: Visitor,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     I: Ingress,
 {
     let upgrade = Arc::new(Mutex::new(None));
+    let served = AtomicBool::new(false);
     let service = {
         let (web, upgrade, remote) = (web.clone(), Arc::clone(&upgrade), visitor.remote);
         let pages = TowerToHyperService::new(web.pages.clone());
+        let served = &served;
         service_fn(move |mut request: Request<Incoming>| {
+            served.store(true, Relaxed);
             request.extensions_mut().insert(ConnectInfo(remote));
-            let answer = if upgrade::is_asked(&request, &web.path) {
-                Some(take_upgrade(&mut request, &web.origins, &upgrade))
-            } else {
-                None
+            let answer = match judge(door, &mut request, &web, remote, &upgrade) {
+                Answer::Page => None,
+                Answer::WebSocket(response) => Some(response),
+                Answer::Refused(why) => {
+                    door.refusals.note(why, remote, upgrade::detail(&request, why));
+                    // What is at another path is for the pages to say.
+                    (why != Refusal::Path).then(|| upgrade::refuse(why))
+                }
             };
             let pages = pages.clone();
             async move {
@@ -85,26 +101,62 @@ where
     drop(connection);
     let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     match (result, upgrade) {
-        (Ok(()), Some(upgrade)) => start::<S, I>(door, protocol, upgrade, visitor).await,
+        (Ok(()), Some(Upgrade { stream, client })) => {
+            if let Some((address, admission)) = client {
+                visitor.remote.set_ip(address);
+                visitor.admission = admission;
+            }
+            start::<S, I>(door, protocol, stream, visitor).await;
+        }
         (Ok(()), None) => {}
         (Err(error), _) => {
-            door.connections.counters().note_handshake_failed();
-            tracing::debug!(listener = %door.name, remote = %visitor.remote, %error, "HTTP failed");
+            if !error.is_timeout() {
+                door.refusals.note(Refusal::Http, visitor.remote, error);
+            } else if !served.load(Relaxed) {
+                // Browsers open connections on the chance that they will need them: not worth a line.
+                door.refusals.count(Refusal::TooSlow);
+            }
         }
     }
 }
 
-/// Answers a request for a WebSocket, and keeps what the stream is got back by.
-fn take_upgrade(
+/// What a request gets.
+enum Answer {
+    Page,
+    WebSocket(Response<Body>),
+    Refused(Refusal),
+}
+
+/// What a WebSocket is made of.
+struct Upgrade {
+    stream: OnUpgrade,
+    /// If the peer is a proxy.
+    client: Option<(IpAddr, Admission)>,
+}
+
+fn judge<I: Ingress>(
+    door: &Door<I>,
     request: &mut Request<Incoming>,
-    origins: &Origins,
-    upgrade: &Mutex<Option<OnUpgrade>>,
-) -> Response<Body> {
-    let answer = upgrade::answer(request, origins);
-    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-        *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(hyper::upgrade::on(request));
+    web: &Web,
+    remote: SocketAddr,
+    upgrade: &Mutex<Option<Upgrade>>,
+) -> Answer {
+    if !upgrade::is_asked(request) {
+        return Answer::Page;
     }
-    answer
+    if request.uri().path() != web.path {
+        return Answer::Refused(Refusal::Path);
+    }
+    let accepted = upgrade::accept(request, &web.origins)
+        .and_then(|response| Ok((response, door.admit_forwarded(request.headers(), remote.ip())?)));
+    match accepted {
+        Ok((response, client)) => {
+            let stream = hyper::upgrade::on(request);
+            *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(Upgrade { stream, client });
+            Answer::WebSocket(response)
+        }
+        Err(why) => Answer::Refused(why),
+    }
 }
 
 async fn start<S, I>(door: &Door<I>, protocol: Protocol, upgrade: OnUpgrade, visitor: Visitor)

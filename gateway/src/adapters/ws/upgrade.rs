@@ -8,6 +8,8 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use super::super::refusal::Refusal;
+
 /// Which pages may connect: those of the very host and port that is asked, hence our own, and others by their origin. A
 /// browser always says from which page it comes; another program can say what it likes, and is stopped by authentication,
 /// not by this.
@@ -28,75 +30,93 @@ pub enum MissingOrigin {
     Refused,
 }
 
-/// Whether the request asks for a WebSocket on `path`; else it is plain HTTP.
-pub(super) fn is_asked<B>(request: &Request<B>, path: &str) -> bool {
-    request.uri().path() == path && has_token(request.headers(), &UPGRADE, "websocket")
+/// Whether the request asks for a WebSocket; else it is plain HTTP.
+pub(super) fn is_asked<B>(request: &Request<B>) -> bool {
+    has_token(request.headers(), &UPGRADE, "websocket")
 }
 
-/// The answer to a request for a WebSocket: 101, or why not.
-pub(super) fn answer<B>(request: &Request<B>, origins: &Origins) -> Response<Body> {
-    match accept(request, origins) {
-        Ok(accept) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            let headers = response.headers_mut();
-            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-            headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-            response
-        }
-        Err(refusal) => refusal.response(),
+/// The answer 101 to a request for a WebSocket.
+///
+/// # Errors
+/// Why it gets none.
+pub(super) fn accept<B>(request: &Request<B>, origins: &Origins) -> Result<Response<Body>, Refusal> {
+    let accept = judge(request, origins)?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    Ok(response)
+}
+
+/// The answer to who is refused.
+pub(super) fn refuse(why: Refusal) -> Response<Body> {
+    let (status, text) = match why {
+        Refusal::Version => (StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is needed\n"),
+        Refusal::Origin => (StatusCode::FORBIDDEN, "this page may not connect\n"),
+        Refusal::Subprotocol => (StatusCode::BAD_REQUEST, "the subprotocol sip is needed\n"),
+        Refusal::Full | Refusal::AddressFull => (StatusCode::SERVICE_UNAVAILABLE, "too many connections\n"),
+        Refusal::Handshake
+        | Refusal::Stranger
+        | Refusal::Proxy
+        | Refusal::Tls
+        | Refusal::TooSlow
+        | Refusal::Http
+        | Refusal::Path => (StatusCode::BAD_REQUEST, "not a WebSocket handshake\n"),
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    if why == Refusal::Version {
+        // RFC 6455 §4.4: the version that would do.
+        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     }
+    response
 }
 
-fn accept<B>(request: &Request<B>, origins: &Origins) -> Result<HeaderValue, Refusal> {
+/// The peer's own words about what it is refused for.
+pub(super) fn detail<B>(request: &Request<B>, why: Refusal) -> String {
+    let header = match why {
+        Refusal::Origin => Some(ORIGIN),
+        Refusal::Subprotocol => Some(SEC_WEBSOCKET_PROTOCOL),
+        Refusal::Version => Some(SEC_WEBSOCKET_VERSION),
+        Refusal::Path => return request.uri().path().to_owned(),
+        Refusal::Handshake
+        | Refusal::Stranger
+        | Refusal::Full
+        | Refusal::AddressFull
+        | Refusal::Proxy
+        | Refusal::Tls
+        | Refusal::TooSlow
+        | Refusal::Http => None,
+    };
+    let values = header.iter().flat_map(|name| request.headers().get_all(name));
+    let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    values.join(", ")
+}
+
+/// The value for `Sec-WebSocket-Accept`.
+fn judge<B>(request: &Request<B>, origins: &Origins) -> Result<HeaderValue, Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET || request.version() != Version::HTTP_11 {
-        return Err(Refusal::Request);
+        return Err(Refusal::Handshake);
     }
     if only(headers, &SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
         return Err(Refusal::Version);
     }
-    let host = only(headers, &HOST).ok_or(Refusal::Request)?;
+    let host = only(headers, &HOST).ok_or(Refusal::Handshake)?;
     if !has_token(headers, &CONNECTION, "upgrade") {
-        return Err(Refusal::Request);
+        return Err(Refusal::Handshake);
     }
-    let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).ok_or(Refusal::Request)?;
+    let key = only(headers, &SEC_WEBSOCKET_KEY).filter(|key| is_key(key)).ok_or(Refusal::Handshake)?;
     if !origins.allow(headers, host) {
         return Err(Refusal::Origin);
     }
     if !offers_sip(headers) {
         return Err(Refusal::Subprotocol);
     }
-    HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| Refusal::Request)
-}
-
-/// Why a WebSocket is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    Request,
-    Version,
-    Origin,
-    Subprotocol,
-}
-
-impl Refusal {
-    fn response(self) -> Response<Body> {
-        let (status, why) = match self {
-            Self::Request => (StatusCode::BAD_REQUEST, "not a WebSocket handshake\n"),
-            Self::Version => (StatusCode::UPGRADE_REQUIRED, "WebSocket version 13 is needed\n"),
-            Self::Origin => (StatusCode::FORBIDDEN, "this page may not connect\n"),
-            Self::Subprotocol => (StatusCode::BAD_REQUEST, "the subprotocol sip is needed\n"),
-        };
-        let mut response = Response::new(Body::from(why));
-        *response.status_mut() = status;
-        if self == Self::Version {
-            // RFC 6455 §4.4: the version that would do.
-            response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
-        }
-        response
-    }
+    HeaderValue::try_from(derive_accept_key(key.as_bytes())).map_err(|_| Refusal::Handshake)
 }
 
 impl Origins {
@@ -152,6 +172,10 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+
+    fn answer<B>(request: &Request<B>, origins: &Origins) -> Response<Body> {
+        accept(request, origins).unwrap_or_else(refuse)
+    }
 
     /// A good request, with some headers replaced; an empty value removes one.
     fn ask(changes: &[(&str, &str)]) -> StatusCode {

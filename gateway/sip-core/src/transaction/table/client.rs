@@ -84,6 +84,12 @@ impl<D: Clone + Eq + Hash, U: Clone, P> Transactions<D, U, P> {
         self.index.get(&name).copied().map(ClientKey)
     }
 
+    /// Where the request was sent that this response is to.
+    pub fn asked(&self, response: &Message) -> Option<&D> {
+        let ClientKey(slot) = self.client_key(response)?;
+        self.entries.get(slot).map(|entry| &entry.to)
+    }
+
     fn advance(&mut self, slot: Slot, response: &Message, status: Status, now: Instant) -> Response<U> {
         let Some(entry) = self.entries.get_mut(slot) else { return Response::Stray };
         let timers = self.timers.over(entry.reliability);
