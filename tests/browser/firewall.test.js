@@ -1,7 +1,7 @@
 // Browsers whose firewall lets no UDP through: calls with sound by TURN over TLS and over TCP.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { startChromium } from './lib/chromium.js';
+import { startBrowser } from './lib/browsers.js';
 import { Client } from './lib/client.js';
 import { Firewall } from './lib/firewall.js';
 import { freePort, Gateway, USERS } from './lib/gateway.js';
@@ -19,7 +19,7 @@ describe('behind a firewall without UDP', { timeout: 240_000 }, () => {
   let gateway;
   before(async () => {
     firewall = await Firewall.open();
-    browser = await startChromium(HERTZ, { executablePath: firewall.chromium, arguments: ['--ignore-certificate-errors'] });
+    browser = await startBrowser('chromium', HERTZ, { executablePath: firewall.chromium, arguments: ['--ignore-certificate-errors'] });
   });
   afterEach(() => gateway?.stop());
   after(async () => {
