@@ -219,6 +219,27 @@ fn one_address_or_a_list_of_them_says_where_the_relay_is() {
     }
 }
 
+/// Firefox makes no candidate pair with loopback; who configures loopback alone means it.
+#[test]
+fn left_to_itself_the_relay_tells_browsers_an_address_of_this_machine_beside_loopback() {
+    let listeners = |text: &str| {
+        let settings = config::parse::<Settings>(text, Path::new("")).unwrap();
+        settings.relay_addressing.config(Duration::ZERO, 1, None).browser
+    };
+    let automatic = listeners("");
+    assert_eq!(automatic[0].advertised, [IpAddr::from([127, 0, 0, 1])]);
+    assert!(automatic.len() <= 2, "at most one beside it: {automatic:?}");
+    for listener in &automatic {
+        assert_eq!(listener.advertised, [listener.bind.ip()], "what is told is what is bound");
+        // An address of this machine, or it could not be bound.
+        std::net::UdpSocket::bind((listener.bind.ip(), 0)).unwrap();
+    }
+    let beside = automatic.get(1).map(|listener| listener.bind.ip());
+    assert!(beside.is_none_or(|ip| !ip.is_loopback()));
+    assert_eq!(listeners("[relay]\nbrowser_address = \"auto\"").len(), automatic.len());
+    assert_eq!(listeners("[relay]\nbrowser_address = \"127.0.0.1\"").len(), 1);
+}
+
 #[test]
 fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
     let text = r#"

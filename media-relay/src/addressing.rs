@@ -1,15 +1,19 @@
 //! Where the relay is reached: the keys that its program and the gateway, which may have it inside, share.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration as Time;
 
-use daemon::config::{AddressList, Addresses, Duration, Field, FieldDoc, PortRange, Reader, Section, Table};
+use daemon::config::{
+    AddressList, Addresses, Duration, Field, FieldDoc, PortRange, Reader, Section, Table, Value, ValueKind,
+};
 use daemon::section;
 use ipnet::IpNet;
 use relay_api::RelayError;
 use relay_core::Interface;
 
 use crate::config::{BoundRange, BrowserListener, Config, MAX_WORKERS, RtpInterface, is_same_place};
+use crate::this_machine;
 use crate::turn::config::TurnConfig;
 use crate::turn::settings::Turn;
 use crate::worker::share;
@@ -17,8 +21,8 @@ use crate::worker::share;
 section! {
     /// Addresses, ports, threads.
     AddressingKeys at "media" {
-        /// Where browsers reach it: an address, or a list of them, best first, all of which they are told as candidates. Behind NAT it is written `bind/advertised`; a bound address that browsers reach by several others is listed with each.
-        browser_address: AddressList = localhost(),
+        /// Where browsers reach it: an address, or a list of them, best first, all of which they are told as candidates. Behind NAT it is written `bind/advertised`; a bound address that browsers reach by several others is listed with each. `"auto"` is for browsers on this machine: `127.0.0.1`, and one address of an interface beside it, because Firefox makes no connection with loopback.
+        browser_address: BrowserAddresses = BrowserAddresses::OfThisMachine,
         /// UDP port for all browsers, the same at each address; further workers take the ports behind it. 0 lets the system choose.
         browser_port: u32 = 3478,
         /// Where trunks reach it, unless an `interface` is for them: an address, or one of each family (IPv4, IPv6). This is the interface named `default`.
@@ -39,6 +43,43 @@ pub struct Addressing {
     pub keys: AddressingKeys,
     /// For trunks in particular networks.
     pub interfaces: Vec<InterfaceKeys>,
+}
+
+/// Where browsers reach the relay.
+#[derive(Clone, Debug, PartialEq)]
+pub enum BrowserAddresses {
+    /// Loopback, and the first address beside it that this machine has when it is asked for.
+    OfThisMachine,
+    /// What the configuration says.
+    Told(AddressList),
+}
+
+impl BrowserAddresses {
+    fn list(&self) -> Cow<'_, [Addresses]> {
+        match self {
+            Self::OfThisMachine => {
+                let beside = this_machine::address_beside_loopback().map(Addresses::of);
+                localhost().0.into_iter().chain(beside).collect()
+            }
+            Self::Told(list) => Cow::Borrowed(&list.0),
+        }
+    }
+}
+
+impl Field for BrowserAddresses {
+    const KIND: &'static str = "`\"auto\"`, or IP address, or bind/advertised, or a list of them";
+    fn read(value: &Value) -> Result<Self, String> {
+        match &value.kind {
+            ValueKind::String(word) if word == AUTO => Ok(Self::OfThisMachine),
+            _ => AddressList::read(value).map(Self::Told),
+        }
+    }
+    fn show(&self) -> String {
+        match self {
+            Self::OfThisMachine => format!("`\"{AUTO}\"`"),
+            Self::Told(list) => list.show(),
+        }
+    }
 }
 
 /// An interface for some of the trunks.
@@ -176,7 +217,7 @@ impl Addressing {
     fn browser_listeners(&self) -> Vec<BrowserListener> {
         let port = u16::try_from(self.keys.browser_port).unwrap_or_default();
         let mut listeners: Vec<BrowserListener> = Vec::new();
-        for one in &self.keys.browser_address.0 {
+        for one in self.keys.browser_address.list().iter() {
             match listeners.iter_mut().find(|listener| listener.bind.ip() == one.bind) {
                 Some(listener) => listener.advertised.push(one.advertised),
                 None => listeners.push(BrowserListener {
@@ -324,6 +365,8 @@ fn localhost() -> AddressList {
     AddressList(vec![Addresses::of(IpAddr::V4(Ipv4Addr::LOCALHOST))])
 }
 
+/// `BrowserAddresses::OfThisMachine` as it is written.
+const AUTO: &str = "auto";
 const INTERFACE: &str = "interface";
 /// The interface of `rtp_address`.
 const DEFAULT: &str = "default";

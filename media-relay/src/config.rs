@@ -12,7 +12,7 @@ use relay_core::Interface;
 
 use crate::turn::config::TurnConfig;
 
-/// Everything a relay needs to know. Addresses that peers are told come from here alone; none is ever guessed.
+/// Everything a relay needs to know. Addresses that peers are told come from here alone.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where browsers reach us: one socket per worker for each entry. At least one.

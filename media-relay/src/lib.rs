@@ -14,11 +14,12 @@ mod placement;
 pub mod program;
 mod settings;
 mod sockets;
+mod this_machine;
 mod totals;
 mod turn;
 mod worker;
 
-pub use addressing::{Addressing, AddressingKeys, InterfaceKeys};
+pub use addressing::{Addressing, AddressingKeys, BrowserAddresses, InterfaceKeys};
 pub use config::{BoundRange, BrowserListener, Config, MIN_MEDIA_TIMEOUT, RtpInterface, StartError};
 pub use handle::{Events, Relay};
 pub use metrics::register_relay_metrics;

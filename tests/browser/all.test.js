@@ -10,3 +10,4 @@ import './day.test.js';
 import './outage.test.js';
 import './families.test.js';
 import './firewall.test.js';
+import './embedding.test.js';

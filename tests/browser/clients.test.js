@@ -1,18 +1,17 @@
 // The stock clients against the scripted server: what the calls of gateway.test.js are driven with works by itself.
 import { after, before, describe, it } from 'node:test';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { Client, LIBRARIES } from './lib/client.js';
 import { ScriptedServer } from './lib/scripted-server.js';
 
-describe('stock clients', { timeout: 120_000 }, () => {
+for (const name of BROWSERS) describe(`stock clients in ${name}`, { timeout: 120_000 }, () => {
   let server;
   let browsers;
   before(async () => {
     server = await ScriptedServer.start({ alice: 'a', bob: 'b' });
-    browsers = await Promise.all([startChromium(440), startChromium(660)]);
+    browsers = await Promise.all([sharedBrowser(name, 440), sharedBrowser(name, 660)]);
   });
   after(async () => {
-    await Promise.all((browsers ?? []).map((browser) => browser.close()));
     await server?.close();
   });
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { Gateway, USERS } from './lib/gateway.js';
 import { Line } from './lib/line.js';
 import { Softphone } from './lib/softphone.js';
@@ -11,7 +11,7 @@ import { Softphone } from './lib/softphone.js';
 const [ALICE_HERTZ, BOB_HERTZ] = [440, 660];
 const REFRESHES = 10;
 
-describe('a working day of the softphone page', { timeout: 300_000 }, () => {
+for (const name of BROWSERS) describe(`a working day of the softphone page in ${name}`, { timeout: 300_000 }, () => {
   let gateway;
   let line;
   let browsers;
@@ -20,10 +20,9 @@ describe('a working day of the softphone page', { timeout: 300_000 }, () => {
     const browser = { algorithms: ['SHA-256'], registration: '10s', grace: '10s' };
     gateway = await Gateway.start({ settings: { browser } });
     line = await Line.to(gateway.wssPort);
-    browsers = { alice: await startChromium(ALICE_HERTZ), bob: await startChromium(BOB_HERTZ) };
+    browsers = { alice: await sharedBrowser(name, ALICE_HERTZ), bob: await sharedBrowser(name, BOB_HERTZ) };
   });
   after(async () => {
-    await Promise.all(Object.values(browsers ?? {}).map((browser) => browser.close()));
     await line?.close();
     await gateway?.stop();
   });

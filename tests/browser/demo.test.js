@@ -1,13 +1,34 @@
 // The softphone page on the real gateway: what a person sees who follows the README.
 import { after, before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { Gateway, USERS } from './lib/gateway.js';
 import { screenshot } from './lib/screenshot.js';
 import { Softphone } from './lib/softphone.js';
 import { Trunk } from './lib/trunk.js';
 
-describe('softphone page on the gateway', () => {
+for (const name of BROWSERS) {
+  it(`two tabs of ${name} call each other on a gateway without a configuration file`, async (t) => {
+    const gateway = await Gateway.demo();
+    t.after(() => gateway.stop());
+    const passwords = await gateway.passwords();
+    const hertz = { alice: 440, bob: 660 };
+    const [alice, bob] = await Promise.all(['alice', 'bob'].map(async (user) => {
+      const phone = await Softphone.open(await sharedBrowser(name, hertz[user]), gateway.origin);
+      await phone.signIn(user, passwords[user]);
+      await phone.isSignedIn();
+      return phone;
+    }));
+    await alice.dial('bob');
+    await bob.shows('call', 'incoming');
+    await bob.press('Answer');
+    await Promise.all([alice.shows('call', 'active'), bob.shows('call', 'active')]);
+    await Promise.all([alice.hears(hertz.bob), bob.hears(hertz.alice)]);
+    await Promise.all([alice, bob].map((phone) => phone.page.context().close()));
+  });
+}
+
+for (const name of BROWSERS) describe(`softphone page on the gateway in ${name}`, () => {
   let gateway;
   let trunk;
   let browsers;
@@ -15,10 +36,9 @@ describe('softphone page on the gateway', () => {
     trunk = await Trunk.open();
     // The page knows SHA-256 although JsSIP does not.
     gateway = await Gateway.start({ trunk, settings: { browser: { algorithms: ['SHA-256'] } } });
-    browsers = { alice: await startChromium(440), bob: await startChromium(660) };
+    browsers = { alice: await sharedBrowser(name, 440), bob: await sharedBrowser(name, 660) };
   });
   after(async () => {
-    await Promise.all(Object.values(browsers ?? {}).map((browser) => browser.close()));
     await gateway?.stop();
     await trunk?.close();
   });

@@ -1,8 +1,8 @@
 // Browsers whose firewall lets no UDP through: calls with sound by TURN over TLS and over TCP.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { startChromium } from './lib/chromium.js';
-import { Client } from './lib/client.js';
+import { startBrowser } from './lib/browsers.js';
+import { Client, LIBRARIES } from './lib/client.js';
 import { Firewall } from './lib/firewall.js';
 import { freePort, Gateway, USERS } from './lib/gateway.js';
 import { Softphone } from './lib/softphone.js';
@@ -19,7 +19,7 @@ describe('behind a firewall without UDP', { timeout: 240_000 }, () => {
   let gateway;
   before(async () => {
     firewall = await Firewall.open();
-    browser = await startChromium(HERTZ, { executablePath: firewall.chromium, arguments: ['--ignore-certificate-errors'] });
+    browser = await startBrowser('chromium', HERTZ, { executablePath: firewall.chromium, arguments: ['--ignore-certificate-errors'] });
   });
   afterEach(() => gateway?.stop());
   after(async () => {
@@ -33,8 +33,8 @@ describe('behind a firewall without UDP', { timeout: 240_000 }, () => {
     gateway = await Gateway.start({ host: firewall.host, pool, turn: { urls: [url(at)], [kind]: [at] } });
   }
 
-  async function registered() {
-    const alice = await Client.open(browser, 'jssip', gateway.origin);
+  async function registered(library = 'jssip') {
+    const alice = await Client.open(browser, library, gateway.origin);
     await alice.register('alice', USERS.alice);
     await alice.isRegistered();
     return alice;
@@ -52,16 +52,18 @@ describe('behind a firewall without UDP', { timeout: 240_000 }, () => {
   });
 
   for (const way of WAYS) {
-    it(`JsSIP hears itself from the echo by TURN over ${way.way}`, async () => {
-      await start(way);
-      const alice = await registered();
-      await alice.call('echo');
-      await alice.sees('call', 'active');
-      await alice.hears(HERTZ);
-      await alice.hangUp();
-      await alice.sees('call', 'ended');
-      await alice.close();
-    });
+    for (const library of LIBRARIES) {
+      it(`${library} hears itself from the echo by TURN over ${way.way}`, async () => {
+        await start(way);
+        const alice = await registered(library);
+        await alice.call('echo');
+        await alice.sees('call', 'active');
+        await alice.hears(HERTZ);
+        await alice.hangUp();
+        await alice.sees('call', 'ended');
+        await alice.close();
+      });
+    }
 
     it(`two softphone pages hear each other by TURN over ${way.way}`, async () => {
       await start(way);

@@ -1,7 +1,7 @@
 // Browsers and a trunk call each other through the gateway, and the sound is measured at both ends.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { Client, LIBRARIES } from './lib/client.js';
 import { Gateway, GRACE_SECONDS, USERS } from './lib/gateway.js';
 import { Trunk } from './lib/trunk.js';
@@ -10,8 +10,8 @@ const ALICE_HERTZ = 440;
 const BOB_HERTZ = 660;
 const TRUNK_HERTZ = 1000;
 
-for (const library of LIBRARIES) {
-  describe(`calls with ${library}`, () => {
+for (const [library, name] of LIBRARIES.flatMap((library) => BROWSERS.map((name) => [library, name]))) {
+  describe(`calls with ${library} in ${name}`, () => {
     let gateway;
     let trunk;
     let browsers;
@@ -21,13 +21,12 @@ for (const library of LIBRARIES) {
       trunk = await Trunk.open();
       // Each test closes its tabs without unregistering, as people do; the limit has a test of its own.
       gateway = await Gateway.start({ trunk, settings: { limits: { bindings_per_user: 100 } } });
-      browsers = { alice: await startChromium(ALICE_HERTZ), bob: await startChromium(BOB_HERTZ) };
+      browsers = { alice: await sharedBrowser(name, ALICE_HERTZ), bob: await sharedBrowser(name, BOB_HERTZ) };
     });
     afterEach(async () => {
       await Promise.all(clients.splice(0).map((client) => client.close()));
     });
     after(async () => {
-      await Promise.all(Object.values(browsers ?? {}).map((browser) => browser.close()));
       await gateway?.stop();
       await trunk?.close();
     });
@@ -261,8 +260,7 @@ describe('the program', () => {
   it('gives the place of a closed tab to the next one', async (t) => {
     const gateway = await Gateway.start({ settings: { limits: { bindings_per_user: 2 } } });
     t.after(() => gateway.stop());
-    const browser = await startChromium(ALICE_HERTZ);
-    t.after(() => browser.close());
+    const browser = await sharedBrowser(BROWSERS[0], ALICE_HERTZ);
     for (let tab = 0; tab < 4; tab += 1) {
       const alice = await Client.open(browser, 'jssip', gateway.origin);
       await alice.register('alice', USERS.alice);
@@ -276,8 +274,7 @@ describe('the program', () => {
     t.after(() => trunk.close());
     const gateway = await Gateway.start({ trunk });
     t.after(() => gateway.stop());
-    const browser = await startChromium(ALICE_HERTZ);
-    t.after(() => browser.close());
+    const browser = await sharedBrowser(BROWSERS[0], ALICE_HERTZ);
     const alice = await Client.open(browser, 'jssip', gateway.origin);
     await alice.register('alice', USERS.alice);
     await alice.isRegistered();

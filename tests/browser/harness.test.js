@@ -1,6 +1,8 @@
 // The measuring tools themselves: a test that hears a tone must be able not to hear it.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
+import { LIBRARIES } from './lib/client.js';
 import { PCMA, PCMU } from './lib/g711.js';
 import { RtpPeer } from './lib/rtp.js';
 import { parse } from './lib/sip.js';
@@ -86,4 +88,14 @@ describe('measuring tools', () => {
     assert.equal(refused.status, 486);
     await Promise.all([caller.close(), callee.close()]);
   });
+});
+
+describe('docs/embedding.md', () => {
+  for (const library of LIBRARIES) {
+    it(`shows the code that ${library} is tested with`, async () => {
+      const read = (path) => readFile(new URL(path, import.meta.url), 'utf8');
+      const [guide, code] = await Promise.all([read('../../docs/embedding.md'), read(`clients/embedded/${library}.js`)]);
+      assert.ok(guide.includes(`\`\`\`js\n${code}\`\`\`\n`), `the block of clients/embedded/${library}.js is another`);
+    });
+  }
 });

@@ -1,8 +1,8 @@
 // The softphone page in a call whose sound or signalling stops for a while: what it shows, and how the call comes out of it.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { freeUdpPort, Gateway, USERS } from './lib/gateway.js';
 import { Softphone } from './lib/softphone.js';
 import { OUTSIDE, UdpLine } from './lib/udp-line.js';
@@ -12,12 +12,11 @@ const OUTAGES = [5, 12, 20, 40];
 /** What a person is told by, with something for a busy machine. */
 const TOLD_MILLISECONDS = 3000 + 1500;
 
-describe('softphone page in an outage', { timeout: 600_000, concurrency: 2 }, () => {
+for (const name of BROWSERS) describe(`softphone page in an outage in ${name}`, { timeout: 600_000, concurrency: 2 }, () => {
   let browser;
   before(async () => {
-    browser = await startChromium(HERTZ);
+    browser = await sharedBrowser(name, HERTZ);
   });
-  after(() => browser?.close());
 
   /** In a call with the echo, so that what it hears has gone both ways. */
   async function inCall(t, gateway) {

@@ -1,7 +1,7 @@
 // The softphone page against a scripted server: what it shows when things go well and when they don't.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { screenshot } from './lib/screenshot.js';
 import { ScriptedServer } from './lib/scripted-server.js';
 import { Softphone } from './lib/softphone.js';
@@ -9,15 +9,14 @@ import { Softphone } from './lib/softphone.js';
 const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
-describe('softphone page', { timeout: 300_000 }, () => {
+for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 300_000 }, () => {
   let server;
   let browser;
   before(async () => {
     server = await ScriptedServer.start(PASSWORDS);
-    browser = await startChromium(440);
+    browser = await sharedBrowser(name, 440);
   });
   after(async () => {
-    await browser?.close();
     await server?.close();
   });
 

@@ -1,7 +1,7 @@
 // The softphone page on small and large screens: what a person needs next is in reach without scrolling.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { startChromium } from './lib/chromium.js';
+import { BROWSERS, sharedBrowser } from './lib/browsers.js';
 import { screenshot } from './lib/screenshot.js';
 import { ScriptedServer } from './lib/scripted-server.js';
 import { Softphone } from './lib/softphone.js';
@@ -9,15 +9,14 @@ import { Softphone } from './lib/softphone.js';
 const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
 const SCREENS = [[360, 640], [640, 360], [1280, 800]];
 
-describe('softphone page on a screen', { timeout: 300_000 }, () => {
+for (const name of BROWSERS) describe(`softphone page on a screen in ${name}`, { timeout: 300_000 }, () => {
   let server;
   let browser;
   before(async () => {
     server = await ScriptedServer.start(PASSWORDS);
-    browser = await startChromium(440);
+    browser = await sharedBrowser(name, 440);
   });
   after(async () => {
-    await browser?.close();
     await server?.close();
   });
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use daemon::config::{self, Mistakes};
+use media_relay::BrowserAddresses;
 use media_relay::program::Settings;
 
 fn mistakes(text: &str) -> Vec<String> {
@@ -14,7 +15,8 @@ fn mistakes(text: &str) -> Vec<String> {
 fn nothing_at_all_serves_this_machine_only() {
     let settings: Settings = config::parse("", Path::new("")).unwrap();
     assert!(settings.control.listen.ip().is_loopback());
-    assert!(settings.addressing.keys.browser_address.0.iter().all(|one| one.advertised.is_loopback()));
+    assert_eq!(settings.addressing.keys.browser_address, BrowserAddresses::OfThisMachine);
+    assert!(settings.addressing.keys.rtp_address.0.iter().all(|one| one.bind.is_loopback()));
 }
 
 #[test]

@@ -1,14 +1,13 @@
 // Stock JsSIP behind the verbs of the tests.
-import JsSIP from 'jssip';
 import { Ears } from './ears.js';
+import { endReason, options, signIn } from './embedded/jssip.js';
 
 const ears = new Ears();
-const media = {
-  mediaConstraints: { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false },
-};
+// Noise reduction would take a test's tone for noise.
+options.mediaConstraints.audio = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
 let agent;
 let session;
-const unanswered = { status: 0, answeredAt: null, soundAt: null };
+const unanswered = { status: 0, reason: null, answeredAt: null, soundAt: null };
 let seen = { registration: 'none', call: 'none', ...unanswered };
 
 globalThis.client = {
@@ -18,34 +17,25 @@ globalThis.client = {
   hears: (hertz) => ears.share(hertz) > 0.6,
   hearsNothing: () => ears.isSilent(),
   hearsSomething: () => ears.hearsAnything(),
-  register({ server, domain, user, password, iceServers = [] }) {
-    media.pcConfig = { iceServers, bundlePolicy: 'max-bundle' };
-    agent = new JsSIP.UA({
-      sockets: [new JsSIP.WebSocketInterface(server)],
-      uri: `sip:${user}@${domain}`,
-      password,
-      register_expires: 120,
-    });
-    agent.on('registered', ({ response }) => {
-      const told = response.getHeader('X-ICE-Server');
-      if (told) media.pcConfig.iceServers = [...iceServers, JSON.parse(told)];
-      seen.registration = 'registered';
-    });
+  register({ iceServers = [], ...account }) {
+    options.pcConfig.iceServers = iceServers;
+    agent = signIn(account);
+    agent.on('registered', () => (seen.registration = 'registered'));
     agent.on('unregistered', () => (seen.registration = 'unregistered'));
     agent.on('registrationFailed', ({ response }) => {
       seen = { ...seen, registration: 'failed', status: response?.status_code ?? 0 };
     });
     agent.on('newRTCSession', (event) => follow(event.session));
-    agent.start();
   },
   unregister: () => agent.unregister(),
-  call: (number) => void agent.call(number, media),
-  answer: () => session.answer(media),
+  call: (number) => void agent.call(number, options),
+  answer: () => session.answer(options),
   reject: () => session.terminate({ status_code: 486 }),
   hangUp: () => session.terminate(),
   hold: () => done((then) => session.hold({}, then)),
   resume: () => done((then) => session.unhold({}, then)),
   sendKey: (key, how) => session.sendDTMF(key, { transportType: how === 'info' ? 'INFO' : 'RFC2833', duration: 120 }),
+  iceServers: () => options.pcConfig.iceServers,
   caller: () => session.remote_identity.uri.user,
 };
 
@@ -62,9 +52,10 @@ function follow(fresh) {
   session.on('confirmed', () => (seen.call = 'active'));
   session.on('hold', () => (seen.call = 'held'));
   session.on('unhold', () => (seen.call = 'active'));
-  session.on('ended', () => (seen.call = 'ended'));
-  session.on('failed', ({ message }) => (seen = { ...seen, call: 'ended', status: message?.status_code ?? 0 }));
-  session.on('icecandidate', ({ ready }) => ready());
+  session.on('ended', (event) => (seen = { ...seen, call: 'ended', reason: endReason(event) }));
+  session.on('failed', (event) => {
+    seen = { ...seen, call: 'ended', status: event.message?.status_code ?? 0, reason: endReason(event) };
+  });
   session.on('peerconnection', ({ peerconnection }) => listen(peerconnection));
   if (session.connection) listen(session.connection);
 }

@@ -1,6 +1,7 @@
 // Stock SIP.js behind the verbs of the tests.
-import { Inviter, Registerer, RegistererState, SessionState, UserAgent } from 'sip.js';
+import { Inviter, RegistererState, SessionState, UserAgent } from 'sip.js';
 import { Ears } from './ears.js';
+import { endReason, iceServers, keepSound, signIn } from './embedded/sipjs.js';
 
 const ears = new Ears();
 const constraints = { audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false }, video: false };
@@ -8,7 +9,7 @@ let agent;
 let registerer;
 let session;
 let domain;
-const unanswered = { status: 0, answeredAt: null, soundAt: null };
+const unanswered = { status: 0, reason: null, answeredAt: null, soundAt: null };
 let seen = { registration: 'none', call: 'none', ...unanswered };
 
 globalThis.client = {
@@ -18,31 +19,14 @@ globalThis.client = {
   hears: (hertz) => ears.share(hertz) > 0.6,
   hearsNothing: () => ears.isSilent(),
   hearsSomething: () => ears.hearsAnything(),
-  async register(account) {
+  async register({ iceServers: given = [], ...account }) {
+    iceServers.push(...given);
     domain = account.domain;
-    agent = new UserAgent({
-      uri: UserAgent.makeURI(`sip:${account.user}@${domain}`),
-      authorizationUsername: account.user,
-      authorizationPassword: account.password,
-      transportOptions: { server: account.server },
-      logLevel: 'error',
-      sessionDescriptionHandlerFactoryOptions: {
-        iceGatheringTimeout: 200,
-        peerConnectionConfiguration: { iceServers: account.iceServers ?? [], bundlePolicy: 'max-bundle' },
-      },
-      delegate: { onInvite: (invitation) => follow(invitation, 'incoming') },
-    });
-    await agent.start();
-    registerer = new Registerer(agent, { expires: 120 });
-    registerer.stateChange.addListener((state) => {
-      if (state === RegistererState.Registered) seen.registration = 'registered';
-      else if (state === RegistererState.Unregistered && seen.registration === 'registered') seen.registration = 'unregistered';
-    });
-    await registerer.register({
-      requestDelegate: {
-        onReject: ({ message }) => (seen = { ...seen, registration: 'failed', status: message.statusCode }),
-      },
-    });
+    const onInvite = (invitation) => follow(invitation, 'incoming');
+    const onRefused = (status) => (seen = { ...seen, registration: 'failed', status });
+    ({ agent, registerer } = await signIn({ ...account, onInvite, onRefused }));
+    registerer.stateChange.addListener(tellRegistration);
+    tellRegistration(registerer.state);
   },
   unregister: () => registerer.unregister().then(() => {}),
   call(number) {
@@ -67,12 +51,26 @@ globalThis.client = {
     const body = { contentDisposition: 'render', contentType: 'application/dtmf-relay', content: `Signal=${key}\r\nDuration=120` };
     return session.info({ requestOptions: { body } }).then(() => {});
   },
+  iceServers: () => iceServers,
   caller: () => session.remoteIdentity.uri.user,
 };
 
+function tellRegistration(state) {
+  if (state === RegistererState.Registered) seen.registration = 'registered';
+  else if (state === RegistererState.Unregistered && seen.registration === 'registered') seen.registration = 'unregistered';
+}
+
 function follow(fresh, call) {
   session = fresh;
-  session.delegate = { onSessionDescriptionHandler: ({ peerConnection }) => watchSound(peerConnection) };
+  keepSound(session, registerer);
+  session.delegate = {
+    onSessionDescriptionHandler: ({ peerConnection }) => watchSound(peerConnection),
+    onBye(bye) {
+      seen.reason = endReason(bye);
+      bye.accept();
+    },
+    onCancel: (cancel) => (seen.reason = endReason(cancel)),
+  };
   seen = { ...seen, call, ...unanswered };
   session.stateChange.addListener((state) => {
     if (state === SessionState.Established) {
@@ -85,6 +83,7 @@ function follow(fresh, call) {
 
 /** A remote track is muted until its first packet comes. */
 function watchSound(connection) {
+  connection.addEventListener('iceconnectionstatechange', () => (seen.ice = connection.iceConnectionState));
   connection.addEventListener('track', ({ track }) => {
     track.addEventListener('unmute', () => (seen.soundAt ??= performance.now()));
   });

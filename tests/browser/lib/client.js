@@ -7,11 +7,11 @@ export class Client {
   #page;
 
   /** `origin` is the gateway's, so that its rule on origins holds for the page too. */
-  static async open(browser, library, origin) {
-    const page = await browser.newPage();
+  static async open(browser, library, origin, options) {
+    const page = await browser.newPage(options);
     const script = await bundle(library);
     // Any answer of the server makes the page one of its origin; the script is put into it from outside.
-    await page.goto(`${origin}/test-client`);
+    await page.goto(`${origin}/test-client`, { waitUntil: 'domcontentloaded' });
     await page.evaluate(script);
     const client = new Client();
     client.#page = page;
@@ -35,20 +35,19 @@ export class Client {
   answer = () => this.#do('answer');
   reject = () => this.#do('reject');
   hangUp = () => this.#do('hangUp');
+  /** In the page: see `newPage`. */
+  evaluate = (...given) => this.#page.evaluate(...given);
+  waitFor = (what, given, timeout) => this.#page.waitForFunction(what, given, { polling: 200, timeout });
   hold = () => this.#do('hold');
   resume = () => this.#do('resume');
   /** `how`: 'rtp' (RFC 4733) or 'info'. */
   sendKey = (key, how = 'rtp') => this.#do('sendKey', key, how);
+  iceServers = () => this.#do('iceServers');
   caller = () => this.#do('caller');
 
   /** Waits for a state; resolves with all that the client has seen. */
   async sees(what, state) {
-    try {
-      await this.#page.waitForFunction(([name, wanted]) => globalThis.client.seen[name] === wanted, [what, state], { polling: 20 });
-    } catch (error) {
-      const seen = await this.seen();
-      throw new Error(`${this.library} never saw ${what} ${state}: ${JSON.stringify(seen)}`, { cause: error });
-    }
+    await this.#becomes(`${what} ${state}`, ([name, wanted]) => globalThis.client.seen[name] === wanted, [what, state], 20);
     return this.seen();
   }
 
@@ -57,7 +56,7 @@ export class Client {
   }
 
   async hears(hertz) {
-    await this.#page.waitForFunction((tone) => globalThis.client.hears(tone), hertz, { polling: 50 });
+    await this.#becomes(`a tone of ${hertz} Hz`, (tone) => globalThis.client.hears(tone), hertz, 50);
   }
 
   async hearsNothing() {
@@ -78,6 +77,15 @@ export class Client {
   /** Closes the tab without a word to the gateway, as a crash does. */
   close() {
     return this.#page.context().close();
+  }
+
+  async #becomes(what, check, given, polling) {
+    try {
+      await this.#page.waitForFunction(check, given, { polling });
+    } catch (error) {
+      const seen = JSON.stringify(await this.seen());
+      throw new Error(`${this.library} never had ${what}: ${seen}`, { cause: error });
+    }
   }
 
   #do(verb, ...given) {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PROGRAMS } from './browsers.js';
 
 export class Firewall {
   /** Our side, where the browser reaches the gateway. */
@@ -16,7 +17,7 @@ export class Firewall {
     firewall.folder = await mkdtemp(join(tmpdir(), 'firewall-'));
     /** Starts Chromium behind the firewall. */
     firewall.chromium = join(firewall.folder, 'chromium');
-    const program = process.env.CHROMIUM ?? '/usr/bin/chromium';
+    const program = PROGRAMS.chromium;
     await writeFile(firewall.chromium, `#!/bin/sh\nexec ${firewall.enter} ${program} "$@"\n`);
     await chmod(firewall.chromium, 0o755);
     run('ip netns add', firewall.name);

@@ -2,7 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, isIPv6 } from 'node:net';
 import { connect } from 'node:tls';
 import dgram from 'node:dgram';
@@ -23,6 +23,7 @@ export class Gateway {
   #folder;
   #relay;
   #host;
+  #arguments;
   #watch = new Watch();
 
   /**
@@ -38,8 +39,8 @@ export class Gateway {
     const server = turn && { relayed_address: host, relayed_ports: [20_000, 20_999], ...turn };
     const told = pool ? await gateway.#startRelay(server) : server;
     await gateway.#configure(trunk, told ? { turn: told, ...settings } : settings);
-    gateway.#run();
-    await gateway.#isReady();
+    gateway.#arguments = ['--config', join(gateway.#folder, 'gateway.toml')];
+    await gateway.#run(gateway.#arguments);
     trunk?.reaches({ address: '127.0.0.1', port: gateway.sipPort });
     return gateway;
   }
@@ -48,16 +49,61 @@ export class Gateway {
   async restart() {
     this.#process.kill('SIGKILL');
     await once(this.#process, 'exit');
-    this.#run();
-    await this.#isReady();
+    await this.#run(this.#arguments);
   }
 
   get relay() {
     return this.#relay;
   }
 
+  /** As `./run` starts it: without a configuration file. Only its ports are others, so that it is in nobody's way. */
+  static async demo() {
+    const gateway = new Gateway();
+    gateway.#folder = await mkdtemp(join(tmpdir(), 'gateway-demo-'));
+    gateway.#host = LOOPBACK;
+    await gateway.#choosePorts();
+    const [sip, admin] = [`127.0.0.1:${gateway.sipPort}`, `127.0.0.1:${gateway.adminPort}`];
+    await gateway.#run([], {
+      GATEWAY__LISTEN__WSS: `127.0.0.1:${gateway.wssPort}`,
+      GATEWAY__LISTEN__SIP_UDP: sip,
+      GATEWAY__LISTEN__SIP_TCP: sip,
+      GATEWAY__ADMIN__LISTEN: admin,
+      GATEWAY__RELAY__BROWSER_PORT: '0',
+      GATEWAY__BROWSER__PAGE: PAGE,
+    });
+    return gateway;
+  }
+
+  /** Of the demo's users, by their names. */
+  async passwords() {
+    const users = await readFile(join(this.#folder, 'var', 'demo-users'), 'utf8');
+    return Object.fromEntries(users.split('\n').filter((line) => /^\w/.test(line)).map((line) => line.split(':')));
+  }
+
+  async #run(options, environment = {}) {
+    this.#process = spawn(BINARY, ['run', ...options], {
+      cwd: this.#folder,
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream.on('data', (text) => {
+        this.log += text;
+        this.#watch.changed();
+      });
+    }
+    this.#process.on('error', (error) => (this.log += error.message));
+    this.#process.on('exit', () => this.#watch.changed());
+    await this.#isReady();
+  }
+
   get origin() {
     return `https://${this.#host === LOOPBACK ? 'localhost' : bracketed(this.#host)}:${this.wssPort}`;
+  }
+
+  /** On loopback the relay finds by itself what it tells browsers. */
+  get #browserAddress() {
+    return { browser_port: 0, ...(this.#host === LOOPBACK ? {} : { browser_address: this.#host }) };
   }
 
   get #domain() {
@@ -136,7 +182,7 @@ export class Gateway {
 
   /** Resolves with what the gateway needs to know of the relay's TURN. */
   async #startRelay(turn) {
-    const sections = { media: { browser_address: this.#host, browser_port: 0 } };
+    const sections = { media: this.#browserAddress };
     if (turn) {
       const { urls, ...server } = turn;
       const file = (name) => join(this.#folder, name);
@@ -150,32 +196,22 @@ export class Gateway {
     return turn;
   }
 
-  #run() {
-    this.#process = spawn(BINARY, ['run', '--config', join(this.#folder, 'gateway.toml')], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    for (const stream of [this.#process.stdout, this.#process.stderr]) {
-      stream.on('data', (text) => {
-        this.log += text;
-        this.#watch.changed();
-      });
-    }
-    this.#process.on('error', (error) => (this.log += error.message));
-    this.#process.on('exit', () => this.#watch.changed());
+  async #choosePorts() {
+    [this.wssPort, this.adminPort, this.sipPort] = [await freePort(this.#host), await freePort(), await freeUdpPort()];
   }
 
   async #configure(trunk, settings) {
-    [this.wssPort, this.adminPort, this.sipPort] = [await freePort(this.#host), await freePort(), await freeUdpPort()];
+    await this.#choosePorts();
     if (settings.turn?.on_wss) settings = { ...settings, turn: { ...settings.turn, urls: [`turns:${this.#host}:${this.wssPort}`] } };
     const users = join(this.#folder, 'users');
     await writeFile(users, Object.entries(USERS).map((user) => `${user.join(':')}\n`).join(''), { mode: 0o600 });
     const sections = {
       listen: { wss: `${bracketed(this.#host)}:${this.wssPort}`, sip_udp: `127.0.0.1:${this.sipPort}`, sip_tcp: `127.0.0.1:${this.sipPort}` },
       admin: { listen: `127.0.0.1:${this.adminPort}` },
-      browser: { domain: this.#domain, grace: `${GRACE_SECONDS}s`, page: new URL('../../../gateway/web/dist', import.meta.url).pathname },
+      browser: { domain: this.#domain, grace: `${GRACE_SECONDS}s`, page: PAGE },
       users: { file: users },
       dialplan: trunk ? { trunk: 'pbx' } : {},
-      relay: this.#relay ? { kind: 'pool' } : { browser_port: 0, browser_address: this.#host },
+      relay: this.#relay ? { kind: 'pool' } : this.#browserAddress,
       tls: { names: [this.#host] },
       state: { folder: join(this.#folder, 'state') },
       log: { filter: process.env.GATEWAY_LOG ?? 'info' },
@@ -208,6 +244,7 @@ export class Gateway {
   }
 }
 
+const PAGE = new URL('../../../gateway/web/dist', import.meta.url).pathname;
 /** The binary under test. */
 const BINARY = process.env.GATEWAY_BIN ?? new URL('../../../target/debug/gateway', import.meta.url).pathname;
 

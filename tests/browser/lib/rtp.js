@@ -59,9 +59,14 @@ export class RtpPeer {
     return this.shareOf(hertz);
   }
 
+  /** What was heard until now no longer counts. */
+  forget() {
+    this.#heard = new Float32Array(0);
+  }
+
   /** Forgets what was heard, then resolves once half a second of something without any tone came in. */
   async hearsSilence(milliseconds) {
-    this.#heard = new Float32Array(0);
+    this.forget();
     await this.watch.until('silence in RTP', () => this.#heard.length === WINDOW && power(this.#heard) < AUDIBLE, milliseconds);
   }
 

@@ -1,6 +1,7 @@
 // The network between a browser and the relay: UDP that the test can stop.
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { networkInterfaces } from 'node:os';
 
 export class UdpLine {
   /** Nothing comes through in either direction. */
@@ -9,7 +10,7 @@ export class UdpLine {
   #target;
   #ways = new Map();
 
-  /** From this port of 127.0.0.2 to the same one of 127.0.0.1. */
+  /** From this port of OUTSIDE to the same one of 127.0.0.1. */
   static async to(port) {
     const line = new UdpLine();
     line.#target = port;
@@ -32,7 +33,8 @@ export class UdpLine {
   #way(from) {
     const key = `${from.address}:${from.port}`;
     if (!this.#ways.has(key)) {
-      const way = dgram.createSocket('udp4');
+      // Firefox takes no answer in which the relay saw it come from loopback.
+      const way = dgram.createSocket('udp4').bind(0, OUTSIDE);
       way.on('message', (data) => this.stopped || this.#socket.send(data, from.port, from.address));
       this.#ways.set(key, way);
     }
@@ -40,5 +42,5 @@ export class UdpLine {
   }
 }
 
-/** Where the browser is told that the relay is. */
-export const OUTSIDE = '127.0.0.2';
+/** Where the browser is told that the relay is: not on loopback if there is anything else, because of Firefox. */
+export const OUTSIDE = Object.values(networkInterfaces()).flat().find((one) => !one.internal && one.family === 'IPv4')?.address ?? '127.0.0.2';
