@@ -108,7 +108,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
             tokio::spawn(async move { media.media_event(event).await });
         }
     });
-    dial_trunks(settings, &transports, &node)?;
+    dial_trunks(settings, &access, &transports, &node)?;
     let mut names = names::look_up(settings, &node, runtime)?;
     // The doors open when calls can go on from here: whoever registers may call at once.
     let house = async { tokio::join!(names.found(), relay.until_ready()) };
@@ -345,7 +345,12 @@ fn open_listeners(
     Ok(())
 }
 
-fn dial_trunks(settings: &Settings, transports: &Transports, node: &Node<Tokio>) -> anyhow::Result<()> {
+fn dial_trunks(
+    settings: &Settings,
+    access: &Access,
+    transports: &Transports,
+    node: &Node<Tokio>,
+) -> anyhow::Result<()> {
     let dial = DialSettings {
         name: "trunk".into(),
         limits: trunk_limits(settings),

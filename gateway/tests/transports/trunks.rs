@@ -300,7 +300,7 @@ async fn a_refusal_of_tls_1_3_that_comes_late_ends_the_connection_at_once() {
 async fn who_is_in_no_trunk_s_networks_is_closed_before_he_counts_and_before_tls() {
     let folder = tempfile::tempdir().unwrap();
     let server = tls::server(Certificate::self_signed(folder.path(), &[]).unwrap(), None, &[]).unwrap();
-    for kind in [Kind::Tcp, Kind::Tls(server)] {
+    for kind in [Kind::Tcp, Kind::Tls(TrunkTls { by_network: Vec::new(), others: server })] {
         let lab = Lab::new();
         let peers = Peers::Trunks(vec![networks("127.0.0.2/32"), networks("127.0.0.3/32")]);
         let limits = Limits { connections: 1, ..Limits::trunk() };
