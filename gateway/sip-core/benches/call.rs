@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use relay_api::{Fingerprint, Learn, LegDescription, LegName, LegSpec, SessionDescription, SessionSpec};
-use sip_core::call::{Admission, Call, Callee, Effect, Event, Identity, Link, Policy, Target};
+use sip_core::call::{Admission, Call, Callee, Effect, Event, Identity, Link, Parties, Policy, Target};
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 use sip_core::routing::{Destination, FlowId, Sealer, Transport, TrunkAddress};
 use sip_core::sdp::{CodecName, Profile};
@@ -260,7 +260,7 @@ fn admission() -> Admission {
         asserted: true,
         headers: Vec::new(),
     };
-    Admission { caller, target: Target::Sip(Box::new(callee)) }
+    Admission { caller, target: Target::Sip(Box::new(callee)), parties: Parties::default() }
 }
 
 fn destination(leg: LegName) -> Destination {

@@ -7,18 +7,21 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use relay_api::{EventKind, LegName, RelayName, SessionSpec};
-use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, Summary, orphan};
+use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, PassedOver, Summary, orphan};
 use sip_core::message::{Message, Method, Name};
 use sip_core::routing::locate::Servers;
 use sip_core::routing::{CallId, Destination};
 use sip_core::time::UnixMillis;
 use sip_core::transaction::{Output, Reliability, cost};
 use tokio::sync::{Mutex, MutexGuard};
+use tracing::Instrument;
 
 use super::given_up::Answer;
+use super::ingress::Request;
+use super::quality::{quality_changed, sound_from_elsewhere};
 use super::shares::{Holder, Shares, Urgency};
 use super::transactions::{Asked, Outputs};
-use super::{Node, Runtime};
+use super::{Node, Runtime, journal};
 use crate::ports::store::{StoreError, Version};
 use crate::ports::transport::{ConnectionId, Destination as Socket, Edge, Source};
 
@@ -36,8 +39,12 @@ pub(super) enum Outcome {
 impl<R: Runtime> Node<R> {
     /// Lets a call see an event, and what follows from it.
     pub(super) async fn drive(&self, id: CallId, event: Event) -> Outcome {
-        let _turn = self.0.turns.take(&id).await;
-        self.drive_in_turn(id, VecDeque::from([event])).await
+        let span = journal::span(&id, event.leg());
+        let driven = async {
+            let _turn = self.0.turns.take(&id).await;
+            self.drive_in_turn(id, VecDeque::from([event])).await
+        };
+        driven.instrument(span).await
     }
 
     /// Stores a new call, which holds its share of this node's memory until it ends, and carries out its first effects.
@@ -49,14 +56,18 @@ impl<R: Runtime> Node<R> {
         call: Call,
         effects: Vec<Effect>,
         shares: Shares,
+        request: &Request,
     ) -> Result<(), StoreError> {
         let id = call.id();
         let _turn = self.0.turns.take(&id).await;
+        let call = Arc::new(call);
         if !is_over(&effects) {
-            self.0.ports.store.put_call(Arc::new(call), None).await?;
+            self.0.ports.store.put_call(Arc::clone(&call), None).await?;
             self.held_by_calls().insert(id, shares);
-            self.0.metrics.calls_started.inc();
         }
+        self.0.metrics.started(&call.parties().kind);
+        journal::tell_start(call.parties(), request);
+        drop(call);
         let mut events = VecDeque::new();
         self.carry_out(id, effects, &mut events).await;
         self.drive_in_turn(id, events).await;
@@ -65,6 +76,7 @@ impl<R: Runtime> Node<R> {
 
     /// A response to a request of a call.
     pub(super) async fn answered(&self, source: &Source, asked: Asked, message: Message) {
+        self.0.metrics.answered(&message, self.trunk_of(source));
         let event = Event::Response { leg: asked.leg, message: message.clone() };
         if self.drive(asked.call, event).await == Outcome::NoSuchCall {
             self.clear_orphan(source, &message).await;
@@ -108,9 +120,15 @@ impl<R: Runtime> Node<R> {
     /// The relay noticed something in a session.
     pub async fn media_event(&self, event: relay_api::Event) {
         let Some(call) = CallId::parse(&event.id.0) else { return };
+        let leg = event.leg;
         match event.kind {
-            EventKind::Quality(report) => self.quality_changed(&call, event.leg, &report),
-            kind => _ = self.drive(call, Event::Media { leg: event.leg, kind }).await,
+            EventKind::Quality(report) => {
+                journal::span(&call, Some(leg)).in_scope(|| quality_changed(&report))
+            }
+            EventKind::WrongSource { from, expected } => {
+                journal::span(&call, Some(leg)).in_scope(|| sound_from_elsewhere(from, expected));
+            }
+            kind => _ = self.drive(call, Event::Media { leg, kind }).await,
         }
     }
 
@@ -130,6 +148,7 @@ impl<R: Runtime> Node<R> {
                 sweep_due = now + SWEEP_STEP;
                 self.0.ports.store.sweep(self.0.runtime.unix_now()).await;
                 self.0.failed_logins.sweep(now);
+                self.tell_expired_registrations();
                 self.count_sizes().await;
             }
             // A transaction that begins meanwhile has T1 before its first timer, which is longer than any of these steps.
@@ -161,6 +180,7 @@ impl<R: Runtime> Node<R> {
     /// What the resolver found for one of a trunk's hosts.
     pub fn trunk_resolved(&self, trunk: &str, host: usize, found: &Servers) {
         self.0.trunks.resolved(trunk, host, found);
+        self.show_trunks();
     }
 
     /// Sends what the transaction layer wants sent, and tells calls what became of their requests.
@@ -191,7 +211,7 @@ impl<R: Runtime> Node<R> {
                 Ok(Some(effects)) => self.carry_out(id, effects, &mut events).await,
                 Ok(None) => return Outcome::NoSuchCall,
                 Err(error) => {
-                    tracing::error!(call = %id, %error, "a call could not take an event");
+                    tracing::error!(%error, "a call could not take an event");
                     return Outcome::Unavailable;
                 }
             }
@@ -240,12 +260,12 @@ impl<R: Runtime> Node<R> {
                 Effect::SendAck { message, to, .. } => self.send_bytes(&message, &to),
                 Effect::Abandon { invite } => self.0.transactions.abandon(&invite),
                 Effect::StopResending { invite } => self.stop_resending(invite),
-                Effect::PassOver { to, seconds } => self.pass_over(id, &to, seconds),
-                Effect::Media { spec, relay } => events.push_back(self.make_media(id, *spec, relay).await),
+                Effect::PassOver { to, seconds, why } => self.pass_over(&to, seconds, why),
+                Effect::Media { spec, relay } => events.push_back(self.make_media(*spec, relay).await),
                 Effect::ReleaseMedia(session) => self.release_media(id, session),
                 Effect::Dtmf { session, leg, digit, duration_ms } => {
                     if let Err(error) = self.0.ports.relay.dtmf(&session, leg, digit, duration_ms).await {
-                        tracing::debug!(call = %id, %error, "a digit was not played");
+                        tracing::debug!(%error, "a digit was not played");
                     }
                 }
                 Effect::StartTimer(timer, at) => self.set_timer(id, timer, at).await,
@@ -253,7 +273,7 @@ impl<R: Runtime> Node<R> {
                     // One that fires nevertheless is ignored by the call.
                     let _ = self.0.ports.store.clear_timer(&id, timer).await;
                 }
-                Effect::Ended(summary) => self.ended(&summary),
+                Effect::Ended(summary) => self.ended(summary),
             }
         }
     }
@@ -273,11 +293,18 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    fn pass_over(&self, id: CallId, to: &Destination, seconds: Option<u32>) {
+    fn pass_over(&self, to: &Destination, seconds: Option<u32>, why: PassedOver) {
         // A browser's connection is closed by its own keep-alive.
         if let Destination::Trunk(trunk) = to {
-            tracing::warn!(call = %id, trunk = trunk.trunk, remote = %trunk.address, seconds, "passed over");
+            let why = match why {
+                PassedOver::Silent => "no response in first_reply",
+                PassedOver::Failed(Failure::Timeout) => "no response",
+                PassedOver::Failed(Failure::Transport) => "can't be reached",
+                PassedOver::Unavailable => "503 with Retry-After",
+            };
+            tracing::warn!(trunk = trunk.trunk, remote = %trunk.address, why, seconds, "address passed over");
             self.0.trunks.pass_over(trunk.address, seconds, self.0.runtime.now());
+            self.show_trunks();
         }
     }
 
@@ -296,6 +323,7 @@ impl<R: Runtime> Node<R> {
     /// Starts a client transaction; by what it goes.
     fn ask(&self, call: CallId, leg: LegName, message: Message, to: &Destination) -> Option<Socket> {
         self.note_flow(call, leg, to);
+        self.0.metrics.asked(&message, to.trunk());
         let (cseq, method) = message.cseq();
         let asked = Asked { call, leg, cseq, method: method.clone() };
         let Some(socket) = self.socket(to) else {
@@ -315,7 +343,7 @@ impl<R: Runtime> Node<R> {
             self.0.transactions.request(message, socket.clone(), reliability, asked.clone(), share, now);
         self.send_outputs(outputs);
         if let Err(error) = started {
-            tracing::warn!(%call, %error, "a request could not be started");
+            tracing::warn!(%error, "a request could not be started");
             self.asked_in_vain(asked, Failure::Transport);
         }
         Some(socket)
@@ -353,11 +381,11 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    async fn make_media(&self, call: CallId, spec: SessionSpec, relay: Option<RelayName>) -> Event {
+    async fn make_media(&self, spec: SessionSpec, relay: Option<RelayName>) -> Event {
         match self.0.ports.relay.put(spec, relay).await {
             Ok(description) => Event::MediaReady(Box::new(description)),
             Err(error) => {
-                tracing::warn!(%call, %error, "no media");
+                tracing::warn!(%error, "no media");
                 Event::MediaFailed(error)
             }
         }
@@ -365,7 +393,7 @@ impl<R: Runtime> Node<R> {
 
     async fn set_timer(&self, id: CallId, timer: CallTimer, at: UnixMillis) {
         if let Err(error) = self.0.ports.store.set_timer(&id, timer, at).await {
-            tracing::error!(call = %id, ?timer, %error, "a call timer could not be set");
+            tracing::error!(?timer, %error, "a call timer could not be set");
         }
     }
 
@@ -404,19 +432,19 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    fn ended(&self, summary: &Summary) {
+    fn ended(&self, summary: Summary) {
         self.0.flows.drops(summary.call);
         self.carries_no_more(summary.call);
         self.held_by_calls().remove(&summary.call);
-        self.0.metrics.ended(summary);
-        tracing::info!(
-            call = %summary.call,
-            cause = ?summary.cause,
-            status = summary.status,
-            answered = summary.answered.is_some(),
-            seconds = summary.answered.map_or(0, |at| summary.ended.since(at).as_secs()),
-            "call ended"
-        );
+        self.0.metrics.ended(&summary);
+        if let Some(end) = self.0.journal.over(summary) {
+            journal::tell_end(&end);
+        }
+    }
+
+    /// Which addresses of trunks get calls.
+    fn show_trunks(&self) {
+        self.0.metrics.trunks(&self.0.trunks.addresses(self.0.runtime.now()));
     }
 
     fn held_by_calls(&self) -> std::sync::MutexGuard<'_, HashMap<CallId, Shares>> {
@@ -428,6 +456,7 @@ impl<R: Runtime> Node<R> {
             self.0.metrics.sizes(sizes, self.0.transactions.len(), self.0.flows.len());
             self.0.metrics.held(self.0.transaction_memory.held(), self.0.call_memory.held());
         }
+        self.show_trunks();
     }
 }
 

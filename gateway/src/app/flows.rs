@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use relay_api::LegName;
 use sip_core::auth::{NonceId, NonceUses};
 use sip_core::routing::CallId;
+use sip_core::time::UnixMillis;
 
 use crate::ports::transport::ConnectionId;
 
@@ -32,6 +33,8 @@ struct Flow {
     user: Option<Arc<str>>,
     /// Which of his pages that is.
     page: Option<Page>,
+    /// Until when he is registered here.
+    registered_until: Option<UnixMillis>,
     /// Of the nonces that were given here.
     nonces: NonceUses,
     /// At most `calls_per_user`.
@@ -110,6 +113,35 @@ impl Flows {
         let mut left: Vec<ConnectionId> = of_page.chain(gone).map(|(other, _)| other).collect();
         left.retain(|other| *other != connection);
         left
+    }
+
+    /// Until when the user is registered here from now on; until when he was.
+    pub(super) fn registered(
+        &self,
+        connection: ConnectionId,
+        until: Option<UnixMillis>,
+    ) -> Option<UnixMillis> {
+        let mut table = self.lock();
+        let flow = table.flows.get_mut(&connection)?;
+        std::mem::replace(&mut flow.registered_until, until)
+    }
+
+    /// Who is registered here, and until when.
+    pub(super) fn registration(&self, connection: ConnectionId) -> Option<(Arc<str>, UnixMillis)> {
+        let table = self.lock();
+        let flow = table.flows.get(&connection)?;
+        flow.user.clone().zip(flow.registered_until)
+    }
+
+    /// Users whose registration has come to its time; each is told once.
+    pub(super) fn expired(&self, now: UnixMillis) -> Vec<Arc<str>> {
+        let mut table = self.lock();
+        let open = table.flows.values_mut().filter(|flow| !flow.gone);
+        open.filter_map(|flow| {
+            flow.registered_until.take_if(|until| *until <= now)?;
+            flow.user.clone()
+        })
+        .collect()
     }
 
     pub(super) fn user(&self, connection: ConnectionId) -> Option<Arc<str>> {

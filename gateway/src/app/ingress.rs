@@ -51,7 +51,10 @@ impl<R: Runtime> Node<R> {
         let Some(connection) = source.connection else { return };
         tracing::debug!(%connection, why = why.as_str(), "connection closed");
         match source.edge {
-            Edge::Browser => self.browser_left(connection),
+            Edge::Browser => {
+                self.note_lost_registration(source, connection, why);
+                self.browser_left(connection);
+            }
             Edge::Trunk => self.0.carriers.closed(connection),
         }
         let replies = match source.edge {

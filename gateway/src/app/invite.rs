@@ -7,15 +7,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sip_core::call::{Admission, Call, Callee, Candidate, Identity, Link, Target};
+use sip_core::call::{Admission, Call, CallKind, Callee, Candidate, Identity, Link, Parties, Target};
 use sip_core::message::{Message, Name, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
 use sip_core::routing::{Destination, Network, TrunkAddress};
 use sip_core::sdp::Profile;
+use tracing::Instrument;
 
 use super::ingress::Request;
 use super::shares::{Holder, Share, Shares, Urgency};
-use super::{Node, Runtime, Trunk};
+use super::{Node, Runtime, Trunk, journal};
 use crate::ports::store::StoreError;
 use crate::ports::transport::{ConnectionId, Edge, Protocol};
 
@@ -60,8 +61,10 @@ impl<R: Runtime> Node<R> {
                 None => return,
             },
         };
+        let caller = Caller::Browser { user: &user, connection };
         if self.0.flows.calls_of(&user) >= self.0.settings.calls_per_user {
-            return self.refuse(&request, Status::BUSY_HERE);
+            let parties = self.parties(&request.message, &caller);
+            return self.refuse_call(&request, &parties, Status::BUSY_HERE);
         }
         let holder = Holder::User(Arc::clone(&user));
         if let Some(request) = self.let_in(request, &holder) {
@@ -70,36 +73,67 @@ impl<R: Runtime> Node<R> {
     }
 
     async fn admit(&self, request: &Request, caller: Caller<'_>, holder: &Holder) {
+        let span = journal::span(&self.0.identity.sealer.call_id(&request.message), None);
+        self.admit_in_span(request, caller, holder).instrument(span).await;
+    }
+
+    async fn admit_in_span(&self, request: &Request, caller: Caller<'_>, holder: &Holder) {
+        let mut parties = self.parties(&request.message, &caller);
         let (target, called) = match self.target(&request.message, &caller).await {
             Ok(target) => target,
-            Err(status) => return self.refuse(request, status),
+            Err(status) => return self.refuse_call(request, &parties, status),
         };
-        let admission = Admission { caller: self.caller_link(request, &caller), target };
+        parties.kind = kind(&caller, &target);
+        let admission =
+            Admission { caller: self.caller_link(request, &caller), target, parties: parties.clone() };
         let now = self.0.runtime.unix_now();
         let (sealer, policy) = (&self.0.identity.sealer, &self.0.settings.calls);
         let (call, effects) = match Call::invite(&request.message, admission, sealer, policy, now) {
             Ok(begun) => begun,
             Err(response) => {
-                let (status, warning) = (response.status().map(Status::code), response.header(Name::Warning));
-                tracing::info!(status, warning, "an INVITE was refused");
+                let status = response.status().unwrap_or(Status::SERVER_INTERNAL_ERROR);
+                self.note_refused(request, &parties, status, response.header(Name::Warning));
                 return self.reply(request, response);
             }
         };
         let bytes = CALL.saturating_add(request.message.bytes().len().saturating_mul(COPIES));
         let Some(share) = self.0.call_memory.take(holder, bytes, Urgency::New) else {
             self.0.metrics.shares_refused.inc();
-            return self.refuse(request, Status::SERVICE_UNAVAILABLE);
+            return self.refuse_call(request, &parties, Status::SERVICE_UNAVAILABLE);
         };
         let id = call.id();
         self.comes_by(&request.source, id);
-        match self.begin(call, effects, Shares { memory: share, called }).await {
+        match self.begin(call, effects, Shares { memory: share, called }, request).await {
             // The same INVITE made the call on another node: that one answers.
             Ok(()) | Err(StoreError::Conflict) => {}
             Err(StoreError::Full | StoreError::Unavailable) => {
                 self.carries_no_more(id);
-                self.refuse(request, Status::SERVICE_UNAVAILABLE);
+                self.refuse_call(request, &parties, Status::SERVICE_UNAVAILABLE);
             }
         }
+    }
+
+    fn refuse_call(&self, request: &Request, parties: &Parties, status: Status) {
+        self.note_refused(request, parties, status, None);
+        self.refuse(request, status);
+    }
+
+    fn note_refused(&self, request: &Request, parties: &Parties, status: Status, warning: Option<&str>) {
+        self.0.metrics.refused(status, &parties.kind);
+        journal::tell_refused(parties, request, status, warning);
+    }
+
+    /// As far as they are known before it is clear where the call goes.
+    fn parties(&self, invite: &Message, caller: &Caller<'_>) -> Parties {
+        let user_of =
+            |uri: &str| Uri::parse(uri).ok().and_then(|uri| uri.user_decoded().map(|user| user.into_owned()));
+        let (from, kind) = match caller {
+            Caller::Browser { user, .. } => ((*user).to_string(), CallKind::Internal),
+            Caller::Trunk(trunk) => {
+                (user_of(invite.from().uri).unwrap_or_default(), CallKind::Inbound(trunk.name.to_string()))
+            }
+        };
+        Parties { from, to: invite.uri().and_then(user_of).unwrap_or_default(), kind }
     }
 
     /// Whom it is for, and his share if it is one of our users.
@@ -292,6 +326,17 @@ fn trunk_destination(trunk: &Trunk, address: SocketAddr) -> Destination {
         address,
         otherwise: None,
     })
+}
+
+fn kind(caller: &Caller<'_>, target: &Target) -> CallKind {
+    match (caller, target) {
+        (Caller::Trunk(trunk), _) => CallKind::Inbound(trunk.name.to_string()),
+        (Caller::Browser { .. }, Target::Service(_)) => CallKind::Service,
+        (Caller::Browser { .. }, Target::Sip(callee)) => match callee.link.destination.trunk() {
+            Some(trunk) => CallKind::Outbound(trunk.to_owned()),
+            None => CallKind::Internal,
+        },
+    }
 }
 
 fn called_user(invite: &Message) -> Option<String> {

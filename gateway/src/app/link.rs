@@ -63,6 +63,14 @@ impl<R: Runtime> Node<R> {
         }
     }
 
+    /// The trunk that this came from, by its name.
+    pub(super) fn trunk_of(&self, source: &Source) -> Option<&str> {
+        match source.edge {
+            Edge::Browser => None,
+            Edge::Trunk => self.0.trunks.trusting(source.remote.ip()).map(|trunk| &*trunk.name),
+        }
+    }
+
     /// The socket behind a stored destination; `None` for a flow of another node or life, or a trunk that is gone.
     pub(super) fn socket(&self, to: &routing::Destination) -> Option<Destination> {
         match to {

@@ -1,13 +1,18 @@
 //! What is counted, by the conventions of Prometheus: base units, bounded labels.
 
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
-use relay_api::{QualityClass, StreamDirection, StreamQuality};
-use sip_core::call::{Cause, Summary};
-use sip_core::message::{Message, Method};
+use relay_api::{LegStatistics, QualityClass, StreamDirection, StreamQuality};
+use sip_core::call::{CallKind, Summary};
+use sip_core::message::{Message, Method, Status};
 
+use super::journal::word;
 use crate::ports::store::Sizes;
 
 /// The counters of one node.
@@ -15,7 +20,13 @@ use crate::ports::store::Sizes;
 pub struct Metrics {
     requests: IntCounterVec,
     responses: IntCounterVec,
+    requests_sent: IntCounterVec,
+    responses_received: IntCounterVec,
+    calls_started: IntCounterVec,
+    calls_refused: IntCounterVec,
     calls_ended: IntCounterVec,
+    packets_dropped: IntCounterVec,
+    trunk_up: TrunkGauge,
     call_seconds: Histogram,
     mos: HistogramVec,
     poor_streams: IntCounterVec,
@@ -23,7 +34,6 @@ pub struct Metrics {
     transactions: IntGauge,
     held_bytes: IntGaugeVec,
     flows: IntGauge,
-    pub(super) calls_started: IntCounter,
     pub(super) conflicts: IntCounter,
     pub(super) failed_logins: IntCounter,
     pub(super) malformed: IntCounter,
@@ -41,8 +51,8 @@ impl Metrics {
     /// If the registry has counters of these names already.
     pub fn new(registry: &Registry) -> Self {
         let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
-        let counters = |name: &str, help: &str, label: &str| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), labels))
         };
         let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help));
         let seconds =
@@ -60,9 +70,52 @@ impl Metrics {
         );
         let stream = ["side", "direction"];
         Self {
-            requests: counters("gateway_requests_total", "SIP requests received", "method"),
-            responses: counters("gateway_responses_total", "SIP responses given by status class", "class"),
-            calls_ended: counters("gateway_calls_ended_total", "Calls that ended", "cause"),
+            requests: counters("gateway_requests_total", "SIP requests received", &["method"]),
+            responses: counters(
+                "gateway_responses_total",
+                "SIP responses given, by status class and the request's method",
+                &["class", "method"],
+            ),
+            requests_sent: counters(
+                "gateway_requests_sent_total",
+                "SIP requests of ours, by method; without a trunk to browsers",
+                &["method", "trunk"],
+            ),
+            responses_received: counters(
+                "gateway_responses_received_total",
+                "SIP responses to requests of ours, by status class and method; without a trunk from browsers",
+                &["class", "method", "trunk"],
+            ),
+            calls_started: counters(
+                "gateway_calls_started_total",
+                "Calls that were admitted, by direction and trunk",
+                &["direction", "trunk"],
+            ),
+            calls_refused: counters(
+                "gateway_calls_refused_total",
+                "Calls that never began, by status class; of a trunk, or without one of browsers",
+                &["class", "trunk"],
+            ),
+            calls_ended: counters(
+                "gateway_calls_ended_total",
+                "Calls that ended, by cause, class of the caller's final status, direction and trunk",
+                &["cause", "class", "direction", "trunk"],
+            ),
+            packets_dropped: counters(
+                "gateway_call_packets_dropped_total",
+                "Packets of sound that were dropped in ended calls, by side and reason",
+                &["reason", "side"],
+            ),
+            trunk_up: TrunkGauge::new(register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "gateway_trunk_address_up",
+                        "1 if calls go to this address, 0 while it is passed over",
+                    ),
+                    &["address", "trunk"],
+                ),
+            )),
             call_seconds: register(registry, Histogram::with_opts(seconds)),
             mos: register(registry, HistogramVec::new(mos, &stream)),
             poor_streams: register(registry, IntCounterVec::new(poor, &stream)),
@@ -79,7 +132,6 @@ impl Metrics {
                 ),
             ),
             flows: gauge("gateway_flows", "Connections of browsers"),
-            calls_started: counter("gateway_calls_started_total", "Calls that were admitted"),
             conflicts: counter(
                 "gateway_store_conflicts_total",
                 "Writes of calls that lost a race and were decided again",
@@ -107,24 +159,56 @@ impl Metrics {
     }
 
     pub(super) fn received(&self, method: &Method) {
-        let label = if method.is_known() { method.as_str() } else { "other" };
-        self.requests.with_label_values(&[label]).inc();
+        self.requests.with_label_values(&[of_method(method)]).inc();
     }
 
     pub(super) fn responded(&self, response: &Message) {
-        let class = match response.status().map_or(0, |status| status.code() / 100) {
-            1 => "1xx",
-            2 => "2xx",
-            3 => "3xx",
-            4 => "4xx",
-            5 => "5xx",
-            _ => "6xx",
-        };
-        self.responses.with_label_values(&[class]).inc();
+        let class = class(response.status().map(Status::code));
+        self.responses.with_label_values(&[class, of_method(response.cseq().1)]).inc();
+    }
+
+    /// A request of ours.
+    pub(super) fn asked(&self, request: &Message, trunk: Option<&str>) {
+        self.requests_sent.with_label_values(&[of_method(request.method()), of_trunk(trunk)]).inc();
+    }
+
+    /// A response to a request of ours.
+    pub(super) fn answered(&self, response: &Message, trunk: Option<&str>) {
+        let class = class(response.status().map(Status::code));
+        let labels = [class, of_method(response.cseq().1), of_trunk(trunk)];
+        self.responses_received.with_label_values(&labels).inc();
+    }
+
+    pub(super) fn started(&self, kind: &CallKind) {
+        self.calls_started.with_label_values(&[kind.direction(), of_trunk(kind.trunk())]).inc();
+    }
+
+    /// A call that never began.
+    pub(super) fn refused(&self, status: Status, kind: &CallKind) {
+        self.calls_refused.with_label_values(&[class(Some(status.code())), of_trunk(kind.trunk())]).inc();
+    }
+
+    /// The addresses of all trunks, and whether calls go there.
+    pub(super) fn trunks(&self, addresses: &[(Arc<str>, SocketAddr, bool)]) {
+        self.trunk_up.show(addresses);
+    }
+
+    /// What was dropped of a leg's sound.
+    pub(super) fn dropped(&self, side: &str, leg: &LegStatistics) {
+        let reasons = [
+            ("unknown_payload_type", leg.unknown_payload_type),
+            ("wrong_source", leg.wrong_source),
+            ("unauthentic", leg.unauthentic),
+        ];
+        for (reason, packets) in reasons.into_iter().filter(|(_, packets)| *packets > 0) {
+            self.packets_dropped.with_label_values(&[reason, side]).inc_by(packets);
+        }
     }
 
     pub(super) fn ended(&self, summary: &Summary) {
-        self.calls_ended.with_label_values(&[cause(summary.cause)]).inc();
+        let kind = &summary.parties.kind;
+        let labels = [word(summary.cause), class(summary.status), kind.direction(), of_trunk(kind.trunk())];
+        self.calls_ended.with_label_values(&labels).inc();
         if let Some(answered) = summary.answered {
             self.call_seconds.observe(summary.ended.since(answered).as_secs_f64());
         }
@@ -165,21 +249,51 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, made: prometheu
     collector
 }
 
-fn cause(cause: Cause) -> &'static str {
-    match cause {
-        Cause::HungUp => "hung_up",
-        Cause::Cancelled => "cancelled",
-        Cause::Refused => "refused",
-        Cause::NoAnswer => "no_answer",
-        Cause::NotAcknowledged => "not_acknowledged",
-        Cause::DialogLost => "dialog_lost",
-        Cause::SessionExpired => "session_expired",
-        Cause::FlowLost => "flow_lost",
-        Cause::MediaLost => "media_lost",
-        Cause::MediaTimeout => "media_timeout",
-        Cause::NoCommonCodec => "no_common_codec",
-        Cause::NoCommonAddress => "no_common_address",
-        Cause::Operator => "operator",
-        Cause::Shutdown => "shutdown",
+/// Of a status; a call may end without any.
+fn class(status: Option<u16>) -> &'static str {
+    match status.map(|status| status / 100) {
+        None => "none",
+        Some(1) => "1xx",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(5) => "5xx",
+        Some(_) => "6xx",
+    }
+}
+
+/// Peers can make up methods, and would make up labels.
+fn of_method(method: &Method) -> &str {
+    if method.is_known() { method.as_str() } else { "other" }
+}
+
+/// An empty label is none to Prometheus.
+fn of_trunk(trunk: Option<&str>) -> &str {
+    trunk.unwrap_or_default()
+}
+
+/// A gauge for each address of each trunk. One that the trunk's name no longer has is not shown any more.
+#[derive(Clone)]
+struct TrunkGauge {
+    gauge: IntGaugeVec,
+    shown: Arc<Mutex<HashSet<(Arc<str>, SocketAddr)>>>,
+}
+
+impl TrunkGauge {
+    fn new(gauge: IntGaugeVec) -> Self {
+        Self { gauge, shown: Arc::default() }
+    }
+
+    fn show(&self, addresses: &[(Arc<str>, SocketAddr, bool)]) {
+        let now = addresses.iter().map(|(trunk, address, _)| (Arc::clone(trunk), *address)).collect();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for (trunk, address) in shown.difference(&now) {
+            // It was shown, so it is there.
+            _ = self.gauge.remove_label_values(&[&*address.to_string(), &**trunk]);
+        }
+        *shown = now;
+        for (trunk, address, is_up) in addresses {
+            self.gauge.with_label_values(&[&*address.to_string(), trunk]).set(i64::from(*is_up));
+        }
     }
 }

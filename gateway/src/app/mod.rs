@@ -13,6 +13,7 @@ mod given_up;
 mod in_dialog;
 mod ingress;
 mod invite;
+mod journal;
 mod link;
 pub mod metrics;
 mod options;
@@ -47,6 +48,7 @@ use carriers::Carriers;
 use failed_logins::FailedLogins;
 use flows::Flows;
 use given_up::GivenUp;
+use journal::Journal;
 use metrics::Metrics;
 use shares::{Bounds, Pool, Shares};
 use transactions::TransactionLayer;
@@ -104,6 +106,7 @@ struct Inner<R> {
     metrics: Metrics,
     stranger_lines: Seldom<Instant>,
     unjudged_lines: Seldom<Instant>,
+    journal: Journal,
     draining: AtomicBool,
     /// Sessions that the relay is being told to end: as many as calls end within its time to answer.
     releases: AtomicUsize,
@@ -143,6 +146,7 @@ impl<R: Runtime> Node<R> {
             ),
             stranger_lines: Seldom::default(),
             unjudged_lines: Seldom::default(),
+            journal: Journal::default(),
             draining: AtomicBool::new(false),
             releases: AtomicUsize::new(0),
             runtime,

@@ -1,76 +1,71 @@
 //! What the relay tells of sound: into the log and the metrics. Calls do not care.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
-use relay_api::{
-    LegKind, LegName, LegStatistics, Place, QualityReport, SessionStatistics, StreamDirection, StreamQuality,
-};
+use relay_api::{LegKind, LegStatistics, Place, QualityReport, SessionStatistics, StreamDirection};
 use sip_core::routing::CallId;
+use tracing::Instrument;
 
-use super::{Node, Runtime};
+use super::journal::rounded;
+use super::{Node, Runtime, journal};
+
+/// A stream came into another class.
+pub(super) fn quality_changed(report: &QualityReport) {
+    tracing::info!(
+        direction = ?report.direction,
+        class = ?report.class,
+        mos = rounded(report.mos),
+        loss_percent = rounded(report.loss_percent),
+        jitter_ms = rounded(report.jitter_ms),
+        round_trip_ms = report.round_trip_ms.map(rounded),
+        "sound quality changed"
+    );
+}
+
+/// Told once for a leg: nobody hears this peer.
+pub(super) fn sound_from_elsewhere(from: SocketAddr, expected: SocketAddr) {
+    tracing::warn!(%from, %expected, "RTP is dropped: it comes from another address than the signalled one");
+}
 
 impl<R: Runtime> Node<R> {
-    /// A stream came into another class.
-    pub(super) fn quality_changed(&self, call: &CallId, leg: LegName, report: &QualityReport) {
-        tracing::info!(
-            %call,
-            ?leg,
-            direction = ?report.direction,
-            class = ?report.class,
-            mos = rounded(report.mos),
-            loss_percent = rounded(report.loss_percent),
-            jitter_ms = rounded(report.jitter_ms),
-            round_trip_ms = report.round_trip_ms.map(rounded),
-            "sound quality changed"
-        );
-    }
-
     /// Gives a call's media back, and notes how they were. The call does not wait for it; a node that stops does.
     pub(super) fn release_media(&self, call: CallId, session: Place) {
+        self.0.journal.asks(call);
         let release = Release::begin(self);
-        self.0.runtime.spawn(async move {
+        let given_back = async move {
             let Release(node) = &release;
-            match node.0.ports.relay.delete(&session).await {
-                Ok(Some(SessionStatistics { a, b, .. })) => {
-                    node.media_ended(&call, LegName::A, &a);
-                    node.media_ended(&call, LegName::B, &b);
+            let sound = match node.0.ports.relay.delete(&session).await {
+                Ok(sound) => sound,
+                Err(error) => {
+                    tracing::warn!(%error, "media could not be given back");
+                    None
                 }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%call, %error, "media could not be given back"),
+            };
+            if let Some(SessionStatistics { a, b, .. }) = &sound {
+                node.media_ended(a);
+                node.media_ended(b);
             }
-        });
+            if let Some(end) = node.0.journal.heard(call, sound) {
+                journal::tell_end(&end);
+            }
+        };
+        self.0.runtime.spawn(given_back.instrument(journal::span(&call, None)));
     }
 
-    fn media_ended(&self, call: &CallId, leg: LegName, statistics: &LegStatistics) {
+    fn media_ended(&self, statistics: &LegStatistics) {
         let side = match statistics.kind {
             LegKind::WebRtc => "browser",
             LegKind::Rtp => "trunk",
             LegKind::Service => return,
         };
+        self.0.metrics.dropped(side, statistics);
         let (received, sent) = (statistics.received.quality, statistics.sent.quality);
         for (direction, quality) in [(StreamDirection::Received, received), (StreamDirection::Sent, sent)] {
             if let Some(quality) = quality {
                 self.0.metrics.sounded(side, direction, &quality);
             }
         }
-        let of = |quality: Option<StreamQuality>, figure: fn(&StreamQuality) -> f64| {
-            quality.map(|quality| rounded(figure(&quality)))
-        };
-        tracing::info!(
-            %call,
-            ?leg,
-            side,
-            round_trip_ms = statistics.round_trip_ms.map(rounded),
-            received_packets = statistics.received.packets,
-            received_mos = of(received, |quality| quality.mos),
-            received_loss_percent = of(received, |quality| quality.loss_percent),
-            received_jitter_ms = of(received, |quality| quality.jitter_ms),
-            sent_packets = statistics.sent.packets,
-            sent_mos = of(sent, |quality| quality.mos),
-            sent_loss_percent = of(sent, |quality| quality.loss_percent),
-            sent_jitter_ms = of(sent, |quality| quality.jitter_ms),
-            "sound of a call that ended"
-        );
     }
 }
 
@@ -89,9 +84,4 @@ impl<R> Drop for Release<R> {
         let Self(node) = self;
         node.0.releases.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-/// More digits than these say nothing.
-fn rounded(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
 }

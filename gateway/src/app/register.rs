@@ -3,13 +3,16 @@
 use sip_core::call::ALLOW;
 use sip_core::message::{Contact, Name, Status, Uri};
 use sip_core::registrar::{self, Aor, Bindings, RegisterError, Registered};
+use sip_core::routing::FlowId;
 use sip_core::time::UnixMillis;
+use tracing::field::debug;
 
 use super::ingress::Request;
+use super::redact::{Number, Peers};
 use super::turn::ICE_SERVER;
 use super::{Node, Runtime};
 use crate::ports::store::StoreError;
-use crate::ports::transport::{ConnectionId, Edge};
+use crate::ports::transport::{CloseReason, ConnectionId, Edge, Source};
 
 impl<R: Runtime> Node<R> {
     pub(super) async fn register(&self, request: Request) {
@@ -23,11 +26,15 @@ impl<R: Runtime> Node<R> {
             return self.refuse(&request, Status::FORBIDDEN);
         }
         match self.update_bindings(&request, &aor, connection).await {
-            Ok(registered) => {
+            Ok((registered, kept)) => {
                 self.0.flows.authenticated(connection, &user);
+                self.note_registration(&request, &user, &registered, kept.as_ref());
                 self.0.ports.transport.authenticated(connection);
                 self.0.metrics.registrations.inc();
                 self.accept(&request, &user, &registered);
+                for flow in &registered.replaced_flows {
+                    self.0.flows.registered(ConnectionId(flow.connection), None);
+                }
                 for before in self.left_by_page(&request, &user, connection, &registered) {
                     self.browser_returned(before, connection).await;
                 }
@@ -64,7 +71,7 @@ impl<R: Runtime> Node<R> {
         request: &Request,
         aor: &Aor,
         connection: ConnectionId,
-    ) -> Result<Registered, Refusal> {
+    ) -> Result<(Registered, Option<Kept>), Refusal> {
         let flow = Some(self.flow_id(connection));
         for _ in 0..MOST_CONFLICTS {
             let found = self.0.ports.store.bindings(aor).await.map_err(|_| Refusal::Store)?;
@@ -75,9 +82,10 @@ impl<R: Runtime> Node<R> {
             let registered =
                 registrar::register(&mut bindings, &request.message, flow, &self.0.settings.registrar, now)
                     .map_err(Refusal::Register)?;
+            let kept = Kept::of(&bindings, flow, now);
             let expires = bindings.latest_expiry().unwrap_or(now);
             match self.0.ports.store.put_bindings(aor, bindings, version, expires).await {
-                Ok(_) => return Ok(registered),
+                Ok(_) => return Ok((registered, kept)),
                 Err(StoreError::Conflict) => self.0.metrics.conflicts.inc(),
                 Err(StoreError::Full | StoreError::Unavailable) => return Err(Refusal::Store),
             }
@@ -116,6 +124,39 @@ impl<R: Runtime> Node<R> {
         self.reply_with(request, response);
     }
 
+    /// One line for a registration that is new or gone; a refresh is of no interest.
+    fn note_registration(&self, request: &Request, user: &str, registered: &Registered, kept: Option<&Kept>) {
+        let Some(connection) = request.source.connection else { return };
+        let was = self.0.flows.registered(connection, kept.map(|kept| kept.expires_at));
+        let (user, address) = (Number(user), request.source.remote);
+        let contacts = registered.contacts.len();
+        match (was, kept) {
+            (None, Some(Kept { seconds, user_agent, .. })) => {
+                let user_agent = user_agent.as_deref().map(|text| debug(Peers(text)));
+                tracing::info!(%user, %address, contacts, expires_s = seconds, user_agent, "registered");
+            }
+            (Some(_), Some(Kept { seconds, .. })) => {
+                tracing::debug!(%user, %address, contacts, expires_s = seconds, "registration refreshed");
+            }
+            (Some(_), None) => tracing::info!(%user, %address, contacts, "registration removed"),
+            (None, None) => tracing::debug!(%user, %address, contacts, "asked for registrations"),
+        }
+    }
+
+    /// A registration ends with its connection: its user is reached over that alone.
+    pub(super) fn note_lost_registration(&self, source: &Source, connection: ConnectionId, why: CloseReason) {
+        if let Some((user, _)) = self.0.flows.registration(connection) {
+            let (user, address) = (Number(&user), source.remote);
+            tracing::info!(%user, %address, why = why.as_str(), "registration lost with its connection");
+        }
+    }
+
+    pub(super) fn tell_expired_registrations(&self) {
+        for user in self.0.flows.expired(self.0.runtime.unix_now()) {
+            tracing::info!(user = %Number(&user), "registration expired");
+        }
+    }
+
     fn refuse_registration(&self, request: &Request, error: &RegisterError) {
         let response = self.answer(&request.message, error.status());
         let response = match error.min_expires() {
@@ -123,6 +164,25 @@ impl<R: Runtime> Node<R> {
             None => response,
         };
         self.reply_with(request, response);
+    }
+}
+
+/// What is registered over a connection.
+struct Kept {
+    expires_at: UnixMillis,
+    seconds: u32,
+    user_agent: Option<String>,
+}
+
+impl Kept {
+    fn of(bindings: &Bindings, flow: Option<FlowId>, now: UnixMillis) -> Option<Self> {
+        let of_flow = bindings.active(now).filter(|binding| binding.flow == flow);
+        let last = of_flow.max_by_key(|binding| binding.expires_at)?;
+        Some(Self {
+            expires_at: last.expires_at,
+            seconds: last.expires_at.seconds_after(now),
+            user_agent: last.user_agent.clone(),
+        })
     }
 }
 

@@ -117,6 +117,19 @@ impl Trunks {
         failed.min_by_key(|(rest, _)| **rest).map(|(_, address)| address).into_iter().collect()
     }
 
+    /// Every address of every trunk, and whether calls go there.
+    pub(super) fn addresses(&self, now: Instant) -> Vec<(Arc<str>, SocketAddr, bool)> {
+        let of = |state: &State| {
+            let known = lock(&state.known);
+            let is_up = |address: &SocketAddr| known.rests.get(address).is_none_or(|rest| rest.is_over(now));
+            let found = known.servers.iter().flat_map(Servers::by_weight).map(|found| found.address);
+            let reached = found.filter(|address| state.trunk.reaches(address.ip()));
+            let shown = reached.map(|address| (Arc::clone(&state.trunk.name), address, is_up(&address)));
+            shown.collect::<Vec<_>>()
+        };
+        self.trunks.iter().flat_map(of).collect()
+    }
+
     /// An address did not answer, or asked not to be called for so many seconds.
     pub(super) fn pass_over(&self, address: SocketAddr, seconds: Option<u32>, now: Instant) {
         let rest = match seconds {

@@ -8,6 +8,7 @@ mod commands;
 mod doors;
 mod failover;
 mod flood;
+mod following;
 mod links;
 mod log_pipe;
 mod networks;

@@ -116,12 +116,16 @@ impl Phone {
 
     /// Calls a number; the final response, which is not acknowledged.
     pub async fn asks_for(&mut self, number: &str) -> Message {
+        self.invite(&format!("sip:{number}@localhost")).await
+    }
+
+    /// The same of any URI.
+    pub async fn invite(&mut self, uri: &str) -> Message {
         self.count += 1;
         let (user, count) = (self.user, self.count);
-        let uri = format!("sip:{number}@localhost");
         let from = format!("<sip:{user}@localhost>;tag=t{count}");
         let invite = self
-            .request(&Method::Invite, &uri, (&from, &format!("<{uri}>")), &format!("{user}-{count}"), 1)
+            .request(&Method::Invite, uri, (&from, &format!("<{uri}>")), &format!("{user}-{count}"), 1)
             .body("application/sdp", sdp("actpass"))
             .build()
             .unwrap();

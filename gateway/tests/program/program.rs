@@ -127,7 +127,7 @@ impl Gateway {
         answer
     }
 
-    /// One of the gateway's metrics, by its line.
+    /// One of the gateway's metrics, by its name and some of its labels: the sum of all lines that have these.
     pub fn metric(&self, name: &str) -> f64 {
         self.find_metric(name).unwrap_or_else(|| panic!("no metric {name}"))
     }
@@ -135,8 +135,16 @@ impl Gateway {
     /// As above; none before it was counted for the first time.
     pub fn find_metric(&self, name: &str) -> Option<f64> {
         let answer = self.ask("/metrics");
-        let line = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map(|value| value.parse().unwrap())
+        let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+        let labels: Vec<&str> = labels.trim_end_matches('}').split("\",").collect();
+        let value = |line: &str| {
+            let (of_line, value) = line.rsplit_once(' ')?;
+            let (its_name, its_labels) = of_line.split_once('{').unwrap_or((of_line, ""));
+            let is_meant = its_name == name && labels.iter().all(|label| its_labels.contains(label));
+            is_meant.then(|| value.parse::<f64>().unwrap())
+        };
+        let values: Vec<f64> = answer.lines().filter_map(value).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
     }
 
     /// Asks it to stop.

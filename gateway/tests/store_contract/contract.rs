@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway::ports::store::{Sizes, StateStore, StoreError};
 use relay_api::{LegName, Service};
-use sip_core::call::{Admission, Call, CallTimer, Link, Policy, Target};
+use sip_core::call::{Admission, Call, CallTimer, Link, Parties, Policy, Target};
 use sip_core::message::{Limits, Message};
 use sip_core::registrar::{Aor, Bindings};
 use sip_core::routing::{Destination, FlowId, Sealer, Transport};
@@ -127,7 +127,8 @@ pub fn call(name: &str) -> Arc<Call> {
         first_reply: Duration::from_secs(1),
         learn: relay_api::Learn::Never,
     };
-    let admission = Admission { caller, target: Target::Service(Service::Echo) };
+    let target = Target::Service(Service::Echo);
+    let admission = Admission { caller, target, parties: Parties::default() };
     let sealer = Sealer::new(1, &[7; 32]);
     let (call, _) = Call::invite(&invite, admission, &sealer, &Policy::default(), UnixMillis(0)).unwrap();
     Arc::new(call)

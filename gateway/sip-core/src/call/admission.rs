@@ -15,6 +15,54 @@ pub struct Admission {
     pub caller: Link,
     /// Where the call goes.
     pub target: Target,
+    /// Who calls whom, for operators.
+    pub parties: Parties,
+}
+
+/// Who calls whom, as an operator asks; kept with the call for the log, the metrics and the call detail record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
+    /// User or number of the caller.
+    pub from: String,
+    /// User or number that was called.
+    pub to: String,
+    /// Between whom.
+    pub kind: CallKind,
+}
+
+/// Between whom a call is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallKind {
+    /// A user calls a user.
+    #[default]
+    Internal,
+    /// A user calls the gateway itself.
+    Service,
+    /// This trunk calls.
+    Inbound(String),
+    /// This trunk is called.
+    Outbound(String),
+}
+
+impl CallKind {
+    /// In a word.
+    pub fn direction(&self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Service => "service",
+            Self::Inbound(_) => "inbound",
+            Self::Outbound(_) => "outbound",
+        }
+    }
+
+    /// The trunk's name.
+    pub fn trunk(&self) -> Option<&str> {
+        match self {
+            Self::Internal | Self::Service => None,
+            Self::Inbound(trunk) | Self::Outbound(trunk) => Some(trunk),
+        }
+    }
 }
 
 /// Where a call goes.

@@ -6,7 +6,18 @@ use crate::message::Message;
 use crate::routing::Destination;
 use crate::time::UnixMillis;
 
-use super::{CallTimer, Summary};
+use super::{CallTimer, Failure, Summary};
+
+/// Why an address is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PassedOver {
+    /// No response to an INVITE in the time for the first one.
+    Silent,
+    /// The transaction ended without a response.
+    Failed(Failure),
+    /// 503 with Retry-After (RFC 3261 §21.5.4).
+    Unavailable,
+}
 
 /// One thing to do.
 #[derive(Clone, Debug)]
@@ -55,6 +66,8 @@ pub enum Effect {
         to: Destination,
         /// Its Retry-After in seconds, if it gave one (RFC 3261 §20.33).
         seconds: Option<u32>,
+        /// What it did.
+        why: PassedOver,
     },
     /// Make the media so; answered by [`super::Event::MediaReady`] or [`super::Event::MediaFailed`]. Specifications of
     /// one call, and then [`Effect::ReleaseMedia`], must reach the relay in their order.

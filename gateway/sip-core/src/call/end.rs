@@ -225,6 +225,7 @@ impl Call {
         self.over = true;
         step.push(Effect::Ended(Summary {
             call: self.id,
+            parties: (*self.parties).clone(),
             started: self.started,
             answered: self.answered,
             ended: step.now,

@@ -82,6 +82,22 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Which leg it happened on; `None` for what concerns both.
+    pub fn leg(&self) -> Option<LegName> {
+        match self {
+            Self::Request { leg, .. }
+            | Self::Cancel { leg, .. }
+            | Self::Response { leg, .. }
+            | Self::ClientFailed { leg, .. }
+            | Self::Media { leg, .. }
+            | Self::FlowLost { leg, .. }
+            | Self::FlowRestored { leg, .. } => Some(*leg),
+            Self::Timer(_) | Self::MediaReady(_) | Self::MediaFailed(_) | Self::Terminate { .. } => None,
+        }
+    }
+}
+
 /// Why a client transaction ended without a final response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {

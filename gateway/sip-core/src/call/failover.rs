@@ -17,7 +17,7 @@ use super::leg::{HOPS, Leg, Peer, State};
 use super::session::Then;
 use super::step::Step;
 use super::stored::Stored;
-use super::{Call, CallTimer, Candidate, Effect, Failure, FarEnd, orphan, status};
+use super::{Call, CallTimer, Candidate, Effect, Failure, FarEnd, PassedOver, orphan, status};
 
 /// An attempt that was given up before its final response.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,7 @@ impl Call {
             Destination::Flow(_) => Status::TEMPORARILY_UNAVAILABLE,
             Destination::Trunk(_) => Status::SERVICE_UNAVAILABLE,
         };
-        b.pass_over(None, step);
+        b.pass_over(None, PassedOver::Silent, step);
         b.abandon_attempt(step);
         if !self.call_next(step) {
             self.callee_gone(status, None, step);
@@ -73,7 +73,7 @@ impl Call {
         if told == Status::SERVICE_UNAVAILABLE
             && let Some(seconds) = status::retry_after(response)
         {
-            b.pass_over(Some(seconds), step);
+            b.pass_over(Some(seconds), PassedOver::Unavailable, step);
         }
         if !(b.is_way_closed(told) && self.call_next(step)) {
             let (status, retry_after) = super::answer::refusal(response, told);
@@ -86,7 +86,7 @@ impl Call {
         let FarEnd::Leg(b) = &mut self.b else { return };
         let over_flow = b.link.destination.flow().is_some();
         if b.state == State::Early && !b.was_heard() {
-            b.pass_over(None, step);
+            b.pass_over(None, PassedOver::Failed(failure), step);
         }
         b.note_final(step);
         if !self.call_next(step) {
@@ -217,8 +217,8 @@ impl Leg {
         }
     }
 
-    fn pass_over(&self, seconds: Option<u32>, step: &mut Step<'_>) {
-        step.push(Effect::PassOver { to: self.link.destination.clone(), seconds });
+    fn pass_over(&self, seconds: Option<u32>, why: PassedOver, step: &mut Step<'_>) {
+        step.push(Effect::PassOver { to: self.link.destination.clone(), seconds, why });
     }
 
     /// The INVITE, which had no response, is not waited for; a late one will find it here, to be cancelled, or acknowledged

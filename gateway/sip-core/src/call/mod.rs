@@ -32,8 +32,10 @@ mod stored;
 mod summary;
 mod timer;
 
-pub use admission::{Admission, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Target, Way};
-pub use effect::Effect;
+pub use admission::{
+    Admission, CallKind, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Parties, Target, Way,
+};
+pub use effect::{Effect, PassedOver};
 pub use event::{Event, Failure};
 pub use orphan::orphan;
 pub use policy::{Crossing, Policy};
@@ -63,6 +65,7 @@ pub struct Call {
     v: Format,
     id: CallId,
     started: UnixMillis,
+    parties: Shared<Parties>,
     a: Shared<Leg>,
     b: FarEnd,
     /// What leg B's INVITE says, while there may be another one.
@@ -129,6 +132,11 @@ impl Call {
     /// The call's name.
     pub fn id(&self) -> CallId {
         self.id
+    }
+
+    /// Who calls whom.
+    pub fn parties(&self) -> &Parties {
+        &self.parties
     }
 
     /// Did both legs end? [`Effect::Ended`] was given then.

@@ -45,6 +45,7 @@ pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>
         v: super::Format,
         id: step.call,
         started: step.now,
+        parties: Shared::new(admission.parties),
         a: Shared::new(a),
         b,
         prepared,

@@ -6,11 +6,15 @@ use serde::{Deserialize, Serialize};
 use crate::routing::CallId;
 use crate::time::UnixMillis;
 
+use super::Parties;
+
 /// What remains of a call: for the log, the metrics and the call detail record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// The call.
     pub call: CallId,
+    /// Who called whom.
+    pub parties: Parties,
     /// When the INVITE came.
     pub started: UnixMillis,
     /// When the caller's 200 was sent.

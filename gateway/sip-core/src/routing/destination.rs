@@ -26,6 +26,14 @@ impl Destination {
         }
     }
 
+    /// The trunk's name, when it is one.
+    pub fn trunk(&self) -> Option<&str> {
+        match self {
+            Self::Flow(_) => None,
+            Self::Trunk(trunk) => Some(&trunk.trunk),
+        }
+    }
+
     /// The address, when it is a trunk's.
     pub fn trunk_ip(&self) -> Option<IpAddr> {
         match self {

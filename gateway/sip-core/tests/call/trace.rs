@@ -9,8 +9,8 @@ use relay_api::{
     EventKind, Fingerprint, LegDescription, LegName, LegSpec, RelayName, SessionDescription, SessionSpec,
 };
 use sip_core::call::{
-    Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, Link, Policy,
-    Summary, Target, Way,
+    Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, Link, Parties,
+    Policy, Summary, Target, Way,
 };
 use sip_core::message::{Limits, Message, Method};
 use sip_core::routing::{Destination, FlowId, Network, Sealer, Transport, TrunkAddress};
@@ -329,7 +329,7 @@ impl Trace {
                 Target::Sip(Box::new(self.callee()))
             }
         };
-        Admission { caller: self.link(A), target }
+        Admission { caller: self.link(A), target, parties: Parties::default() }
     }
 
     fn callee(&self) -> Callee {
@@ -373,7 +373,7 @@ impl Trace {
             }
             Effect::Abandon { invite } => format!("B abandon {}", invite.method()),
             Effect::StopResending { invite } => format!("B quiet {}", invite.method()),
-            Effect::PassOver { to, seconds } => {
+            Effect::PassOver { to, seconds, .. } => {
                 let seconds = seconds.map(|seconds| format!(" for {seconds} s")).unwrap_or_default();
                 format!("pass over {}{seconds}", place(&to))
             }

@@ -53,7 +53,7 @@ fn sound_from_elsewhere_is_told_once_for_a_leg_with_both_addresses() {
     let browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
     let mut wanted = spec("call", 1, browser.leg(), rtp_leg(None));
     let pair = pair_of(&rig.put(&wanted).unwrap().b);
-    let mut misdirected = |rig: &mut Rig, packets: u16| {
+    let misdirected = |rig: &mut Rig, packets: u16| {
         for sequence in 0..packets {
             rig.receives(SocketId::Rtp(pair), stranger(), &rtp(sequence, 0x66));
         }
