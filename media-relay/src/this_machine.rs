@@ -39,6 +39,8 @@ fn is_suitable(ip: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     fn first(addresses: &[&str]) -> Option<String> {

@@ -41,8 +41,14 @@ fn note_panic(panic: &PanicHookInfo<'_>) {
         at = panic.location().map(ToString::to_string),
         backtrace,
         "panicked: {}",
-        panic.payload_as_str().unwrap_or("for no known reason")
+        reason(panic)
     );
+}
+
+fn reason<'a>(panic: &'a PanicHookInfo<'_>) -> &'a str {
+    let payload = panic.payload();
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or(payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("for no known reason")
 }
 
 /// What we log ourselves is made for it. Libraries show whole frames and keys below INFO, whatever the filter asks for.

@@ -30,7 +30,7 @@ pub(super) enum Standing {
 impl<R: Runtime> Node<R> {
     pub(super) async fn message(&self, source: &Source, raw: Bytes) {
         if source.edge == Edge::Trunk && !self.0.trunks.trusts(source) {
-            return self.from_outside(source, raw).await;
+            return self.heard_outside(source, raw).await;
         }
         match Message::parse(raw, &self.0.settings.limits) {
             Err(malformed) => self.malformed(source, malformed),
@@ -161,7 +161,7 @@ impl<R: Runtime> Node<R> {
 
     /// From outside every trunk's networks. Whom we have asked may answer, and nothing else: where requests go and where they
     /// come from need not be one network.
-    async fn from_outside(&self, source: &Source, raw: Bytes) {
+    async fn heard_outside(&self, source: &Source, raw: Bytes) {
         match Message::parse(raw, &self.0.settings.limits) {
             Ok(message) if message.is_request() => self.refuse_stranger(source, message),
             Ok(message) if self.was_asked(source, &message) => self.response(source, message).await,

@@ -272,11 +272,14 @@ fn of_trunk(trunk: Option<&str>) -> &str {
     trunk.unwrap_or_default()
 }
 
+/// A trunk and one of its addresses.
+type Shown = (Arc<str>, SocketAddr);
+
 /// A gauge for each address of each trunk. One that the trunk's name no longer has is not shown any more.
 #[derive(Clone)]
 struct TrunkGauge {
     gauge: IntGaugeVec,
-    shown: Arc<Mutex<HashSet<(Arc<str>, SocketAddr)>>>,
+    shown: Arc<Mutex<HashSet<Shown>>>,
 }
 
 impl TrunkGauge {
