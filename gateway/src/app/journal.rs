@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    const CALL: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+    const CALL: &str = "aaaaaaaaaaaaaaaaaaaa";
 
     fn summary() -> Summary {
         Summary {

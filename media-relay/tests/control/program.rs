@@ -191,7 +191,7 @@ fn a_bad_configuration_ends_with_78_and_a_good_one_with_0() {
         let said = [output.stdout, output.stderr].concat();
         assert!(String::from_utf8(said).unwrap().contains("media.colour"));
     }
-    fs::write(&config, "").unwrap();
+    fs::write(&config, "[log]\nfilter = \"info\"\n").unwrap();
     assert_eq!(program(&["check"], &config).output().unwrap().status.code(), Some(0));
 }
 
