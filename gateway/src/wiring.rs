@@ -1,6 +1,7 @@
 //! From the configuration to a running gateway: the only place that names concrete types.
 
 mod access;
+mod look;
 mod names;
 mod relay;
 mod reloadable;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use daemon::admin::{self, Readiness};
 use daemon::cli::Program;
+use daemon::config::Reader;
+use daemon::network::why_not_bound;
 use daemon::state_folder::StateFolder;
 use daemon::{descriptors, logging, output, signals, tls};
 use media_relay::Relay;
@@ -64,6 +67,24 @@ impl Program for Gateway {
             .build()
             .context("no threads to run on")?
             .block_on(serve(&settings, file))
+    }
+
+    fn look(settings: &Settings, reader: &mut Reader, now: Duration) {
+        look::files(settings, reader, now);
+    }
+
+    fn ask(settings: &Settings, reader: &mut Reader) {
+        look::names(settings, reader);
+    }
+
+    fn bind(settings: &Settings, reader: &mut Reader, ports: &mut daemon::config::look::Ports) {
+        look::ports(settings, reader, ports);
+    }
+
+    fn bind_media(settings: &Settings, reader: &mut Reader) {
+        if settings.relay.kind == RelayKind::Embedded {
+            settings.relay_addressing.bind_media("relay", reader);
+        }
     }
 
     fn admin(settings: &Settings) -> Option<SocketAddr> {
@@ -340,7 +361,7 @@ fn open_listeners(
         let (name, bind) = (Arc::clone(&listener.name), listener.bind);
         transports
             .listen(listener, node.clone())
-            .with_context(|| format!("listen.{name}: can't listen on {bind}; is another program there?"))?;
+            .map_err(|error| anyhow!("listen.{name}: {}", why_not_bound(&error, bind)))?;
     }
     Ok(())
 }

@@ -49,8 +49,8 @@ fn every_mistake_is_reported_at_once() {
         "limits.calls",
         "nonsense",
         "listen.sip_udp",
-        "trunk[0].cidrs",
-        "trunk[0].codecs",
+        "trunk[pbx].cidrs",
+        "trunk[pbx].codecs",
         "relay.media_timeout",
     ];
     assert_eq!(mistakes(text), expected);
@@ -63,7 +63,7 @@ fn hosts_that_cannot_be_looked_up_are_refused() {
     let (label, long) = ("a".repeat(64), "a.".repeat(127) + "a");
     for host in ["pbx..example", ".pbx", ".", "192.0.2.300", "1.2.3", &label, &long, "pbx:0x1", "ä.example"]
     {
-        assert_eq!(mistakes(&trunk(host)), ["trunk[0].address"], "{host}");
+        assert_eq!(mistakes(&trunk(host)), ["trunk[pbx].address"], "{host}");
     }
     for host in
         ["my_pbx", "_x.a_b_", "pbx.example.com.", "pbx.example.com.:5070", "3com.example", "pbx-1:5060"]
@@ -80,23 +80,23 @@ fn what_a_trunk_is_judged_by_and_shown_is_there_and_of_use() {
              cidrs = [\"192.0.2.0/24\"]\ntransport = \"{transport}\"\n{lines}\n"
         )
     };
-    assert_eq!(mistakes(&trunk("tls", "")), ["trunk[0].ca_file"]);
-    assert_eq!(mistakes(&trunk("udp", "requires_certificate = true")), ["trunk[0].ca_file"]);
+    assert_eq!(mistakes(&trunk("tls", "")), ["trunk[pbx].ca_file"]);
+    assert_eq!(mistakes(&trunk("udp", "requires_certificate = true")), ["trunk[pbx].ca_file"]);
     let (ca, chain, key) = ("ca_file = \"ca.pem\"", "certificate_file = \"c\"", "key_file = \"k\"");
     for half in [chain, key] {
-        assert_eq!(mistakes(&trunk("tls", &format!("{ca}\n{half}"))), ["trunk[0].certificate_file"]);
+        assert_eq!(mistakes(&trunk("tls", &format!("{ca}\n{half}"))), ["trunk[pbx].certificate_file"]);
     }
-    assert_eq!(mistakes(&trunk("tcp", ca)), ["trunk[0].ca_file"], "of no use");
+    assert_eq!(mistakes(&trunk("tcp", ca)), ["trunk[pbx].ca_file"], "of no use");
     assert_eq!(
         mistakes(&trunk("udp", &format!("{chain}\n{key}"))),
-        ["trunk[0].certificate_file"],
+        ["trunk[pbx].certificate_file"],
         "of no use"
     );
     let names = "certificate_names = [\"sbc.example\", \"not a name\"]";
-    assert_eq!(mistakes(&trunk("tls", &format!("{ca}\n{names}"))), ["trunk[0].certificate_names"]);
+    assert_eq!(mistakes(&trunk("tls", &format!("{ca}\n{names}"))), ["trunk[pbx].certificate_names"]);
     let without =
         trunk("udp", &format!("{ca}\nrequires_certificate = true")).replace("127.0.0.1:5061", "off");
-    assert_eq!(mistakes(&without), ["trunk[0].requires_certificate"]);
+    assert_eq!(mistakes(&without), ["trunk[pbx].requires_certificate"]);
     let good = trunk("tls", &format!("{ca}\n{chain}\n{key}\nrequires_certificate = true"));
     let settings = config::parse::<Settings>(&good, Path::new("/etc/gateway")).unwrap();
     assert_eq!(settings.trunks[0].ca_file.as_deref(), Some(Path::new("/etc/gateway/ca.pem")));
@@ -108,7 +108,7 @@ fn what_a_trunk_is_judged_by_and_shown_is_there_and_of_use() {
 fn headers_pass_in_a_direction_and_the_key_without_one_says_what_to_write() {
     let text = "[calls]\npass_headers = [\"X-Note\"]";
     let error = config::parse::<Settings>(text, Path::new("")).unwrap_err().to_string();
-    assert!(error.starts_with("calls.pass_headers: "), "{error}");
+    assert!(error.starts_with("calls.pass_headers = [\"X-Note\"]: "), "{error}");
     assert!(
         error.contains("pass_headers_from_trunk") && error.contains("pass_headers_from_browser"),
         "{error}"
@@ -126,14 +126,14 @@ fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
     assert_eq!(mistakes(&pool("")), ["relay.kind"]);
     let local = "url = \"http://127.0.0.1:8180\"";
     assert_eq!(mistakes(&relay("a", local)), ["relay.pool"], "of an embedded relay");
-    assert_eq!(mistakes(&pool(&(relay("a", local) + &relay("a", local)))), ["relay.pool[1].name"]);
+    assert_eq!(mistakes(&pool(&(relay("a", local) + &relay("a", local)))), ["relay.pool[a].name"]);
     for url in
         ["http://192.0.2.7:8180", "https://relay.example.com", "ftp://relay", "relay:8180", "http://[::1]/v1"]
     {
-        assert_eq!(mistakes(&pool(&relay("a", &format!("url = \"{url}\"")))), ["relay.pool[0].url"], "{url}");
+        assert_eq!(mistakes(&pool(&relay("a", &format!("url = \"{url}\"")))), ["relay.pool[a].url"], "{url}");
     }
     let unknown = format!("{local}\ncolour = \"blue\"");
-    assert_eq!(mistakes(&pool(&relay("a", &unknown))), ["relay.pool[0].colour"]);
+    assert_eq!(mistakes(&pool(&relay("a", &unknown))), ["relay.pool[a].colour"]);
     let (chain, key) = ("certificate_file = \"c\"", "key_file = \"k\"");
     let authorities = "ca_file = \"ca.pem\"";
     let unprotected = format!("url = \"http://192.0.2.7:8180\"\nunprotected = true\n{authorities}");
@@ -145,7 +145,7 @@ fn a_pool_needs_relays_that_can_be_told_apart_and_reached_in_secret() {
         format!("{local}\n{authorities}\n{chain}\n{key}"),
         unprotected,
     ] {
-        assert_eq!(mistakes(&pool(&relay("a", &lines))), ["relay.pool[0]"], "{lines}");
+        assert_eq!(mistakes(&pool(&relay("a", &lines))), ["relay.pool[a]"], "{lines}");
     }
     let text = pool(&relay("a", "url = \"https://relay.example.com:8180\"\nca_file = \"ca.pem\""));
     let settings: Settings = config::parse(&text, Path::new("/etc")).unwrap();
@@ -264,12 +264,12 @@ fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
     let expected = [
         "relay.browser_address",
         "relay.rtp_address",
-        "relay.interface[0].name",
-        "relay.interface[0].networks",
-        "relay.interface[2].name",
-        "relay.interface[2].address",
-        "relay.interface[2].networks",
-        "relay.interface[1].ports",
+        "relay.interface[default].name",
+        "relay.interface[default].networks",
+        "relay.interface[inside].name",
+        "relay.interface[inside].address",
+        "relay.interface[inside].networks",
+        "relay.interface[inside].ports",
         "relay.browser_port",
         "relay.browser_port",
     ];
@@ -279,7 +279,7 @@ fn addresses_and_ports_that_get_into_each_others_way_are_told_all_at_once() {
     let interface = "[[relay.interface]]\nname = \"a\"\naddress = \"127.0.0.2\"";
     assert_eq!(mistakes(&format!("{few}\n{interface}")), ["relay.rtp_ports"; 2], "of both");
     let few = format!("[relay]\nworkers = 3\n{interface}\nports = [50000, 50003]");
-    assert_eq!(mistakes(&few), ["relay.interface[0].ports"]);
+    assert_eq!(mistakes(&few), ["relay.interface[a].ports"]);
     assert_eq!(
         mistakes("[relay]\nbrowser_port = 65534\nworkers = 3"),
         ["relay.browser_port"],
@@ -295,8 +295,8 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
     };
     let both = "[listen]\nsip_udp = \"[::]:5060\"\nadvertised = [\"192.0.2.7\", \"2001:db8::7\"]\n";
     let six = "address = \"[2001:db8::9]:5070\"";
-    assert_eq!(trunk(six, ""), ["trunk[0].address"; 2], "neither SIP nor sound");
-    assert_eq!(trunk(six, both), ["trunk[0].address"], "no sound");
+    assert_eq!(trunk(six, ""), ["trunk[a].address"; 2], "neither SIP nor sound");
+    assert_eq!(trunk(six, both), ["trunk[a].address"], "no sound");
     let relay = format!("{both}[relay]\nrtp_address = [\"127.0.0.1\", \"2001:db8::7\"]\n");
     assert!(
         config::parse::<Settings>(
@@ -306,23 +306,23 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
         .is_ok()
     );
     let four = "address = \"192.0.2.1\"\n";
-    assert_eq!(trunk(&format!("{four}relay_interface = \"x\""), ""), ["trunk[0].relay_interface"]);
+    assert_eq!(trunk(&format!("{four}relay_interface = \"x\""), ""), ["trunk[a].relay_interface"]);
     assert_eq!(
         trunk(&format!("{four}backup_addresses = [\"[2001:db8::9]\"]"), both),
-        ["trunk[0].backup_addresses"]
+        ["trunk[a].backup_addresses"]
     );
     for wrong in
         ["2001:db8::9", "a b", "sip:pbx.example.com", "user@pbx.example.com", "pbx.example.com:70000", ""]
     {
-        assert_eq!(trunk(&format!("address = {wrong:?}"), both), ["trunk[0].address"], "{wrong:?}");
+        assert_eq!(trunk(&format!("address = {wrong:?}"), both), ["trunk[a].address"], "{wrong:?}");
     }
     for own in ["[\"::1\"]", "[\"127.0.0.1\", \"::1\"]"] {
         let keys = format!("{four}advertised = {own}");
-        assert_eq!(trunk(&keys, ""), ["trunk[0].advertised"], "of a family that the listener has not");
+        assert_eq!(trunk(&keys, ""), ["trunk[a].advertised"], "of a family that the listener has not");
     }
     let other = "[listen]\nadvertised = [\"2001:db8::7\"]\n";
-    assert_eq!(trunk(four, other), ["trunk[0]"], "nothing to tell it");
-    assert_eq!(trunk(&format!("{four}advertised = [\"0.0.0.0\"]"), ""), ["trunk[0].advertised"]);
+    assert_eq!(trunk(four, other), ["trunk[a]"], "nothing to tell it");
+    assert_eq!(trunk(&format!("{four}advertised = [\"0.0.0.0\"]"), ""), ["trunk[a].advertised"]);
     let pool = "[relay]\nkind = \"pool\"\n[[relay.pool]]\nname = \"a\"\nurl = \"http://127.0.0.1:8180\"\n";
     let named = format!(
         "{pool}[[trunk]]\nname = \"a\"\ncidrs = [\"::/0\", \"0.0.0.0/0\"]\n{four}relay_interface = \"x\"\n"
@@ -338,9 +338,9 @@ fn a_trunk_is_in_reach_of_a_listener_and_of_an_interface() {
 fn a_trunk_s_own_addresses_are_in_its_networks() {
     let trunk =
         |rest: &str| mistakes(&format!("[[trunk]]\nname = \"a\"\ncidrs = [\"192.0.2.0/28\"]\n{rest}\n"));
-    assert_eq!(trunk("address = \"192.0.2.16:5070\""), ["trunk[0].address"]);
+    assert_eq!(trunk("address = \"192.0.2.16:5070\""), ["trunk[a].address"]);
     let backups = "address = \"192.0.2.1\"\nbackup_addresses = [\"pbx.example.com\", \"192.0.2.99\"]";
-    assert_eq!(trunk(backups), ["trunk[0].backup_addresses"], "what a name stands for is seen at the start");
+    assert_eq!(trunk(backups), ["trunk[a].backup_addresses"], "what a name stands for is seen at the start");
 }
 
 #[test]
@@ -394,6 +394,48 @@ fn the_examples_in_docs_are_good_configurations() {
         assert_eq!(mistakes, None, "{example}");
     }
     assert!(gateways >= 5 && relays >= 1);
+}
+
+#[test]
+fn two_listeners_are_never_on_one_port() {
+    let taken = |listen: &str, rest: &str| mistakes(&format!("[listen]\n{listen}\n{rest}"));
+    assert_eq!(taken("wss = \"127.0.0.1:9090\"", ""), ["admin.listen"]);
+    assert_eq!(taken("ws = \"0.0.0.0:8443\"", ""), ["listen.ws"], "every address is that one too");
+    assert_eq!(taken("sip_tls = \"127.0.0.1:5060\"", ""), ["listen.sip_tls"]);
+    assert_eq!(taken("sip_udp = \"127.0.0.1:3478\"", ""), ["listen.sip_udp"], "the browsers'");
+    assert_eq!(taken("sip_udp = \"127.0.0.1:40500\"", ""), ["listen.sip_udp"], "the trunks' sound");
+    let turn = "[turn]\nurls = [\"turn:127.0.0.1\"]\n";
+    assert_eq!(taken("", &format!("{turn}tcp = [\"127.0.0.1:5060\"]")), ["turn.tcp"]);
+    assert_eq!(taken("", &format!("{turn}udp = [\"127.0.0.1:5060\"]")), ["turn.udp"]);
+    let good = "[listen]\nwss = \"127.0.0.2:9090\"\nws = \"127.0.0.1:0\"\nsip_tls = \"127.0.0.1:0\"\n";
+    assert!(
+        config::parse::<Settings>(good, Path::new("")).is_ok(),
+        "of other addresses, or whatever is free"
+    );
+}
+
+#[test]
+fn a_message_says_key_value_and_what_is_expected() {
+    let Mistakes(list) = config::parse::<Settings>(
+        "[listen]\nwss = \"nowhere\"\nporrt = \"a secret in the wrong place\"\n[tls]\npage = \"x\"\n\
+         [log]\nfilter = \"no=such=filter\"\n[limits]\ncalls = \"many\"\n",
+        Path::new(""),
+    )
+    .unwrap_err();
+    let said: Vec<String> = list.iter().map(ToString::to_string).collect();
+    for (start, words) in [
+        ("listen.wss = \"nowhere\": expected", "such as \"127.0.0.1:5060\""),
+        ("listen.porrt: is not a known key", "see docs/configuration.md"),
+        ("tls.page: is not a known key", "did you mean \"page\" of [browser]?"),
+        ("log.filter = \"no=such=filter\": ", "expected such as"),
+        ("limits.calls = \"many\": ", "expected a whole number"),
+    ] {
+        assert!(
+            said.iter().any(|one| one.starts_with(start) && one.contains(words)),
+            "{start}…{words}: {said:#?}"
+        );
+    }
+    assert!(said.iter().all(|one| !one.contains("secret")), "{said:#?}");
 }
 
 #[test] // RFC 6454 §6.2
@@ -450,7 +492,7 @@ fn a_listener_can_be_switched_off() {
 #[test]
 fn a_trunk_needs_the_listener_of_its_transport() {
     let text = "[listen]\nsip_udp = \"off\"\n[[trunk]]\nname = \"a\"\naddress = \"192.0.2.1\"\ncidrs = [\"192.0.2.1/32\"]";
-    assert_eq!(mistakes(text), ["trunk[0].transport"]);
+    assert_eq!(mistakes(text), ["trunk[a].transport"]);
 }
 
 #[test] // RFC 4291 §2.5.5.2

@@ -1,12 +1,14 @@
 //! Where the relay is reached: the keys that its program and the gateway, which may have it inside, share.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration as Time;
 
+use daemon::config::look::Ports;
 use daemon::config::{
     AddressList, Addresses, Duration, Field, FieldDoc, PortRange, Reader, Section, Table, Value, ValueKind,
 };
+use daemon::network::why_not_bound;
 use daemon::section;
 use ipnet::IpNet;
 use relay_api::RelayError;
@@ -101,8 +103,7 @@ impl Addressing {
         let tables = reader.subsections(root, section, INTERFACE);
         let mut table = reader.section(root, section);
         let keys = AddressingKeys::take_keys(reader, &mut table, section);
-        let interfaces = tables.into_iter().enumerate().filter_map(|(i, mut table)| {
-            let section = format!("{section}.{INTERFACE}[{i}]");
+        let interfaces = tables.into_iter().filter_map(|(section, mut table)| {
             let name = reader.require(&mut table, &section, "name");
             let address = reader.require(&mut table, &section, "address");
             let ports = reader.take(&mut table, &section, "ports", keys.rtp_ports);
@@ -172,6 +173,40 @@ impl Addressing {
                 reader.mistake("turn.udp", format!("{listener} is one of the ports of media {range}"));
             }
         }
+    }
+
+    /// Binds the ports for browsers: for `run` and for `check --bind`.
+    pub fn bind(&self, section: &str, reader: &mut Reader, ports: &mut Ports) {
+        let key = format!("{section}.browser_port");
+        for range in self.browser_ranges() {
+            for port in range.ports {
+                ports.udp(reader, &key, Some(SocketAddr::new(range.bind, port)));
+            }
+        }
+        for listener in self.browser_listeners().iter().filter(|listener| listener.bind.port() == 0) {
+            ports.udp(reader, &format!("{section}.browser_address"), Some(listener.bind));
+        }
+    }
+
+    /// Binds each port of the trunks' interfaces, one after the other: there are more than a process may have open.
+    pub fn bind_media(&self, section: &str, reader: &mut Reader) {
+        for range in self.rtp_ranges() {
+            let key = self.ports_key(section, &range);
+            let tried = range.ports.clone().map(|port| SocketAddr::new(range.bind, port));
+            let refused: Vec<_> =
+                tried.filter_map(|at| UdpSocket::bind(at).err().map(|error| (at, error))).collect();
+            if let Some((at, error)) = refused.first() {
+                let what =
+                    format!("{} of these ports can't be had: {}", refused.len(), why_not_bound(error, *at));
+                reader.mistake(key, what);
+            }
+        }
+    }
+
+    /// UDP ports that are the relay's, each range with its key.
+    pub fn udp_ports<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (String, BoundRange)> + 'a {
+        let of_trunks = self.rtp_ranges().map(move |range| (self.ports_key(section, &range), range));
+        of_trunks.chain(self.browser_ranges().map(move |range| (format!("{section}.browser_port"), range)))
     }
 
     /// Its part of the reference: the repeated section.
@@ -289,8 +324,8 @@ impl Addressing {
             reader.mistake(format!("{section}.rtp_address"), what);
         }
         for (i, interface) in self.interfaces.iter().enumerate() {
-            let key = |key: &str| format!("{section}.{INTERFACE}[{i}].{key}");
             let name = &interface.name;
+            let key = |key: &str| format!("{section}.{INTERFACE}[{name}].{key}");
             if name == DEFAULT {
                 reader.mistake(key("name"), format!("{name:?} is the interface of {section}.rtp_address"));
             }
@@ -345,9 +380,9 @@ impl Addressing {
     fn ports_key(&self, section: &str, range: &BoundRange) -> String {
         let is_of = |ports: PortRange| range.ports == (ports.first..=ports.last);
         let is_at = |list: &AddressList| list.0.iter().any(|one| one.bind == range.bind);
-        let of_interface = self.interfaces.iter().position(|one| is_of(one.ports) && is_at(&one.address));
+        let of_interface = self.interfaces.iter().find(|one| is_of(one.ports) && is_at(&one.address));
         match of_interface.filter(|_| !is_of(self.keys.rtp_ports)) {
-            Some(i) => format!("{section}.{INTERFACE}[{i}].ports"),
+            Some(one) => format!("{section}.{INTERFACE}[{}].ports", one.name),
             None => format!("{section}.rtp_ports"),
         }
     }

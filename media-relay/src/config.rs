@@ -163,7 +163,7 @@ impl fmt::Display for BoundRange {
 }
 
 /// Can a port not be bound at both?
-pub(crate) fn is_same_place(a: IpAddr, b: IpAddr) -> bool {
+pub fn is_same_place(a: IpAddr, b: IpAddr) -> bool {
     a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
 }
 

@@ -20,7 +20,9 @@ mod turn;
 mod worker;
 
 pub use addressing::{Addressing, AddressingKeys, BrowserAddresses, InterfaceKeys};
-pub use config::{BoundRange, BrowserListener, Config, MIN_MEDIA_TIMEOUT, RtpInterface, StartError};
+pub use config::{
+    BoundRange, BrowserListener, Config, MIN_MEDIA_TIMEOUT, RtpInterface, StartError, is_same_place,
+};
 pub use handle::{Events, Relay};
 pub use metrics::register_relay_metrics;
 pub use relay_core::turn::PeerRule;

@@ -10,13 +10,17 @@ use arc_swap::ArcSwap;
 use daemon::admin::{self, Readiness};
 use daemon::certificate::Certificate;
 use daemon::cli::Program;
+use daemon::config::Reader;
+use daemon::config::look::{self, Ports};
+use daemon::network::why_not_bound;
 use daemon::{descriptors, logging, output, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
 use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::control::{self, Control, ControlSettings, Protection, ProtectionError, Stage};
+use crate::control::{self, Control, ControlSettings, Protection, ProtectionError, Stage, Tokens};
+use crate::settings::MEDIA;
 pub use crate::settings::{Admin, ControlApi, Drain, Media, Settings};
 use crate::{Relay, TurnAccess, metrics, register_relay_metrics, register_turn_metrics};
 
@@ -42,6 +46,31 @@ impl Program for MediaRelay {
             .build()
             .context("no threads to run on")?
             .block_on(serve(&settings, file))
+    }
+
+    fn look(settings: &Settings, reader: &mut Reader, now: Duration) {
+        let control = &settings.control;
+        let files = control.protection_files();
+        look::certificate(reader, "control", files.certificate, now);
+        look::authorities(reader, "control.client_ca_file", files.client_authorities);
+        if let Some(file) = files.tokens {
+            look::file(reader, "control.token_file", Tokens::read(file).map(drop));
+        }
+        settings.turn.look(reader, now);
+    }
+
+    /// It knows nobody by name.
+    fn ask(_: &Settings, _: &mut Reader) {}
+
+    fn bind(settings: &Settings, reader: &mut Reader, ports: &mut Ports) {
+        ports.tcp(reader, "control.listen", Some(settings.control.listen));
+        ports.tcp(reader, "admin.listen", settings.admin.listen);
+        settings.addressing.bind(MEDIA, reader, ports);
+        settings.turn.bind(reader, ports);
+    }
+
+    fn bind_media(settings: &Settings, reader: &mut Reader) {
+        settings.addressing.bind_media(MEDIA, reader);
     }
 
     fn admin(settings: &Settings) -> Option<SocketAddr> {
@@ -164,7 +193,7 @@ async fn open(
 ) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("control.listen: can't listen on {address}; is another program there?"))?;
+        .map_err(|error| anyhow!("control.listen: {}", why_not_bound(&error, address)))?;
     let bound = listener.local_addr()?;
     let router = control::router(control.clone(), Arc::clone(protection));
     tokio::spawn(control::serve(listener, router, Arc::clone(protection), control.clone()));

@@ -106,6 +106,7 @@ impl Configuration for Settings {
         self.control.check(reader);
         self.media.check(reader);
         self.addressing.check(MEDIA, reader);
+        self.log.check(reader);
         self.check_turn(reader);
     }
 
@@ -207,6 +208,6 @@ fn local(port: u16) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
-const MEDIA: &str = "media";
+pub(crate) const MEDIA: &str = "media";
 /// Several times as long as gateways wait between confirmations.
 const MIN_ORPHANED_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -14,6 +14,8 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus::{Registry, TextEncoder};
 use tokio::net::TcpListener;
+
+use crate::network::why_not_bound;
 
 /// May new calls come here?
 #[derive(Clone, Debug, Default)]
@@ -43,7 +45,7 @@ pub async fn serve(
     let Some(address) = address else { return Ok(()) };
     let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("admin.listen: can't listen on {address}; is another program there?"))?;
+        .map_err(|error| anyhow!("admin.listen: {}", why_not_bound(&error, address)))?;
     let router = router(readiness, registry);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rustls::SignatureScheme;
-use rustls::client::{ResolvesClientCert, verify_server_name};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::client::{ResolvesClientCert, verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, SignatureScheme};
 
 use crate::pem::{self, PemError};
 use crate::tls::provider;
@@ -61,6 +62,53 @@ impl Certificate {
     pub fn leaf(&self) -> Option<CertificateDer<'static>> {
         self.0.load().cert.first().cloned()
     }
+}
+
+/// How long a certificate is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// Its time has not begun.
+    NotYet,
+    /// To this moment, in time since 1970; it may be over.
+    Until(Duration),
+}
+
+impl Certificate {
+    /// How long it is good, or was; none if it can't be told. `now` is the time since 1970.
+    pub fn validity(&self, now: Duration) -> Option<Validity> {
+        let leaf = self.leaf()?;
+        match judged(&leaf, now)? {
+            rustls::CertificateError::NotValidYet | rustls::CertificateError::NotValidYetContext { .. } => {
+                return Some(Validity::NotYet);
+            }
+            _ => {}
+        }
+        // Nothing but the judgement tells the end: it is asked for a time when every certificate is over.
+        match judged(&leaf, NO_CERTIFICATE_LIVES)? {
+            rustls::CertificateError::ExpiredContext { not_after, .. } => {
+                Some(Validity::Until(Duration::from_secs(not_after.as_secs())))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Why it would be refused at that time by somebody who knows no authority; its time is judged first.
+fn judged(leaf: &CertificateDer<'_>, at: Duration) -> Option<rustls::CertificateError> {
+    let parsed = ParsedCertificate::try_from(leaf).ok()?;
+    let at = UnixTime::since_unix_epoch(at);
+    let nobody = RootCertStore::empty();
+    let algorithms = provider().signature_verification_algorithms.all;
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &nobody, &[], at, algorithms) {
+        Err(rustls::Error::InvalidCertificate(why)) => Some(why),
+        Err(_) | Ok(()) => None,
+    }
+}
+
+/// What is wrong with either file by itself: of the chain, of the key.
+pub fn faults(chain: &Path, key: &Path) -> (Option<CertificateError>, Option<CertificateError>) {
+    let files = Files { chain: chain.into(), key: key.into() };
+    (files.read_chain().err(), files.read_key().err())
 }
 
 impl ResolvesServerCert for Certificate {
@@ -124,11 +172,16 @@ impl CertificateError {
 
 impl Files {
     fn read(&self) -> Result<CertifiedKey, CertificateError> {
-        let chain =
-            pem::certificates(&self.chain).map_err(|error| CertificateError::pem(&self.chain, error))?;
-        let key = pem::private_key(&self.key).map_err(|error| CertificateError::pem(&self.key, error))?;
-        CertifiedKey::from_der(chain, key, &provider())
+        CertifiedKey::from_der(self.read_chain()?, self.read_key()?, &provider())
             .map_err(|error| CertificateError::Key { file: self.key.display().to_string(), error })
+    }
+
+    fn read_chain(&self) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+        pem::certificates(&self.chain).map_err(|error| CertificateError::pem(&self.chain, error))
+    }
+
+    fn read_key(&self) -> Result<PrivateKeyDer<'static>, CertificateError> {
+        pem::private_key(&self.key).map_err(|error| CertificateError::pem(&self.key, error))
     }
 
     fn make(&self, names: Vec<String>) -> Result<(), CertificateError> {
@@ -167,6 +220,8 @@ fn write(file: &Path, content: &str, mode: u32) -> Result<(), CertificateError> 
     attempt().map_err(|error| CertificateError::io(file, error))
 }
 
+/// The end of the year 9999, the last that a certificate can name (RFC 5280 §4.1.2.5).
+const NO_CERTIFICATE_LIVES: Duration = Duration::from_secs(253_402_300_800);
 const CHAIN_FILE: &str = "self-signed.pem";
 const KEY_FILE: &str = "self-signed.key";
 const COMMON_NAME: &str = "WebRTC/SIP gateway, self-signed";
@@ -179,6 +234,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use std::os::unix::fs::PermissionsExt;
+
+    use std::time::UNIX_EPOCH;
 
     use super::*;
 
@@ -216,6 +273,24 @@ mod tests {
 
         let mixed = Certificate::load(&two.path().join(CHAIN_FILE), &one.path().join(KEY_FILE));
         assert!(matches!(mixed, Err(CertificateError::Key { .. })));
+    }
+
+    #[test] // RFC 5280 §4.1.2.5
+    fn a_certificate_tells_how_long_it_is_good() {
+        let day = |n: u64| Duration::from_secs(n * 86_400);
+        let date = |n: u64| (UNIX_EPOCH + day(n)).into();
+        let mut params = rcgen::CertificateParams::new(vec!["x.example".to_string()]).unwrap();
+        (params.not_before, params.not_after) = (date(20_000), date(20_090));
+        let key = rcgen::KeyPair::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let (chain, key_file) = (folder.path().join("c"), folder.path().join("k"));
+        fs::write(&chain, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        let certificate = Certificate::load(&chain, &key_file).unwrap();
+        assert_eq!(certificate.validity(day(19_999)), Some(Validity::NotYet));
+        for now in [20_001, 20_089, 20_091, 30_000] {
+            assert_eq!(certificate.validity(day(now)), Some(Validity::Until(day(20_090))), "{now}");
+        }
     }
 
     #[test]

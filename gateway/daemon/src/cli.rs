@@ -3,11 +3,13 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{self, Configuration, Mistakes};
-use crate::{admin, output};
+use crate::config::look::Ports;
+use crate::config::{self, Configuration, Mistake, Mistakes, Reader, Severity};
+use crate::{admin, clock, output, told};
 
 /// A program with these commands.
 pub trait Program {
@@ -30,11 +32,24 @@ pub trait Program {
     /// If it can't start.
     fn run(settings: Self::Settings, file: Option<&Path>) -> anyhow::Result<()>;
 
+    /// Looks at what the settings name: files and what is in them. `now` is the time since 1970.
+    fn look(settings: &Self::Settings, reader: &mut Reader, now: Duration);
+
+    /// Asks others, which takes seconds: where names lead.
+    fn ask(settings: &Self::Settings, reader: &mut Reader);
+
+    /// Binds every listener.
+    fn bind(settings: &Self::Settings, reader: &mut Reader, ports: &mut Ports);
+
+    /// Binds what is bound only while it is used, one after the other.
+    fn bind_media(settings: &Self::Settings, reader: &mut Reader);
+
     /// Where the operators' listener is.
     fn admin(settings: &Self::Settings) -> Option<SocketAddr>;
 }
 
-/// Does what the command line says. Exit codes: 0, 1 for what went wrong, 78 for a bad configuration.
+/// Does what the command line says. Exit codes: 0, 1 for what went wrong (also for ports that are taken), 78 for a bad
+/// configuration.
 pub fn main<P: Program>() -> ExitCode {
     let about = Arguments::command().name(P::NAME).version(P::VERSION).about(P::ABOUT);
     let matches = about.mut_subcommand("run", |run| run.about(P::RUN)).get_matches();
@@ -47,20 +62,18 @@ pub fn main<P: Program>() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let file = arguments.config.as_deref();
-    match (arguments.command, config::load::<P::Settings>(file)) {
-        (Command::Check { json }, outcome) => check(json, outcome.err()),
-        (_, Err(mistakes)) => {
-            output::stderr().print(&format!("The configuration can't be used:\n{mistakes}\n"));
-            output::flush();
-            ExitCode::from(BAD_CONFIGURATION)
-        }
-        (Command::Run, Ok(settings)) => {
-            let code = run::<P>(settings, file);
+    match arguments.command {
+        Command::Check { json, bind } => check::<P>(file, json, bind),
+        Command::Run => {
+            let code = run::<P>(file);
             output::flush();
             code
         }
-        (Command::Health { json }, Ok(settings)) => health::<P>(json, &settings),
-        (Command::Reference, Ok(_)) => unreachable!("answered above"),
+        Command::Health { json } => match config::load::<P::Settings>(file) {
+            Ok(settings) => health::<P>(json, &settings),
+            Err(mistakes) => refused(&mistakes),
+        },
+        Command::Reference => unreachable!("answered above"),
     }
 }
 
@@ -78,11 +91,15 @@ struct Arguments {
 enum Command {
     /// Serves.
     Run,
-    /// Reads the configuration and prints every mistake in it. Exit code 78 if there are any.
+    /// Reads the configuration, looks at what it names (files, certificates, names of trunks), and prints every mistake. Exit
+    /// code 78 if there are any; warnings are none.
     Check {
         /// Prints the result as JSON.
         #[arg(long)]
         json: bool,
+        /// Binds every port as well, and releases it again: not beside the running program, which has them.
+        #[arg(long)]
+        bind: bool,
     },
     /// Asks the program running on this machine whether it takes calls. Exit code 1 if not.
     Health {
@@ -94,28 +111,62 @@ enum Command {
     Reference,
 }
 
-fn run<P: Program>(settings: P::Settings, file: Option<&Path>) -> ExitCode {
+fn run<P: Program>(file: Option<&Path>) -> ExitCode {
+    let (settings, found) =
+        config::examine(file, |settings, reader| P::look(settings, reader, clock::since_1970()));
+    let Some(settings) = settings.filter(|_| found.severity() != Some(Severity::Error)) else {
+        return refused(&found);
+    };
+    let (_, taken) = config::examine(file, |settings, reader| {
+        P::bind(settings, reader, &mut Ports::default());
+    });
+    if !taken.0.is_empty() {
+        // No fault of the configuration's: a restart may find them free.
+        output::stderr().print(&format!("The {} could not start:\n{taken}\n", P::TITLE));
+        return ExitCode::FAILURE;
+    }
+    for mistake in &found.0 {
+        output::stderr().print(&format!("{mistake}\n"));
+    }
     match P::run(settings, file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            output::stderr().print(&format!("The {} could not start: {error:#}\n", P::TITLE));
+            output::stderr().print(&format!("The {} could not start: {}\n", P::TITLE, told(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-fn check(json: bool, mistakes: Option<Mistakes>) -> ExitCode {
-    match (json, &mistakes) {
-        (true, _) => {
-            let list: Vec<_> = mistakes.iter().flat_map(|mistakes| &mistakes.0).collect();
-            let list: Vec<_> =
-                list.iter().map(|m| serde_json::json!({ "key": m.key, "mistake": m.what })).collect();
-            println!("{}", serde_json::json!({ "ok": list.is_empty(), "mistakes": list }));
+fn refused(mistakes: &Mistakes) -> ExitCode {
+    output::stderr().print(&format!("The configuration can't be used:\n{mistakes}\n"));
+    output::flush();
+    ExitCode::from(BAD_CONFIGURATION)
+}
+
+fn check<P: Program>(file: Option<&Path>, json: bool, bind: bool) -> ExitCode {
+    let (_, found) = config::examine(file, |settings, reader| {
+        P::look(settings, reader, clock::since_1970());
+        P::ask(settings, reader);
+        if bind {
+            P::bind(settings, reader, &mut Ports::default());
+            P::bind_media(settings, reader);
         }
-        (false, None) => println!("The configuration is good."),
-        (false, Some(mistakes)) => println!("{mistakes}"),
+    });
+    let is_good = found.severity().is_none_or(|worst| worst == Severity::Warning);
+    match json {
+        true => println!("{}", serde_json::json!({ "ok": is_good, "findings": as_json(&found) })),
+        false if is_good => {
+            found.0.iter().for_each(|warning| println!("{warning}"));
+            println!("The configuration is good.");
+        }
+        false => println!("{found}"),
     }
-    if mistakes.is_none() { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIGURATION) }
+    if is_good { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIGURATION) }
+}
+
+fn as_json(found: &Mistakes) -> Vec<serde_json::Value> {
+    let one = |Mistake { severity, key, value, what }: &Mistake| serde_json::json!({ "severity": severity.as_str(), "key": key, "value": value, "message": what });
+    found.0.iter().map(one).collect()
 }
 
 fn health<P: Program>(json: bool, settings: &P::Settings) -> ExitCode {

@@ -18,3 +18,6 @@ pub mod signals;
 pub mod state_folder;
 pub mod text;
 pub mod tls;
+mod told;
+
+pub use told::told;

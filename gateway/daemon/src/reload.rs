@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use crate::config::{self, Configuration};
+use crate::told;
 
 /// The new settings with what `files` reads of them; `None` if something is wrong, which the log tells: everything stays as
 /// it is then.
@@ -14,7 +15,7 @@ pub fn read<C: Configuration, T>(
 ) -> Option<(C, T)> {
     let settings = config::load(file).map_err(|mistakes| anyhow!("{mistakes}"));
     let read = settings.and_then(|settings: C| files(&settings).map(|read| (settings, read)));
-    read.inspect_err(|why| tracing::error!("the new configuration is refused: {why:#}")).ok()
+    read.inspect_err(|why| tracing::error!("the new configuration is refused: {}", told(why))).ok()
 }
 
 /// Says what was read again and counts from now on, such as `certificates`, and which changed keys don't yet.

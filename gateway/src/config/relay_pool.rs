@@ -45,6 +45,11 @@ impl PoolRelay {
         self.certificate_file.as_deref().zip(self.key_file.as_deref())
     }
 
+    /// Its path in messages.
+    pub fn section(&self) -> String {
+        format!("relay.pool[{}]", self.name)
+    }
+
     /// What counts only after a restart: all but where the certificate's files are.
     pub(super) fn fixed(&self) -> Self {
         let has_one = |file: &Option<PathBuf>| file.is_some().then(PathBuf::new);
@@ -86,9 +91,8 @@ impl PoolRelay {
 
 /// Takes the repeated section out of `[relay]`.
 pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<PoolRelay> {
-    let relays = reader.subsections(root, "relay", "pool").into_iter().enumerate();
-    let relays = relays.filter_map(|(i, mut table)| {
-        let section = format!("relay.pool[{i}]");
+    let relays = reader.subsections(root, "relay", "pool").into_iter();
+    let relays = relays.filter_map(|(section, mut table)| {
         let name = reader.require(&mut table, &section, "name");
         let url = reader.require(&mut table, &section, "url");
         let token_file = reader.take(&mut table, &section, "token_file", None);
@@ -121,14 +125,15 @@ pub(super) fn check(
         (RelayKind::Pool, false) | (RelayKind::Embedded, true) => {}
     }
     for (i, relay) in relays.iter().enumerate() {
+        let section = relay.section();
         if relays[..i].iter().any(|other| other.name == relay.name) {
-            reader.mistake(format!("relay.pool[{i}].name"), format!("{:?} names two relays", relay.name));
+            reader.mistake(format!("{section}.name"), format!("{:?} names two relays", relay.name));
         }
         if let Err(what) = relay.check_url() {
-            reader.mistake(format!("relay.pool[{i}].url"), what);
+            reader.mistake(format!("{section}.url"), what);
         }
         if let Err(what) = relay.check_tls() {
-            reader.mistake(format!("relay.pool[{i}]"), what);
+            reader.mistake(section, what);
         }
     }
 }

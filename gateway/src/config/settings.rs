@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use daemon::config::{Configuration, Duration, Log, Reader, Section, Table};
 use daemon::{section, words};
 use ipnet::IpNet;
-use media_relay::{Addressing, AddressingKeys, MIN_MEDIA_TIMEOUT, TurnSettings};
+use media_relay::{Addressing, AddressingKeys, BoundRange, MIN_MEDIA_TIMEOUT, TurnSettings, is_same_place};
 
 use super::origin;
 use super::page::PageFolder;
@@ -307,6 +307,8 @@ impl Configuration for Settings {
 
     fn check(&self, reader: &mut Reader) {
         self.check_listeners(reader);
+        self.check_ports(reader);
+        self.log.check(reader);
         trunk::check(self, reader);
         relay_pool::check(self.relay.kind, &self.relay_pool, &self.relay_addressing.interfaces, reader);
         self.relay_addressing.check(RELAY, reader);
@@ -325,6 +327,12 @@ impl Configuration for Settings {
         }
         if self.browser.algorithms.is_empty() {
             reader.mistake("browser.algorithms", "expected at least one algorithm");
+        }
+        if let (Some(echo), Some(tone)) = (&self.dialplan.echo, &self.dialplan.tone)
+            && echo == tone
+        {
+            reader
+                .mistake("dialplan.tone", "is dialplan.echo too: give each a number of its own, or \"off\"");
         }
         self.check_limits(reader);
     }
@@ -355,6 +363,49 @@ impl Configuration for Settings {
 }
 
 impl Settings {
+    /// Listeners of TCP, each with its key.
+    pub(crate) fn tcp_listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let Listen { wss, ws, sip_tcp, sip_tls, .. } = &self.listen;
+        let own = [
+            ("listen.wss", *wss),
+            ("listen.ws", *ws),
+            ("listen.sip_tcp", *sip_tcp),
+            ("listen.sip_tls", *sip_tls),
+            ("admin.listen", self.admin.listen),
+        ];
+        let own = own.into_iter().filter_map(|(key, at)| Some((key, at?)));
+        own.chain(self.turn.listeners().1).collect()
+    }
+
+    /// Listeners of UDP, the relay's not among them.
+    pub(crate) fn udp_listeners(&self) -> Vec<(&'static str, SocketAddr)> {
+        let own = self.listen.sip_udp.map(|at| ("listen.sip_udp", at));
+        own.into_iter().chain(self.turn.listeners().0).collect()
+    }
+
+    /// No two listeners on one port, and none on a port of media.
+    fn check_ports(&self, reader: &mut Reader) {
+        for listeners in [self.tcp_listeners(), self.udp_listeners()] {
+            for (i, (key, at)) in listeners.iter().enumerate() {
+                let is_same =
+                    |other: &SocketAddr| other.port() == at.port() && is_same_place(other.ip(), at.ip());
+                if let Some((other, _)) =
+                    listeners[..i].iter().find(|(_, other)| is_same(other) && at.port() != 0)
+                {
+                    reader.mistake(*key, format!("is the port of {other} too: give each a port of its own"));
+                }
+            }
+        }
+        let Some(sip) = self.listen.sip_udp.filter(|_| self.relay.kind == RelayKind::Embedded) else {
+            return;
+        };
+        let takes =
+            |range: &BoundRange| is_same_place(range.bind, sip.ip()) && range.ports.contains(&sip.port());
+        if let Some((key, range)) = self.relay_addressing.udp_ports(RELAY).find(|(_, range)| takes(range)) {
+            reader.mistake("listen.sip_udp", format!("is one of the relay's ports {range} ({key})"));
+        }
+    }
+
     fn check_listeners(&self, reader: &mut Reader) {
         let listeners = [
             ("listen.sip_udp", self.listen.sip_udp),

@@ -163,8 +163,7 @@ fn is_host(host: &str) -> bool {
 /// Takes the repeated section.
 pub(super) fn take(reader: &mut Reader, root: &mut Table) -> Vec<Trunk> {
     let tables = reader.sections(root, "trunk");
-    let trunks = tables.into_iter().enumerate().filter_map(|(i, mut table)| {
-        let section = format!("trunk[{i}]");
+    let trunks = tables.into_iter().filter_map(|(section, mut table)| {
         let name = reader.require(&mut table, &section, "name");
         let address = reader.require(&mut table, &section, "address");
         let backup_addresses = reader.take(&mut table, &section, "backup_addresses", Vec::new());
@@ -214,7 +213,7 @@ fn canonical(network: IpNet) -> IpNet {
 /// What no single key can know.
 pub(super) fn check(settings: &Settings, reader: &mut Reader) {
     for (i, trunk) in settings.trunks.iter().enumerate() {
-        let key = format!("trunk[{i}]");
+        let key = format!("trunk[{}]", trunk.name);
         if settings.trunks[..i].iter().any(|other| other.name == trunk.name) {
             reader.mistake(format!("{key}.name"), format!("{:?} names two trunks", trunk.name));
         }
@@ -234,7 +233,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
         }
         for (of, host) in trunk.hosts_by_key().filter(|(_, host)| host_and_port(host).is_none()) {
             let what = format!(
-                "expected a host name or an address, IPv6 in brackets, with an optional port, found {host:?}"
+                "{host:?}: expected a host name or an address, IPv6 in brackets, with an optional port"
             );
             reader.mistake(format!("{key}.{of}"), what);
         }

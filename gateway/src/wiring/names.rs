@@ -25,12 +25,7 @@ pub(super) struct Names {
 
 /// Begins with every host of every trunk.
 pub(super) fn look_up(settings: &Settings, node: &Node<Tokio>, runtime: Tokio) -> anyhow::Result<Names> {
-    let random = move || {
-        let mut bytes = [0; 4];
-        runtime.random(&mut bytes);
-        u32::from_be_bytes(bytes)
-    };
-    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random));
+    let resolver: Arc<dyn Resolver> = Arc::new(SystemResolver::new(random_word(runtime)));
     let (again, _) = watch::channel(());
     let (is_missing, missing) = mpsc::channel(1);
     for trunk in &settings.trunks {
@@ -64,5 +59,14 @@ impl Names {
     /// All of them now, whatever is left of the answers before.
     pub(super) fn again(&self) {
         self.again.send_replace(());
+    }
+}
+
+/// Numbers that nobody can predict.
+pub(super) fn random_word(runtime: Tokio) -> impl Fn() -> u32 + Send + Sync + 'static {
+    move || {
+        let mut bytes = [0; 4];
+        runtime.random(&mut bytes);
+        u32::from_be_bytes(bytes)
     }
 }

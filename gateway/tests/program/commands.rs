@@ -49,9 +49,12 @@ fn check_names_every_mistake_at_once() {
     assert_eq!(output.status.code(), Some(78));
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["ok"], false);
-    let mistakes = answer["mistakes"].as_array().unwrap();
-    assert_eq!(mistakes.len(), KEYS.len());
-    assert!(mistakes.iter().all(|mistake| KEYS.contains(&mistake["key"].as_str().unwrap())), "{answer}");
+    let findings = answer["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), KEYS.len());
+    assert!(findings.iter().all(|one| KEYS.contains(&one["key"].as_str().unwrap())), "{answer}");
+    assert!(findings.iter().all(|one| one["severity"] == "error" && one["message"].is_string()), "{answer}");
+    let wss = findings.iter().find(|one| one["key"] == "listen.wss").unwrap();
+    assert_eq!(wss["value"], "\"nowhere\"");
 }
 
 #[test]
@@ -75,7 +78,7 @@ fn check_is_content_with_a_good_configuration() {
     let output = gateway(&["check"], &config);
     assert_eq!((output.status.code(), stdout(&output).trim()), (Some(0), "The configuration is good."));
     let output = gateway(&["check", "--json"], &config);
-    assert_eq!(stdout(&output).trim(), r#"{"mistakes":[],"ok":true}"#);
+    assert_eq!(stdout(&output).trim(), r#"{"findings":[],"ok":true}"#);
 }
 
 #[test]
@@ -88,6 +91,159 @@ fn nothing_runs_on_a_wrong_configuration() {
         assert!(KEYS.iter().all(|key| text.contains(key)), "{command}: {text}");
     }
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was made");
+}
+
+/// Everything that a file names is missing, odd, or of another.
+#[test]
+fn check_looks_at_the_files_that_are_named_and_run_says_the_same() {
+    let (folder, config) = written(
+        r#"
+        [listen]
+        wss = "nowhere"
+        [tls]
+        certificate_file = "missing.pem"
+        key_file = "missing.key"
+        trunk_ca_file = "empty.pem"
+        [users]
+        file = "users"
+        [dialplan]
+        tone = "x"
+        [turn]
+        urls = ["turns:127.0.0.1"]
+        tls = ["127.0.0.1:0"]
+        certificate_file = "one.pem"
+        key_file = "two.key"
+        secrets_file = "secrets"
+        [[trunk]]
+        name = "pbx"
+        address = "192.0.2.1"
+        cidrs = ["10.0.0.0/33", "10.0.0.0/8", "x"]
+        colour = "blue"
+        [trunks]
+        [browser]
+        orgins = []
+        "#,
+    );
+    let file = |name: &str| folder.path().join(name);
+    let (one, _) = certificate(20_000, 60_000);
+    let (_, two) = certificate(20_000, 60_000);
+    for (name, text) in
+        [("one.pem", one.as_str()), ("two.key", &two), ("empty.pem", ""), ("secrets", "short\n")]
+    {
+        std::fs::write(file(name), text).unwrap();
+    }
+    std::fs::write(file("users"), "alice:secret\n").unwrap();
+    std::fs::set_permissions(file("users"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let check = gateway(&["check"], &config);
+    assert_eq!(check.status.code(), Some(78));
+    let text = stdout(&check);
+    for (start, words) in [
+        ("listen.wss = \"nowhere\": ", "expected an address with a port"),
+        ("tls.certificate_file = \"missing.pem\": ", "missing.pem: "),
+        ("tls.key_file = \"missing.key\": ", "missing.key: "),
+        ("tls.trunk_ca_file = \"empty.pem\": ", "has no certificate in PEM form"),
+        ("users.file = \"users\": ", "chmod 600"),
+        ("turn.key_file = \"two.key\": ", "it is not the key of"),
+        ("turn.secrets_file = \"secrets\": ", "line 1"),
+        ("trunk[pbx].cidrs = [\"10.0.0.0/33\", ", "\"10.0.0.0/33\": expected a network such as"),
+        ("trunk[pbx].cidrs = [\"10.0.0.0/33\", ", "\"x\": expected a network such as"),
+        ("trunk[pbx].colour: ", "see docs/configuration.md"),
+        ("trunks: ", "did you mean \"trunk\"?"),
+        ("browser.orgins: ", "did you mean \"origins\"?"),
+    ] {
+        let line = text.lines().find(|line| line.starts_with(start) && line.contains(words));
+        assert!(line.is_some(), "{start}…{words} in:\n{text}");
+    }
+    let run = gateway(&["run"], &config);
+    assert_eq!(run.status.code(), Some(78));
+    let told = String::from_utf8(run.stderr).unwrap();
+    assert!(text.lines().all(|line| told.lines().any(|other| other == line)), "{told}");
+}
+
+#[test]
+fn a_number_for_tests_is_no_user_and_no_other_number() {
+    let (folder, config) =
+        written("[users]\nfile = \"users\"\n[dialplan]\necho = \"alice\"\ntone = \"alice\"\n");
+    std::fs::write(folder.path().join("users"), "alice:secret\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(folder.path().join("users"), mode).unwrap();
+    let text = stdout(&gateway(&["check"], &config));
+    assert!(text.contains("dialplan.tone = \"alice\": is dialplan.echo too"), "{text}");
+    assert!(text.contains("dialplan.echo = \"alice\": is a user in"), "{text}");
+}
+
+#[test] // RFC 5280 §4.1.2.5
+fn a_certificate_that_is_over_or_soon_will_be_is_told() {
+    let today =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    for (first, last, code, words) in [
+        (
+            today - 90,
+            today - 2,
+            78,
+            "alarm: tls.certificate_file = \"c\": the certificate expired 2 days ago",
+        ),
+        (today + 3, today + 90, 78, "alarm: tls.certificate_file = \"c\": the certificate is not valid yet"),
+        (
+            today - 90,
+            today + 6,
+            0,
+            "warning: tls.certificate_file = \"c\": the certificate expires in 5 days",
+        ),
+        (today - 90, today + 60, 0, "The configuration is good."),
+    ] {
+        let (folder, config) = written("[tls]\ncertificate_file = \"c\"\nkey_file = \"k\"\n");
+        let (chain, key) = certificate(first, last);
+        std::fs::write(folder.path().join("c"), chain).unwrap();
+        std::fs::write(folder.path().join("k"), key).unwrap();
+        let output = gateway(&["check"], &config);
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        assert!(stdout(&output).contains(words), "{words} in {output:?}");
+    }
+}
+
+#[test]
+fn check_binds_every_port_if_it_is_asked_to_and_names_those_that_are_taken() {
+    let taken: Vec<std::net::TcpListener> =
+        (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let [ws, admin] = [&taken[0], &taken[1]].map(|listener| listener.local_addr().unwrap());
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let browsers = udp.local_addr().unwrap().port();
+    let (_folder, config) = written(&format!(
+        "[listen]\nwss = \"192.0.2.1:8443\"\nws = \"{ws}\"\nsip_udp = \"off\"\nsip_tcp = \"off\"\n\
+         [admin]\nlisten = \"{admin}\"\n[relay]\nbrowser_port = {browsers}\nworkers = 1\nrtp_ports = [33000, 33001]\n"
+    ));
+    assert_eq!(gateway(&["check"], &config).status.code(), Some(0), "the ports are not asked for");
+    let keys = ["listen.wss = ", "listen.ws = ", "admin.listen = ", "relay.browser_port = "];
+    let check = gateway(&["check", "--bind"], &config);
+    assert_eq!(check.status.code(), Some(78));
+    let run = gateway(&["run"], &config);
+    assert_eq!(run.status.code(), Some(1), "a restart may find them free");
+    for text in [stdout(&check), String::from_utf8(run.stderr).unwrap()] {
+        for key in keys {
+            assert!(text.lines().any(|line| line.starts_with(key)), "{key} in {text}");
+        }
+        assert!(text.contains("is taken; is another program there?"), "{text}");
+        assert!(text.contains("no interface of this machine has the address 192.0.2.1"), "{text}");
+    }
+}
+
+#[test]
+fn a_trunk_that_leads_nowhere_is_warned_of() {
+    let (_folder, config) =
+        written("[[trunk]]\nname = \"pbx\"\naddress = \"pbx.invalid\"\ncidrs = [\"192.0.2.1/32\"]\n");
+    let output = gateway(&["check"], &config);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).contains("warning: trunk[pbx].address = \"pbx.invalid\": "), "{output:?}");
+}
+
+/// PEM certificate and key, good from one day to another since 1970.
+fn certificate(first: u64, last: u64) -> (String, String) {
+    let day = |n: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(n * 86_400);
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_string()]).unwrap();
+    (params.not_before, params.not_after) = (day(first).into(), day(last).into());
+    let key = rcgen::KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
 #[test]

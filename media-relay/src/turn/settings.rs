@@ -3,13 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration as Time;
 
+use daemon::config::look::{self, Ports};
 use daemon::config::{Addresses, Field, PortRange, Reader, Value};
 use daemon::section;
 use relay_api::turn::Secret;
 use relay_core::turn::PeerRule;
 use rustls::ServerConfig;
 
+use super::access::read_secrets;
 use super::config::{RelayedRange, TurnConfig};
 
 section! {
@@ -68,6 +71,27 @@ impl Turn {
     /// PEM chain and key, if they are named.
     pub fn certificate_files(&self) -> Option<(&Path, &Path)> {
         self.certificate_file.as_deref().zip(self.key_file.as_deref())
+    }
+
+    /// Looks at the files that it names.
+    pub fn look(&self, reader: &mut Reader, now: Time) {
+        look::certificate(reader, "turn", self.certificate_files(), now);
+        if let Some(file) = &self.secrets_file {
+            look::file(reader, "turn.secrets_file", read_secrets(file).map(drop));
+        }
+    }
+
+    /// Its listeners, each with its key: by UDP, then by TCP.
+    pub fn listeners(&self) -> (Vec<(&'static str, SocketAddr)>, Vec<(&'static str, SocketAddr)>) {
+        let with = |key, list: &[SocketAddr]| list.iter().map(|at| (key, *at)).collect::<Vec<_>>();
+        (with("turn.udp", &self.udp), [with("turn.tcp", &self.tcp), with("turn.tls", &self.tls)].concat())
+    }
+
+    /// Binds its listeners.
+    pub fn bind(&self, reader: &mut Reader, ports: &mut Ports) {
+        let (udp, tcp) = self.listeners();
+        udp.into_iter().for_each(|(key, at)| ports.udp(reader, key, Some(at)));
+        tcp.into_iter().for_each(|(key, at)| ports.tcp(reader, key, Some(at)));
     }
 
     /// What no single key can know.
@@ -135,9 +159,7 @@ impl Field for Peers {
             let rule = PeerRule { network: network.parse().ok()?, ports: first..=last };
             (first > 0 && first <= last).then_some(Self(rule))
         });
-        parsed.ok_or_else(|| {
-            format!("expected a network and ports such as \"192.0.2.16/28:3478-3485\", found {text:?}")
-        })
+        parsed.ok_or_else(|| "expected a network and ports such as \"192.0.2.16/28:3478-3485\"".to_owned())
     }
 
     fn show(&self) -> String {

@@ -86,7 +86,7 @@ fn interfaces_have_names_addresses_and_networks() {
     assert!(told(Some("inside"), "2001:db8::1").unwrap_err().contains("family"));
     assert_eq!(
         mistakes("[[media.interface]]\nname = \"a\"\ncolour = 1"),
-        ["media.interface[0].address", "media.interface[0].colour"]
+        ["media.interface[a].address", "media.interface[a].colour"]
     );
 }
 

@@ -97,7 +97,7 @@ impl Field for bool {
     fn read(value: &Value) -> Result<Self, String> {
         match &value.kind {
             ValueKind::Boolean(b) => Ok(*b),
-            ValueKind::String(s) => s.parse().map_err(|_| format!("expected true or false, found {s:?}")),
+            ValueKind::String(s) => s.parse().map_err(|_| "expected true or false".into()),
             other => Err(format!("expected true or false, found {}", name_of(other))),
         }
     }
@@ -127,7 +127,7 @@ macro_rules! field_from_str {
             const KIND: &'static str = $kind;
             fn read(value: &Value) -> Result<Self, String> {
                 let text = text(value, $expected)?;
-                <$type>::from_str(&text).map_err(|_| format!("expected {}, found {text:?}", $expected))
+                <$type>::from_str(&text).map_err(|_| format!("expected {}", $expected))
             }
             fn show(&self) -> String {
                 format!("`\"{self}\"`")
@@ -169,9 +169,7 @@ impl Field for Duration {
         let total = digits.parse::<u64>().ok().zip(milliseconds).and_then(|(n, unit)| n.checked_mul(unit));
         match total {
             Some(ms) => Ok(Self(std::time::Duration::from_millis(ms))),
-            None => Err(format!(
-                "expected a time such as \"250ms\", \"15s\", \"10m\" or \"2h\", found {written:?}"
-            )),
+            None => Err("expected a time such as \"250ms\", \"15s\", \"10m\" or \"2h\"".into()),
         }
     }
     fn show(&self) -> String {
@@ -218,9 +216,7 @@ impl Field for Addresses {
             (Ok(bind), Ok(advertised)) if bind.is_ipv4() == advertised.is_ipv4() => {
                 Ok(Self { bind, advertised })
             }
-            _ => Err(format!(
-                "expected an IP address, or two of one family as \"bind/advertised\", found {written:?}"
-            )),
+            _ => Err("expected an IP address, or two of one family as \"bind/advertised\"".into()),
         }
     }
     fn show(&self) -> String {
@@ -268,12 +264,12 @@ impl<T: Field> Field for Vec<T> {
     const KIND: &'static str = "list";
     fn read(value: &Value) -> Result<Self, String> {
         match &value.kind {
-            ValueKind::Array(items) => items.iter().map(T::read).collect(),
+            ValueKind::Array(items) => all(items),
             // The environment has no lists: commas stand between the items.
-            ValueKind::String(s) => s
-                .split(',')
-                .map(|item| T::read(&Value::new(None, ValueKind::String(item.trim().into()))))
-                .collect(),
+            ValueKind::String(s) => {
+                let items = s.split(',').map(|item| Value::new(None, ValueKind::String(item.trim().into())));
+                all(&items.collect::<Vec<_>>())
+            }
             other => Err(format!("expected a list, found {}", name_of(other))),
         }
     }
@@ -282,6 +278,38 @@ impl<T: Field> Field for Vec<T> {
         format!("`[{}]`", items.join(", "))
     }
 }
+
+/// Every item, or what is wrong with every wrong one.
+fn all<T: Field>(items: &[Value]) -> Result<Vec<T>, String> {
+    let mut wrong: Vec<String> = Vec::new();
+    let mut read = Vec::with_capacity(items.len());
+    for item in items {
+        match T::read(item) {
+            Ok(item) => read.push(item),
+            Err(what) => wrong.push(format!("{}: {what}", shown(item).unwrap_or_default())),
+        }
+    }
+    if wrong.is_empty() { Ok(read) } else { Err(wrong.join("; ")) }
+}
+
+/// A value as the file has it, shortened; none of a table.
+pub(super) fn shown(value: &Value) -> Option<String> {
+    let text = match &value.kind {
+        ValueKind::String(text) => format!("{text:?}"),
+        ValueKind::Array(items) => {
+            format!("[{}]", items.iter().filter_map(shown).collect::<Vec<_>>().join(", "))
+        }
+        ValueKind::Table(_) | ValueKind::Nil => return None,
+        other => other.to_string(),
+    };
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((end, _)) => Some(format!("{}…", &text[..end])),
+        None => Some(text),
+    }
+}
+
+/// Characters of a value in a message.
+const LONGEST_SHOWN: usize = 120;
 
 /// Written for an optional value that is not wanted, where leaving the key out would mean its default.
 const OFF: &str = "off";
@@ -295,7 +323,7 @@ macro_rules! words {
             fn read(value: &$crate::config::Value) -> Result<Self, String> {
                 match &value.kind {
                     $($crate::config::ValueKind::String(s) if s == $word => Ok(Self::$variant),)+
-                    other => Err(format!("expected one of{}, found {other}", concat!($(" \"", $word, "\""),+))),
+                    _ => Err(concat!("expected one of" $(, " \"", $word, "\"")+).into()),
                 }
             }
             fn show(&self) -> String {

@@ -4,6 +4,7 @@
 //! declarations that read the file ([`reference()`]).
 
 mod field;
+pub mod look;
 mod reader;
 mod section;
 
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ::config::{FileFormat, FileSourceString};
 pub use ::config::{Value, ValueKind};
 pub use field::{AddressList, Addresses, Duration, Field, PortRange};
-pub use reader::{Mistake, Mistakes, Reader, Table};
+pub use reader::{Mistake, Mistakes, Reader, Severity, Table};
 pub use section::{FieldDoc, Log, Section};
 
 /// The whole configuration of a program.
@@ -42,6 +43,27 @@ pub trait Configuration: Sized {
 /// # Errors
 /// Every mistake found, each with its key.
 pub fn load<C: Configuration>(file: Option<&Path>) -> Result<C, Mistakes> {
+    match examine(file, |_: &C, _| {}) {
+        (Some(settings), mistakes) if mistakes.0.is_empty() => Ok(settings),
+        (_, mistakes) => Err(mistakes),
+    }
+}
+
+/// As [`load`], and then looks at what the values name, even if some values are wrong: every mistake of both kinds. There
+/// are no settings if the file can't be read at all.
+pub fn examine<C: Configuration>(
+    file: Option<&Path>,
+    look: impl FnOnce(&C, &mut Reader),
+) -> (Option<C>, Mistakes) {
+    let (settings, mut reader) = match tree::<C>(file) {
+        Ok((tree, base)) => reader::read(tree, &base),
+        Err(mistakes) => return (None, mistakes),
+    };
+    look(&settings, &mut reader);
+    (Some(settings), reader.into_mistakes())
+}
+
+fn tree<C: Configuration>(file: Option<&Path>) -> Result<(Value, PathBuf), Mistakes> {
     let mut builder = ::config::Config::builder();
     if let Some(path) = file {
         builder = builder.add_source(toml(path)?);
@@ -50,7 +72,7 @@ pub fn load<C: Configuration>(file: Option<&Path>) -> Result<C, Mistakes> {
         ::config::Environment::with_prefix(C::ENVIRONMENT).prefix_separator("__").separator("__");
     let tree = builder.add_source(environment).build().map_err(|e| Mistakes::unreadable(file, &e))?;
     let base = file.and_then(Path::parent).map_or_else(PathBuf::new, Path::to_path_buf);
-    reader::read(tree.cache, &base)
+    Ok((tree.cache, base))
 }
 
 /// The file, which has to say something: an empty one is what a failed copy leaves behind, and would mean all defaults.
@@ -76,7 +98,11 @@ pub fn parse<C: Configuration>(text: &str, base: &Path) -> Result<C, Mistakes> {
         .add_source(::config::File::from_str(text, ::config::FileFormat::Toml))
         .build()
         .map_err(|e| Mistakes::unreadable(None, &e))?;
-    reader::read(tree.cache, base)
+    let (settings, reader) = reader::read(tree.cache, base);
+    match reader.into_mistakes() {
+        mistakes if mistakes.0.is_empty() => Ok(settings),
+        mistakes => Err(mistakes),
+    }
 }
 
 /// The reference of all keys as Markdown, printed from the declarations.

@@ -87,3 +87,15 @@ section! {
         filter: String = "info".into(),
     }
 }
+
+impl Log {
+    /// What no type can know.
+    pub fn check(&self, reader: &mut super::Reader) {
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.filter) {
+            reader.mistake(
+                "log.filter",
+                format!("{error}; expected such as \"info\" or \"warn,relay_core=debug\""),
+            );
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `check`: the files, names and ports that the configuration names.
+
+use std::path::Path;
+use std::time::Duration;
+
+use daemon::config::Reader;
+use daemon::config::look::{self, Ports};
+use sip_core::routing::locate::Target;
+use tokio::time::timeout;
+
+use super::names::random_word;
+use super::way;
+use crate::adapters::demo_users;
+use crate::adapters::resolver::SystemResolver;
+use crate::adapters::users_file::UsersFile;
+use crate::config::{PageFolder, PoolRelay, RelayKind, Settings, host_and_port};
+use crate::ports::resolver::Resolver;
+use crate::ports::users::Users;
+use crate::runtime::tokio::Tokio;
+
+/// The files.
+pub(super) fn files(settings: &Settings, reader: &mut Reader, now: Duration) {
+    let tls = &settings.tls;
+    look::certificate(reader, "tls", tls.certificate_file.as_deref().zip(tls.key_file.as_deref()), now);
+    look::authorities(reader, "tls.trunk_ca_file", tls.trunk_ca_file.as_deref());
+    for trunk in &settings.trunks {
+        let section = format!("trunk[{}]", trunk.name);
+        look::certificate(reader, &section, trunk.certificate_files(), now);
+        look::authorities(reader, &format!("{section}.ca_file"), trunk.ca_file.as_deref());
+    }
+    settings.relay_pool.iter().for_each(|relay| pool_relay(relay, reader, now));
+    settings.turn.look(reader, now);
+    users(settings, reader);
+    state(&settings.state.folder, reader);
+    if let PageFolder::At(folder) = &settings.browser.page
+        && settings.browser.page.folder().is_none()
+    {
+        reader.warning("browser.page", format!("there is no index.html in {}", folder.display()));
+    }
+}
+
+/// Where the names of trunks lead.
+pub(super) fn names(settings: &Settings, reader: &mut Reader) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return reader.warning("trunk", format!("no names were looked up: {error}")),
+    };
+    let resolver = SystemResolver::new(random_word(Tokio::start()));
+    for (key, asked) in hosts(settings) {
+        // One after the other, on one thread, so that the messages have the order of the file.
+        let found = runtime.block_on(async {
+            let (target, transport) = &asked;
+            timeout(RESOLVE_WITHIN, resolver.resolve(target, std::slice::from_ref(transport))).await
+        });
+        match found {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => reader.warning(key, format!("leads nowhere at present: {error}")),
+            Err(_) => {
+                let what = format!("the name servers did not say where it leads within {RESOLVE_WITHIN:?}");
+                reader.warning(key, what);
+            }
+        }
+    }
+}
+
+/// The listeners, and the relay's ports for browsers.
+pub(super) fn ports(settings: &Settings, reader: &mut Reader, ports: &mut Ports) {
+    for (key, at) in settings.tcp_listeners() {
+        ports.tcp(reader, key, Some(at));
+    }
+    for (key, at) in settings.udp_listeners() {
+        ports.udp(reader, key, Some(at));
+    }
+    if settings.relay.kind == RelayKind::Embedded {
+        settings.relay_addressing.bind("relay", reader, ports);
+    }
+}
+
+fn hosts(settings: &Settings) -> Vec<(String, (Target, sip_core::routing::Transport))> {
+    let of = |trunk: &crate::config::Trunk| {
+        let (transport, scheme) = way(trunk.transport);
+        let named = trunk.hosts().filter_map(move |host| {
+            let (host, port) = host_and_port(host)?;
+            Some((Target::new(&host, port, Some(transport), scheme), transport))
+        });
+        let key = |at: usize| match at {
+            0 => format!("trunk[{}].address", trunk.name),
+            _ => format!("trunk[{}].backup_addresses", trunk.name),
+        };
+        named.enumerate().map(|(at, asked)| (key(at), asked)).collect::<Vec<_>>()
+    };
+    settings.trunks.iter().flat_map(of).collect()
+}
+
+fn pool_relay(relay: &PoolRelay, reader: &mut Reader, now: Duration) {
+    let section = relay.section();
+    look::certificate(reader, &section, relay.certificate_files(), now);
+    look::authorities(reader, &format!("{section}.ca_file"), relay.ca_file.as_deref());
+    if let Some(file) = &relay.token_file {
+        look::file(reader, &format!("{section}.token_file"), readable(file));
+    }
+}
+
+/// The users, and that no number for tests is one of them.
+fn users(settings: &Settings, reader: &mut Reader) {
+    let kept = settings.state.folder.join(demo_users::FILE);
+    let (key, file) = match &settings.users.file {
+        Some(file) => ("users.file", file),
+        None if kept.exists() => ("state.folder", &kept),
+        None => return,
+    };
+    let users = match UsersFile::read(file) {
+        Ok(users) => users,
+        Err(error) => return reader.mistake(key, error.to_string()),
+    };
+    let numbers = [("dialplan.echo", &settings.dialplan.echo), ("dialplan.tone", &settings.dialplan.tone)];
+    for (key, number) in numbers {
+        if number.as_deref().is_some_and(|number| users.secret(number).is_some()) {
+            reader.mistake(
+                key,
+                format!(
+                    "is a user in {} too, whom nobody could call: take another number, or \"off\"",
+                    file.display()
+                ),
+            );
+        }
+    }
+}
+
+/// It is made if it is missing.
+fn state(folder: &Path, reader: &mut Reader) {
+    if folder.exists() && !folder.is_dir() {
+        reader.mistake("state.folder", format!("{} is no folder: name another", folder.display()));
+    }
+}
+
+fn readable(file: &Path) -> Result<(), String> {
+    match std::fs::read(file) {
+        Ok(content) if content.trim_ascii().is_empty() => Err(format!("{}: nothing in it", file.display())),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("{}: {error}; name a file that this user may read", file.display())),
+    }
+}
+
+/// For each host: name servers that do not answer are asked twice within.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
