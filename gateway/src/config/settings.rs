@@ -374,13 +374,13 @@ impl Settings {
             ("admin.listen", self.admin.listen),
         ];
         let own = own.into_iter().filter_map(|(key, at)| Some((key, at?)));
-        own.chain(self.turn.listeners().1).collect()
+        own.chain(self.turn.tcp_listeners()).collect()
     }
 
     /// Listeners of UDP, the relay's not among them.
     pub(crate) fn udp_listeners(&self) -> Vec<(&'static str, SocketAddr)> {
         let own = self.listen.sip_udp.map(|at| ("listen.sip_udp", at));
-        own.into_iter().chain(self.turn.listeners().0).collect()
+        own.into_iter().chain(self.turn.udp_listeners()).collect()
     }
 
     /// No two listeners on one port, and none on a port of media.

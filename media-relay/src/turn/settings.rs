@@ -81,17 +81,21 @@ impl Turn {
         }
     }
 
-    /// Its listeners, each with its key: by UDP, then by TCP.
-    pub fn listeners(&self) -> (Vec<(&'static str, SocketAddr)>, Vec<(&'static str, SocketAddr)>) {
-        let with = |key, list: &[SocketAddr]| list.iter().map(|at| (key, *at)).collect::<Vec<_>>();
-        (with("turn.udp", &self.udp), [with("turn.tcp", &self.tcp), with("turn.tls", &self.tls)].concat())
+    /// Its listeners over UDP, each with its key.
+    pub fn udp_listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        self.udp.iter().map(|at| ("turn.udp", *at))
+    }
+
+    /// Its listeners over TCP, each with its key.
+    pub fn tcp_listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let tls = self.tls.iter().map(|at| ("turn.tls", *at));
+        self.tcp.iter().map(|at| ("turn.tcp", *at)).chain(tls)
     }
 
     /// Binds its listeners.
     pub fn bind(&self, reader: &mut Reader, ports: &mut Ports) {
-        let (udp, tcp) = self.listeners();
-        udp.into_iter().for_each(|(key, at)| ports.udp(reader, key, Some(at)));
-        tcp.into_iter().for_each(|(key, at)| ports.tcp(reader, key, Some(at)));
+        self.udp_listeners().for_each(|(key, at)| ports.udp(reader, key, Some(at)));
+        self.tcp_listeners().for_each(|(key, at)| ports.tcp(reader, key, Some(at)));
     }
 
     /// What no single key can know.
