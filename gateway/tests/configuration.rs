@@ -403,7 +403,8 @@ fn two_listeners_are_never_on_one_port() {
     assert_eq!(taken("ws = \"0.0.0.0:8443\"", ""), ["listen.ws"], "every address is that one too");
     assert_eq!(taken("sip_tls = \"127.0.0.1:5060\"", ""), ["listen.sip_tls"]);
     assert_eq!(taken("sip_udp = \"127.0.0.1:3478\"", ""), ["listen.sip_udp"], "the browsers'");
-    assert_eq!(taken("sip_udp = \"127.0.0.1:40500\"", ""), ["listen.sip_udp"], "the trunks' sound");
+    let amid_sound = config::parse::<Settings>("[listen]\nsip_udp = \"127.0.0.1:40500\"\n", Path::new(""));
+    assert!(amid_sound.is_ok(), "the trunks' sound goes by the others");
     let turn = "[turn]\nurls = [\"turn:127.0.0.1\"]\n";
     assert_eq!(taken("", &format!("{turn}tcp = [\"127.0.0.1:5060\"]")), ["turn.tcp"]);
     assert_eq!(taken("", &format!("{turn}udp = [\"127.0.0.1:5060\"]")), ["turn.udp"]);

@@ -203,12 +203,6 @@ impl Addressing {
         }
     }
 
-    /// UDP ports that are the relay's, each range with its key.
-    pub fn udp_ports<'a>(&'a self, section: &'a str) -> impl Iterator<Item = (String, BoundRange)> + 'a {
-        let of_trunks = self.rtp_ranges().map(move |range| (self.ports_key(section, &range), range));
-        of_trunks.chain(self.browser_ranges().map(move |range| (format!("{section}.browser_port"), range)))
-    }
-
     /// Its part of the reference: the repeated section.
     pub fn interface_section(section: &str) -> Section {
         let field = |key, kind, default: &str, doc: &str| FieldDoc {
@@ -283,8 +277,8 @@ impl Addressing {
         self.addresses().ranges().into_iter()
     }
 
-    /// With the ports of all workers.
-    fn browser_ranges(&self) -> impl Iterator<Item = BoundRange> {
+    /// Where browsers reach it, with the ports of all workers.
+    pub fn browser_ranges(&self) -> impl Iterator<Item = BoundRange> {
         let config = self.addresses();
         let workers = u16::try_from(config.workers.min(MAX_WORKERS)).unwrap_or(u16::MAX);
         config.browser.into_iter().filter(|listener| listener.bind.port() != 0).map(move |listener| {

@@ -401,8 +401,10 @@ impl Settings {
         };
         let takes =
             |range: &BoundRange| is_same_place(range.bind, sip.ip()) && range.ports.contains(&sip.port());
-        if let Some((key, range)) = self.relay_addressing.udp_ports(RELAY).find(|(_, range)| takes(range)) {
-            reader.mistake("listen.sip_udp", format!("is one of the relay's ports {range} ({key})"));
+        // Of the ports for trunks' sound the relay passes over those that others have.
+        if let Some(range) = self.relay_addressing.browser_ranges().find(takes) {
+            let what = format!("is one of the relay's ports {range} (relay.browser_port): take another");
+            reader.mistake("listen.sip_udp", what);
         }
     }
 

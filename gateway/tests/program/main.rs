@@ -22,6 +22,7 @@ mod secrets;
 mod stop;
 mod turn;
 
+use std::fs;
 use std::ops::RangeInclusive;
 use std::process::Stdio;
 
@@ -117,9 +118,11 @@ async fn succeeds(sipp: &mut Child) {
     assert!(status.success(), "sipp ended with {status}: 1 is a failed call");
 }
 
-/// Waits until SIPp's socket is there; over UDP the retransmissions would do.
+/// Waits until SIPp's socket is there: before, over UDP too, the system says that nobody listens.
 async fn listens(gateway: &Gateway, transport: &str) {
-    while transport == "tcp" && tokio::net::TcpStream::connect(gateway.trunk).await.is_err() {
+    // Asked of the kernel: binding it ourselves to see would be in SIPp's way.
+    let socket = format!(":{:04X} ", gateway.trunk.port());
+    while !fs::read_to_string(format!("/proc/net/{transport}")).unwrap().contains(&socket) {
         tokio::task::yield_now().await;
     }
 }

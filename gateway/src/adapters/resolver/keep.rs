@@ -12,7 +12,7 @@ use crate::ports::resolver::{Resolution, Resolver, Standing};
 
 /// Resolves a target now, whenever the answer runs out and whenever `again` changes, and reports each list that differs from
 /// the one before. What was found last stays in use while the name servers are away, and against an answer that stands
-/// worse until that has been given [`CONFIRMATIONS`] times. Runs until it is dropped.
+/// worse until that has been given several times. Runs until it is dropped.
 pub async fn keep_resolved(
     resolver: Arc<dyn Resolver>,
     target: Target,
