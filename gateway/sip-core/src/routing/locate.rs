@@ -1,7 +1,7 @@
 //! Which addresses a configured name stands for, and in which order to try them: RFC 3263 §4, RFC 2782.
 //!
 //! Asks nothing itself. [`Target::completions`] says which complete names are meant. For each, [`questions`] says what is
-//! still to be looked up, [`Answers`] takes what was found, and when no question is left, [`servers`] gives the servers, of
+//! still to be looked up, [`Answers`] takes what was found, and when no question is left, [`servers()`] gives the servers, of
 //! which each call draws its list:
 //!
 //! ```
@@ -104,7 +104,7 @@ impl Answers {
     }
 }
 
-/// What is still to be looked up; empty when [`servers`] has all it needs. Each answer may lead to new questions,
+/// What is still to be looked up; empty when [`servers()`] has all it needs. Each answer may lead to new questions,
 /// three times at most.
 pub fn questions(target: &Target, supported: &[Transport], answers: &Answers) -> Vec<Question> {
     let mut walk = Walk { answers, open: Vec::new(), found: Servers::default() };
