@@ -8,6 +8,7 @@ mod reloadable;
 mod trunk_tls;
 mod turn;
 
+use std::mem;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use anyhow::{Context, anyhow};
 use daemon::admin::{self, Readiness};
 use daemon::cli::Program;
 use daemon::config::Reader;
-use daemon::network::why_not_bound;
 use daemon::state_folder::StateFolder;
 use daemon::{descriptors, logging, output, signals, tls};
 use media_relay::Relay;
@@ -31,6 +31,7 @@ use sip_core::transaction::Timing;
 use sip_core::{message, registrar};
 
 use access::Access;
+use look::Sockets;
 use reloadable::Reloadable;
 
 use crate::adapters::demo_users::{self, DemoUser};
@@ -52,21 +53,21 @@ pub struct Gateway;
 
 impl Program for Gateway {
     type Settings = Settings;
+    type Sockets = Sockets;
     const NAME: &'static str = "gateway";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const TITLE: &'static str = "gateway";
     const ABOUT: &'static str = "WebRTC/SIP signalling gateway: browser softphones over secure WebSocket, SIP trunks, media relay inside";
-    const RUN: &'static str =
-        "Serves until SIGINT or SIGTERM, then ends the calls and exits in under 5 seconds";
+    const RUN: &'static str = "Serves until SIGINT or SIGTERM, then ends the calls and exits in under 5 seconds. Exit code 78 if the configuration can't be used, 1 if a port can't be had; a certificate that has expired is told and stops nobody";
 
-    fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<()> {
+    fn run(settings: Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
         descriptors::provide(descriptors_needed(&settings), "limits.connections, limits.calls and turn");
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("no threads to run on")?
-            .block_on(serve(&settings, file))
+            .block_on(serve(&settings, sockets, file))
     }
 
     fn look(settings: &Settings, reader: &mut Reader, now: Duration) {
@@ -77,8 +78,8 @@ impl Program for Gateway {
         look::names(settings, reader);
     }
 
-    fn bind(settings: &Settings, reader: &mut Reader, ports: &mut daemon::config::look::Ports) {
-        look::ports(settings, reader, ports);
+    fn bind(settings: &Settings, reader: &mut Reader) -> Sockets {
+        Sockets::bind(settings, reader)
     }
 
     fn bind_media(settings: &Settings, reader: &mut Reader) {
@@ -92,7 +93,7 @@ impl Program for Gateway {
     }
 }
 
-async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
+async fn serve(settings: &Settings, mut sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
     let mut stop_signal = signals::Stop::listen()?;
     let mut reload_signal = signals::Reload::listen()?;
     let runtime = Tokio::start();
@@ -102,7 +103,9 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     let access = Access::read(settings, &state, &runtime)?;
     let turn = turn::Turn::of(settings, &access)?;
     let turn_secret = turn.told.as_ref().map(|told| Arc::clone(&told.secret));
-    let (relay, mut relay_events) = relay::start(settings, turn.server, &access.relays, &runtime, &registry)?;
+    let bound = mem::take(&mut sockets.relay);
+    let (relay, mut relay_events) =
+        relay::start(settings, bound, turn.server, &access.relays, &runtime, &registry)?;
     let transports = Transports::new(settings.limits.strangers_mib as usize * MIB);
     transports.register(&registry)?;
     let node = Node::new(
@@ -118,7 +121,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         Metrics::new(&registry),
     );
     let readiness = Readiness::default();
-    admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
+    admin::serve(sockets.admin.take(), readiness.clone(), registry)?;
 
     let timers = node.clone();
     tokio::spawn(async move { timers.serve().await });
@@ -134,7 +137,7 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
     // The doors open when calls can go on from here: whoever registers may call at once.
     let house = async { tokio::join!(names.found(), relay.until_ready()) };
     let _ = tokio::time::timeout(OPEN_WITHIN, house).await;
-    open_listeners(settings, &access, relay.turn_on_wss(settings), &transports, &node)?;
+    open_listeners(settings, sockets, &access, relay.turn_on_wss(settings), &transports, &node)?;
     let runtime = &runtime;
     let (state, access) = (&state, &access);
     let reloadable = Reloadable { settings, file, state, runtime, access, relay: &relay, turn_secret };
@@ -300,6 +303,7 @@ fn codecs(names: &[&str]) -> Vec<CodecName> {
 
 fn open_listeners(
     settings: &Settings,
+    sockets: Sockets,
     access: &Access,
     turn: Option<Relay>,
     transports: &Transports,
@@ -313,55 +317,53 @@ fn open_listeners(
             false => Greeting::None,
         },
     };
-    let browser = |name: &str, proxies, bind, kind| Listener {
+    let browser = |name: &str, proxies, socket, kind| Listener {
         name: name.into(),
         proxies,
         edge: Edge::Browser,
         peers: Peers::Anyone,
-        bind,
+        socket,
         limits: browser_limits(settings),
         kind,
     };
-    let trunk = |name: &str, proxies, bind, kind| Listener {
+    let trunk = |name: &str, proxies, socket, kind| Listener {
         name: name.into(),
         proxies,
         edge: Edge::Trunk,
         peers: Peers::Trunks(settings.trunks.iter().map(|trunk| trunk.cidrs.clone()).collect()),
-        bind,
+        socket,
         limits: trunk_limits(settings),
         kind,
     };
     let certificate = || access.certificate.clone().context("TLS has no certificate");
     let mut listeners = Vec::new();
-    if let Some(bind) = listen.wss {
+    if let Some(socket) = sockets.wss {
         // Best first: coturn's clients name both.
         let protocols: &[&str] = if turn.is_some() { &[tls::TURN, tls::HTTP] } else { &[tls::HTTP] };
         let tls = tls::server(certificate()?, None, protocols)?;
         listeners.push(browser(
             "wss",
             proxies(Proxied::Wss),
-            bind,
+            socket,
             Kind::Wss { web: web(settings), tls, turn },
         ));
     }
-    if let Some(bind) = listen.ws {
-        listeners.push(browser("ws", proxies(Proxied::Ws), bind, Kind::Ws(web(settings))));
+    if let Some(socket) = sockets.ws {
+        listeners.push(browser("ws", proxies(Proxied::Ws), socket, Kind::Ws(web(settings))));
     }
-    if let Some(bind) = listen.sip_udp {
-        listeners.push(trunk(UDP_LISTENER, Proxies::default(), bind, Kind::Udp));
+    if let Some(socket) = sockets.sip_udp {
+        listeners.push(trunk(UDP_LISTENER, Proxies::default(), socket, Kind::Udp));
     }
-    if let Some(bind) = listen.sip_tcp {
-        listeners.push(trunk("sip_tcp", proxies(Proxied::SipTcp), bind, Kind::Tcp));
+    if let Some(socket) = sockets.sip_tcp {
+        listeners.push(trunk("sip_tcp", proxies(Proxied::SipTcp), socket, Kind::Tcp));
     }
-    if let Some(bind) = listen.sip_tls {
+    if let Some(socket) = sockets.sip_tls {
         let tls = trunk_tls::server(settings, &access.trunks, &certificate()?)?;
-        listeners.push(trunk("sip_tls", proxies(Proxied::SipTls), bind, Kind::Tls(tls)));
+        listeners.push(trunk("sip_tls", proxies(Proxied::SipTls), socket, Kind::Tls(tls)));
     }
     for listener in listeners {
-        let (name, bind) = (Arc::clone(&listener.name), listener.bind);
-        transports
-            .listen(listener, node.clone())
-            .map_err(|error| anyhow!("listen.{name}: {}", why_not_bound(&error, bind)))?;
+        let name = Arc::clone(&listener.name);
+        transports.listen(listener, node.clone()).with_context(|| format!("listen.{name}"))?;
     }
     Ok(())
 }

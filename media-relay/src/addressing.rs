@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration as Time;
 
-use daemon::config::look::Ports;
 use daemon::config::{
     AddressList, Addresses, Duration, Field, FieldDoc, PortRange, Reader, Section, Table, Value, ValueKind,
 };
@@ -14,8 +13,10 @@ use ipnet::IpNet;
 use relay_api::RelayError;
 use relay_core::Interface;
 
+use crate::bound::{BoundSockets, ListenerKind, Refused};
 use crate::config::{BoundRange, BrowserListener, Config, MAX_WORKERS, RtpInterface, is_same_place};
 use crate::this_machine;
+use crate::turn::Bound as TurnAddresses;
 use crate::turn::config::TurnConfig;
 use crate::turn::settings::Turn;
 use crate::worker::share;
@@ -175,17 +176,22 @@ impl Addressing {
         }
     }
 
-    /// Binds the ports for browsers: for `run` and for `check --bind`.
-    pub fn bind(&self, section: &str, reader: &mut Reader, ports: &mut Ports) {
-        let key = format!("{section}.browser_port");
-        for range in self.browser_ranges() {
-            for port in range.ports {
-                ports.udp(reader, &key, Some(SocketAddr::new(range.bind, port)));
+    /// Binds what browsers and TURN clients reach. Each key's first port that can't be had is a mistake.
+    pub fn bind(&self, section: &str, turn: &TurnAddresses, reader: &mut Reader) -> BoundSockets {
+        let config = self.addresses();
+        let workers = config.workers.min(MAX_WORKERS);
+        BoundSockets::bind(&config.browser, turn, workers, |Refused { listener, address, error }| {
+            let key = match listener {
+                ListenerKind::Browser if address.port() == 0 => format!("{section}.browser_address"),
+                ListenerKind::Browser => format!("{section}.browser_port"),
+                ListenerKind::TurnUdp => "turn.udp".to_owned(),
+                ListenerKind::TurnTcp => "turn.tcp".to_owned(),
+                ListenerKind::TurnTls => "turn.tls".to_owned(),
+            };
+            if reader.is_good(&key) {
+                reader.mistake(key, why_not_bound(&error, address));
             }
-        }
-        for listener in self.browser_listeners().iter().filter(|listener| listener.bind.port() == 0) {
-            ports.udp(reader, &format!("{section}.browser_address"), Some(listener.bind));
-        }
+        })
     }
 
     /// Binds each port of the trunks' interfaces, one after the other: there are more than a process may have open.

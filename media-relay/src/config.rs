@@ -10,6 +10,8 @@ use daemon::config::Addresses;
 use ipnet::IpNet;
 use relay_core::Interface;
 
+use crate::bound::{ListenerKind, Refused};
+use crate::turn::Bound as TurnAddresses;
 use crate::turn::config::TurnConfig;
 
 /// Everything a relay needs to know. Addresses that peers are told come from here alone.
@@ -75,6 +77,11 @@ impl Config {
             }
         }
         self.turn.as_ref().map_or(Ok(()), TurnConfig::check)
+    }
+
+    /// Where TURN clients are to reach it.
+    pub(crate) fn turn_addresses(&self) -> TurnAddresses {
+        self.turn.as_ref().map(TurnConfig::addresses).unwrap_or_default()
     }
 
     /// The ports of all interfaces, each range once.
@@ -239,6 +246,17 @@ pub enum StartError {
     /// The key or certificate could not be made.
     #[error("no DTLS certificate could be made: {0}")]
     Certificate(String),
+}
+
+impl From<Refused> for StartError {
+    fn from(Refused { listener, address, error: source }: Refused) -> Self {
+        match listener {
+            ListenerKind::Browser => Self::Bind { address, source },
+            ListenerKind::TurnUdp | ListenerKind::TurnTcp | ListenerKind::TurnTls => {
+                Self::BindTurn { address, source }
+            }
+        }
+    }
 }
 
 /// The least that [`Config::media_timeout`] may be where it is configured: a pause in what is said is no silence.

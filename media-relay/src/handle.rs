@@ -8,6 +8,7 @@ use relay_api::turn::Secret;
 use relay_api::{Event, LegName, RelayError, SessionDescription, SessionId, SessionSpec, SessionStatistics};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bound::BoundSockets;
 use crate::config::{Config, StartError};
 use crate::placement::Placement;
 use crate::totals::Totals;
@@ -22,11 +23,25 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Binds the browser sockets and starts the workers.
+    /// Binds the sockets and starts the workers.
     pub fn start(config: Config) -> Result<(Self, Events), StartError> {
         config.check()?;
+        let mut refused = None;
+        let sockets =
+            BoundSockets::bind(&config.browser, &config.turn_addresses(), config.workers, |socket| {
+                refused.get_or_insert(socket);
+            });
+        match refused {
+            Some(socket) => Err(socket.into()),
+            None => Self::start_with(config, sockets),
+        }
+    }
+
+    /// Starts the workers with sockets that were bound for this configuration.
+    pub fn start_with(config: Config, sockets: BoundSockets) -> Result<(Self, Events), StartError> {
+        config.check()?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
-        let workers = worker::start_all(&config, &events)?;
+        let workers = worker::start_all(&config, sockets, &events)?;
         let placement = Placement::new(config.workers, worker::capacity(&config));
         Ok((Self { workers: workers.into(), placement }, Events(receiver)))
     }

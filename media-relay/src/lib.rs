@@ -6,6 +6,7 @@
 //! that a packet never takes a lock.
 
 mod addressing;
+mod bound;
 mod config;
 pub mod control;
 mod handle;
@@ -20,6 +21,7 @@ mod turn;
 mod worker;
 
 pub use addressing::{Addressing, AddressingKeys, BrowserAddresses, InterfaceKeys};
+pub use bound::{BoundSockets, ListenerKind, Refused};
 pub use config::{
     BoundRange, BrowserListener, Config, MIN_MEDIA_TIMEOUT, RtpInterface, StartError, is_same_place,
 };

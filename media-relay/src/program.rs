@@ -1,6 +1,6 @@
 //! The media relay as a program of its own: from its configuration to a running relay, and out again.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,33 +11,31 @@ use daemon::admin::{self, Readiness};
 use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::config::Reader;
-use daemon::config::look::{self, Ports};
-use daemon::network::why_not_bound;
+use daemon::config::look;
 use daemon::{descriptors, logging, output, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
-use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::control::{self, Control, ControlSettings, Protection, ProtectionError, Stage, Tokens};
 use crate::settings::MEDIA;
 pub use crate::settings::{Admin, ControlApi, Drain, Media, Settings};
-use crate::{Relay, TurnAccess, metrics, register_relay_metrics, register_turn_metrics};
+use crate::{BoundSockets, Relay, TurnAccess, metrics, register_relay_metrics, register_turn_metrics};
 
 /// The media relay as a program.
 pub struct MediaRelay;
 
 impl Program for MediaRelay {
     type Settings = Settings;
+    type Sockets = Sockets;
     const NAME: &'static str = "media-relay";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const TITLE: &'static str = "media relay";
     const ABOUT: &'static str =
         "Media relay: browsers' ICE and DTLS-SRTP to plain RTP, for the gateways that ask it";
-    const RUN: &'static str =
-        "Serves until SIGINT or SIGTERM, then takes no new sessions and exits when the last one ends";
+    const RUN: &'static str = "Serves until SIGINT or SIGTERM, then takes no new sessions and exits when the last one ends. Exit code 78 if the configuration can't be used, 1 if a port can't be had; a certificate that has expired is told and stops nobody";
 
-    fn run(settings: Settings, file: Option<&Path>) -> anyhow::Result<()> {
+    fn run(settings: Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
         descriptors::provide(descriptors_needed(&settings), "media.max_sessions and turn");
         tokio::runtime::Builder::new_multi_thread()
@@ -45,7 +43,7 @@ impl Program for MediaRelay {
             .enable_all()
             .build()
             .context("no threads to run on")?
-            .block_on(serve(&settings, file))
+            .block_on(serve(&settings, sockets, file))
     }
 
     fn look(settings: &Settings, reader: &mut Reader, now: Duration) {
@@ -62,11 +60,12 @@ impl Program for MediaRelay {
     /// It knows nobody by name.
     fn ask(_: &Settings, _: &mut Reader) {}
 
-    fn bind(settings: &Settings, reader: &mut Reader, ports: &mut Ports) {
-        ports.tcp(reader, "control.listen", Some(settings.control.listen));
-        ports.tcp(reader, "admin.listen", settings.admin.listen);
-        settings.addressing.bind(MEDIA, reader, ports);
-        settings.turn.bind(reader, ports);
+    fn bind(settings: &Settings, reader: &mut Reader) -> Sockets {
+        Sockets {
+            control: look::bound(reader, "control.listen", Some(settings.control.listen), admin::bind),
+            admin: look::bound(reader, "admin.listen", settings.admin.listen, admin::bind),
+            relay: settings.addressing.bind(MEDIA, &settings.turn.addresses(), reader),
+        }
     }
 
     fn bind_media(settings: &Settings, reader: &mut Reader) {
@@ -78,18 +77,22 @@ impl Program for MediaRelay {
     }
 }
 
-async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
+/// Every listener, bound and served by nobody yet.
+pub struct Sockets {
+    control: Option<TcpListener>,
+    admin: Option<TcpListener>,
+    relay: BoundSockets,
+}
+
+async fn serve(settings: &Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
     let mut signals = Signals { stop: signals::Stop::listen()?, reload: signals::Reload::listen()? };
     let protection = Protection::read(settings.control.protection_files()).map_err(all)?;
     let protection = Arc::new(ArcSwap::from_pointee(protection));
     let TurnAccess { secrets, certificate } = TurnAccess::read(&settings.turn).context("turn")?;
     let tls = certificate.clone().map(|certificate| tls::server(certificate, None, &[])).transpose()?;
     let turn = settings.turn.is_on().then(|| settings.turn.config(secrets, tls));
-    let (relay, events) = Relay::start(settings.addressing.config(
-        settings.media.timeout.0,
-        settings.media.max_sessions,
-        turn,
-    ))?;
+    let config = settings.addressing.config(settings.media.timeout.0, settings.media.max_sessions, turn);
+    let (relay, events) = Relay::start_with(config, sockets.relay)?;
     let control = Control::new(
         relay.clone(),
         epoch()?,
@@ -106,8 +109,8 @@ async fn serve(settings: &Settings, file: Option<&Path>) -> anyhow::Result<()> {
         register_turn_metrics(&registry, relay.clone(), settings.turn.allocations)?;
     }
     let readiness = Readiness::default();
-    admin::serve(settings.admin.listen, readiness.clone(), registry).await?;
-    let address = open(settings.control.listen, &control, &protection).await?;
+    admin::serve(sockets.admin, readiness.clone(), registry)?;
+    let address = open(sockets.control.context("control.listen is not bound")?, &control, &protection)?;
 
     let teller = control.clone();
     tokio::spawn(async move { teller.tell_events(events, |kind| counter.count(kind)).await });
@@ -186,14 +189,12 @@ impl Reloadable<'_> {
     }
 }
 
-async fn open(
-    address: SocketAddr,
+fn open(
+    listener: TcpListener,
     control: &Control,
     protection: &Arc<ArcSwap<Protection>>,
 ) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| anyhow!("control.listen: {}", why_not_bound(&error, address)))?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let bound = listener.local_addr()?;
     let router = control::router(control.clone(), Arc::clone(protection));
     tokio::spawn(control::serve(listener, router, Arc::clone(protection), control.clone()));

@@ -235,12 +235,16 @@ pub(crate) fn bind_mux(address: SocketAddr) -> io::Result<UdpSocket> {
     if sockopt::set_socket_send_buffer_size_force(&socket, MUX_BUFFER).is_err() {
         sockopt::set_socket_send_buffer_size(&socket, MUX_BUFFER)?;
     }
-    let bytes = sockopt::socket_recv_buffer_size(&socket)?;
+    Ok(socket)
+}
+
+/// Says so if the system lets such a socket have little.
+pub(crate) fn tell_room(socket: &UdpSocket, address: SocketAddr) {
+    let bytes = sockopt::socket_recv_buffer_size(socket).unwrap_or_default();
     if bytes < MUX_BUFFER {
         let wanted = MUX_BUFFER;
         tracing::info!(%address, bytes, wanted, "little room for packets that wait: raise net.core.rmem_max");
     }
-    Ok(socket)
 }
 
 fn token(id: SocketId) -> u64 {

@@ -1,13 +1,16 @@
 //! Which address this machine has beside loopback.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::OnceLock;
 
 use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::InterfaceFlags;
 
-/// The first one, IPv4 before IPv6: any of them is as good as another to a browser on the same machine.
+/// The first one, IPv4 before IPv6: any of them is as good as another to a browser on the same machine. It is asked for once,
+/// so that what is bound is what is told.
 pub(crate) fn address_beside_loopback() -> Option<IpAddr> {
-    first_suitable(getifaddrs().ok()?.filter_map(|one| address_in_use(&one)))
+    static FOUND: OnceLock<Option<IpAddr>> = OnceLock::new();
+    *FOUND.get_or_init(|| first_suitable(getifaddrs().ok()?.filter_map(|one| address_in_use(&one))))
 }
 
 fn first_suitable(addresses: impl Iterator<Item = IpAddr>) -> Option<IpAddr> {

@@ -13,6 +13,7 @@ use relay_core::turn::{LocalPeer, ToEngine};
 use relay_core::{Engine, EngineConfig, Io, PortPair, SocketId};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::bound::BoundSockets;
 use crate::config::{BoundRange, Config, StartError};
 use crate::handle::Reply;
 use crate::placement::Placed;
@@ -63,12 +64,16 @@ pub(crate) enum Command {
 }
 
 /// Starts every worker, or none.
-pub(crate) fn start_all(config: &Config, events: &mpsc::Sender<Event>) -> Result<Vec<Worker>, StartError> {
+pub(crate) fn start_all(
+    config: &Config,
+    sockets: BoundSockets,
+    events: &mpsc::Sender<Event>,
+) -> Result<Vec<Worker>, StartError> {
     let identity = DimplIdentity::generate().map_err(|broken| StartError::Certificate(broken.to_string()))?;
     let identity: Arc<dyn Identity> = Arc::new(identity);
     let muxes: Vec<Mux> =
-        (0..config.workers).map(|number| browser_sockets(config, number)).collect::<Result<_, _>>()?;
-    let turns = turn_listeners(config, &muxes)?;
+        sockets.browser.into_iter().map(|sockets| Mux::new(config, sockets)).collect::<Result<_, _>>()?;
+    let turns = turn_parts(config, &muxes, sockets.turn)?;
     let numbered = muxes.into_iter().zip(turns).enumerate();
     numbered
         .map(|(number, (mux, turn))| start(config, number, mux, turn, Arc::clone(&identity), events.clone()))
@@ -78,14 +83,17 @@ pub(crate) fn start_all(config: &Config, events: &mpsc::Sender<Event>) -> Result
 /// Each worker's part of TURN, before there are sockets to poll.
 type TurnParts = Option<(Listeners, Arc<Common>)>;
 
-fn turn_listeners(config: &Config, muxes: &[Mux]) -> Result<Vec<TurnParts>, StartError> {
+fn turn_parts(
+    config: &Config,
+    muxes: &[Mux],
+    listeners: Vec<Listeners>,
+) -> Result<Vec<TurnParts>, StartError> {
     let Some(turn) = &config.turn else { return Ok(muxes.iter().map(|_| None).collect()) };
     let media: Vec<MediaAddress> = muxes.iter().flat_map(|mux| mux.media.iter().copied()).collect();
     if media.iter().any(|media| turn.relays_at(media.advertised)) {
         return Err(StartError::Turn { what: "an address for browsers is one of its relayed ports" });
     }
     let common = Arc::new(Common::new(turn, media)?);
-    let listeners = Listeners::bind_all(turn, config.workers)?;
     Ok(listeners.into_iter().map(|listeners| Some((listeners, Arc::clone(&common)))).collect())
 }
 
@@ -401,27 +409,24 @@ struct Mux {
     media: Vec<MediaAddress>,
 }
 
-/// Binds this worker's socket of each listener.
-fn browser_sockets(config: &Config, number: usize) -> Result<Mux, StartError> {
-    let mut mux = Mux::default();
-    for (index, listener) in config.browser.iter().enumerate() {
-        let mut address = listener.bind;
-        if address.port() != 0 {
-            address.set_port(address.port().saturating_add(number as u16));
+impl Mux {
+    /// Of its socket of each listener.
+    fn new(config: &Config, sockets: Vec<UdpSocket>) -> Result<Self, StartError> {
+        let mut mux = Self::default();
+        for (index, (listener, socket)) in config.browser.iter().zip(sockets).enumerate() {
+            let local = socket.local_addr()?;
+            sockets::tell_room(&socket, local);
+            for ip in &listener.advertised {
+                let address = SocketAddr::new(*ip, local.port());
+                mux.candidates.push(address);
+                mux.local.push(LocalPeer { address, mux: index as u8 });
+                mux.media.push(MediaAddress { advertised: address, bound: local });
+            }
+            mux.bound.push(local);
+            mux.sockets.push(socket);
         }
-        let at = |source| StartError::Bind { address, source };
-        let socket = sockets::bind_mux(address).map_err(at)?;
-        let local = socket.local_addr().map_err(at)?;
-        for ip in &listener.advertised {
-            let address = SocketAddr::new(*ip, local.port());
-            mux.candidates.push(address);
-            mux.local.push(LocalPeer { address, mux: index as u8 });
-            mux.media.push(MediaAddress { advertised: address, bound: local });
-        }
-        mux.bound.push(local);
-        mux.sockets.push(socket);
+        Ok(mux)
     }
-    Ok(mux)
 }
 
 /// Sessions that one worker has ports for, each with one plain leg, whichever interface they are at.

@@ -1,21 +1,17 @@
 //! The operators' listener: is the process alive, does it take calls, what does it count.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::anyhow;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus::{Registry, TextEncoder};
-use tokio::net::TcpListener;
-
-use crate::network::why_not_bound;
 
 /// May new calls come here?
 #[derive(Clone, Debug, Default)]
@@ -33,19 +29,23 @@ impl Readiness {
     }
 }
 
-/// Serves [`router`] on its own listener until the runtime ends; nothing without an address.
+/// Opens a listener. Who comes before it is served waits.
 ///
 /// # Errors
-/// The address is taken.
-pub async fn serve(
-    address: Option<SocketAddr>,
-    readiness: Readiness,
-    registry: Registry,
-) -> anyhow::Result<()> {
-    let Some(address) = address else { return Ok(()) };
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| anyhow!("admin.listen: {}", why_not_bound(&error, address)))?;
+/// The address can't be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves [`router`] on its own listener until the runtime ends; nothing without one.
+///
+/// # Errors
+/// The listener is none.
+pub fn serve(listener: Option<TcpListener>, readiness: Readiness, registry: Registry) -> io::Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
+    let listener = tokio::net::TcpListener::from_std(listener)?;
     let router = router(readiness, registry);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::look::Ports;
 use crate::config::{self, Configuration, Mistake, Mistakes, Reader, Severity};
 use crate::{admin, clock, output, told};
 
@@ -15,6 +14,8 @@ use crate::{admin, clock, output, told};
 pub trait Program {
     /// What it is told by file and environment.
     type Settings: Configuration;
+    /// What it has bound, nobody served yet; dropped, the ports are free again.
+    type Sockets;
     /// Of the executable.
     const NAME: &'static str;
     /// Its version.
@@ -30,7 +31,7 @@ pub trait Program {
     ///
     /// # Errors
     /// If it can't start.
-    fn run(settings: Self::Settings, file: Option<&Path>) -> anyhow::Result<()>;
+    fn run(settings: Self::Settings, sockets: Self::Sockets, file: Option<&Path>) -> anyhow::Result<()>;
 
     /// Looks at what the settings name: files and what is in them. `now` is the time since 1970.
     fn look(settings: &Self::Settings, reader: &mut Reader, now: Duration);
@@ -38,8 +39,8 @@ pub trait Program {
     /// Asks others, which takes seconds: where names lead.
     fn ask(settings: &Self::Settings, reader: &mut Reader);
 
-    /// Binds every listener.
-    fn bind(settings: &Self::Settings, reader: &mut Reader, ports: &mut Ports);
+    /// Binds every listener for good. What can't be had is a mistake, and is not among the sockets.
+    fn bind(settings: &Self::Settings, reader: &mut Reader) -> Self::Sockets;
 
     /// Binds what is bound only while it is used, one after the other.
     fn bind_media(settings: &Self::Settings, reader: &mut Reader);
@@ -48,8 +49,8 @@ pub trait Program {
     fn admin(settings: &Self::Settings) -> Option<SocketAddr>;
 }
 
-/// Does what the command line says. Exit codes: 0, 1 for what went wrong (also for ports that are taken), 78 for a bad
-/// configuration.
+/// Does what the command line says. Exit codes: 0; 1 for what another try may find mended, such as ports that are taken; 78
+/// for a bad configuration.
 pub fn main<P: Program>() -> ExitCode {
     let about = Arguments::command().name(P::NAME).version(P::VERSION).about(P::ABOUT);
     let matches = about.mut_subcommand("run", |run| run.about(P::RUN)).get_matches();
@@ -92,7 +93,8 @@ enum Command {
     /// Serves.
     Run,
     /// Reads the configuration, looks at what it names (files, certificates, names of trunks), and prints every mistake. Exit
-    /// code 78 if there are any; warnings are none.
+    /// code 78 if there are any, a certificate that has expired among them; 1 if nothing but ports can't be had (--bind); 0
+    /// else, whatever is warned of.
     Check {
         /// Prints the result as JSON.
         #[arg(long)]
@@ -112,29 +114,31 @@ enum Command {
 }
 
 fn run<P: Program>(file: Option<&Path>) -> ExitCode {
-    let (settings, found) =
-        config::examine(file, |settings, reader| P::look(settings, reader, clock::since_1970()));
-    let Some(settings) = settings.filter(|_| found.severity() != Some(Severity::Error)) else {
-        return refused(&found);
-    };
-    let (_, taken) = config::examine(file, |settings, reader| {
-        P::bind(settings, reader, &mut Ports::default());
+    // One reading gives the settings, what is wrong, and the ports: none of them is of another file than the rest.
+    let (read, found) = config::examine(file, |settings, reader| {
+        P::look(settings, reader, clock::since_1970());
+        is_usable(reader).then(|| P::bind(settings, reader))
     });
-    if !taken.0.is_empty() {
-        // No fault of the configuration's: a restart may find them free.
-        output::stderr().print(&format!("The {} could not start:\n{taken}\n", P::TITLE));
+    let Some((settings, Some(sockets))) = read else { return refused(&found) };
+    if found.severity() == Some(Severity::Error) {
+        // No fault of the configuration's: a restart may find the ports free.
+        output::stderr().print(&format!("The {} could not start:\n{found}\n", P::TITLE));
         return ExitCode::FAILURE;
     }
     for mistake in &found.0 {
         output::stderr().print(&format!("{mistake}\n"));
     }
-    match P::run(settings, file) {
+    match P::run(settings, sockets, file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::stderr().print(&format!("The {} could not start: {}\n", P::TITLE, told(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+fn is_usable(reader: &Reader) -> bool {
+    reader.severity() != Some(Severity::Error)
 }
 
 fn refused(mistakes: &Mistakes) -> ExitCode {
@@ -144,24 +148,32 @@ fn refused(mistakes: &Mistakes) -> ExitCode {
 }
 
 fn check<P: Program>(file: Option<&Path>, json: bool, bind: bool) -> ExitCode {
-    let (_, found) = config::examine(file, |settings, reader| {
+    let (read, found) = config::examine(file, |settings, reader| {
         P::look(settings, reader, clock::since_1970());
         P::ask(settings, reader);
+        let worst = reader.severity();
         if bind {
-            P::bind(settings, reader, &mut Ports::default());
+            drop(P::bind(settings, reader));
             P::bind_media(settings, reader);
         }
+        worst
     });
-    let is_good = found.severity().is_none_or(|worst| worst == Severity::Warning);
+    let is_good = |worst: Option<Severity>| worst.is_none_or(|worst| worst == Severity::Warning);
+    let all_is_good = is_good(found.severity());
     match json {
-        true => println!("{}", serde_json::json!({ "ok": is_good, "findings": as_json(&found) })),
-        false if is_good => {
+        true => println!("{}", serde_json::json!({ "ok": all_is_good, "findings": as_json(&found) })),
+        false if all_is_good => {
             found.0.iter().for_each(|warning| println!("{warning}"));
             println!("The configuration is good.");
         }
         false => println!("{found}"),
     }
-    if is_good { ExitCode::SUCCESS } else { ExitCode::from(BAD_CONFIGURATION) }
+    match read {
+        _ if all_is_good => ExitCode::SUCCESS,
+        // Nothing but ports: as `run` says it.
+        Some((_, before_ports)) if is_good(before_ports) => ExitCode::FAILURE,
+        Some(_) | None => ExitCode::from(BAD_CONFIGURATION),
+    }
 }
 
 fn as_json(found: &Mistakes) -> Vec<serde_json::Value> {

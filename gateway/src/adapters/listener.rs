@@ -23,11 +23,12 @@ use super::refusal::{Refusal, Refusals};
 use super::session::{self, Line, Wire};
 use super::tcp::StreamWire;
 use super::turn;
+use super::udp::{self, DatagramSocket};
 use super::ws::{self, Web};
 use crate::ports::transport::{Edge, Ingress, Protocol, Reply, Source, StreamProtocol};
 
 /// A listener to open.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Listener {
     /// Its name, in [`Source::listener`] and in logs.
     pub name: Arc<str>,
@@ -37,12 +38,53 @@ pub struct Listener {
     pub peers: Peers,
     /// In front of it.
     pub proxies: Proxies,
-    /// Where; port 0 takes a free one.
-    pub bind: SocketAddr,
+    /// Of its transport.
+    pub socket: BoundSocket,
     /// Its bounds.
     pub limits: Limits,
     /// What is spoken there.
     pub kind: Kind,
+}
+
+/// A socket that has its port and lets nobody in yet.
+#[derive(Debug)]
+pub struct BoundSocket(Socket);
+
+impl BoundSocket {
+    /// For SIP over UDP; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// The address can't be had.
+    pub fn of_datagrams(at: SocketAddr) -> io::Result<Self> {
+        udp::bind(at).map(Self)
+    }
+
+    /// For a stream transport. Windows of what we send are kept small for browsers, so that a peer that does not read cannot make
+    /// the kernel hold megabytes.
+    ///
+    /// # Errors
+    /// The address can't be had.
+    pub fn of_streams(at: SocketAddr, edge: Edge) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(SocketProtocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        if edge == Edge::Browser {
+            socket.set_send_buffer_size(BROWSER_SEND_BUFFER)?;
+        }
+        socket.set_nonblocking(true)?;
+        serve_both_families(&socket, at)?;
+        socket.bind(&at.into())?;
+        Ok(Self(socket))
+    }
+
+    /// Lets peers connect.
+    pub(crate) fn listen(self) -> io::Result<TcpListener> {
+        self.0.listen(BACKLOG)?;
+        TcpListener::from_std(self.0.into())
+    }
+
+    pub(crate) fn receive(self) -> io::Result<DatagramSocket> {
+        DatagramSocket::new(self.0.into())
+    }
 }
 
 /// Whose connections a listener takes.
@@ -168,21 +210,6 @@ pub(crate) struct Visitor {
     /// By then all handshakes are done.
     pub(crate) deadline: Instant,
     pub(crate) admission: Admission,
-}
-
-/// Opens a socket that listens. Windows of what we send are kept small for browsers, so that a peer that does not read
-/// cannot make the kernel hold megabytes.
-pub(crate) fn bind(at: SocketAddr, edge: Edge) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(at), Type::STREAM, Some(SocketProtocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if edge == Edge::Browser {
-        socket.set_send_buffer_size(BROWSER_SEND_BUFFER)?;
-    }
-    socket.set_nonblocking(true)?;
-    serve_both_families(&socket, at)?;
-    socket.bind(&at.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
 }
 
 /// A listener on `::` serves IPv4 as well, whatever the system's default.

@@ -27,7 +27,7 @@ mod ws;
 pub use counters::Statistics;
 pub use dial::DialSettings;
 pub use limits::{Limits, Rate};
-pub use listener::{Kind, Listener, Peers, TrunkTls};
+pub use listener::{BoundSocket, Kind, Listener, Peers, TrunkTls};
 pub use proxy::{Greeting, Proxies};
 pub use refusal::Refusal;
 pub use transports::Transports;

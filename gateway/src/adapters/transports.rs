@@ -17,7 +17,7 @@ use super::connections::Connections;
 use super::counters::Statistics;
 use super::dial::{DialSettings, Dialler, Reaching};
 use super::limits::{Gate, Limits};
-use super::listener::{self, Door, DoorKind, Gates, Kind, Listener, Stage};
+use super::listener::{Door, DoorKind, Gates, Kind, Listener, Stage};
 use super::refusal::Refusals;
 use super::udp::{DatagramSocket, Receiver};
 use crate::ports::transport::{
@@ -50,12 +50,12 @@ impl Transports {
     /// Opens a listener and serves it until [`Transports::shutdown`]. Tells the address, with the port that was given.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// The port was taken since it was bound: until somebody listens, Linux lets others bind it.
     pub fn listen<I: Ingress>(&self, listener: Listener, ingress: I) -> io::Result<SocketAddr> {
-        let Listener { name, edge, peers, proxies, bind, limits, kind } = listener;
+        let Listener { name, edge, peers, proxies, socket, limits, kind } = listener;
         let kind = match kind {
             Kind::Udp => {
-                let socket = Arc::new(DatagramSocket::bind(bind)?);
+                let socket = Arc::new(socket.receive()?);
                 let counters = Arc::clone(self.0.connections.counters());
                 let stage = self.0.stage.subscribe();
                 let local = socket.local();
@@ -68,7 +68,7 @@ impl Transports {
             Kind::Ws(web) => DoorKind::Ws(web),
             Kind::Wss { web, tls, turn } => DoorKind::Wss { web, tls: TlsAcceptor::from(tls), turn },
         };
-        let socket = listener::bind(bind, edge)?;
+        let socket = socket.listen()?;
         let local = socket.local_addr()?;
         let gates = Gates::new(peers, &limits);
         let lobby = Gate::new(&Limits { connections_per_address: limits.connections, ..limits.clone() });

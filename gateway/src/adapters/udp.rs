@@ -29,15 +29,7 @@ pub(crate) struct DatagramSocket {
 }
 
 impl DatagramSocket {
-    pub(crate) fn bind(at: SocketAddr) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(SocketProtocol::UDP))?;
-        // The kernel grants what its own limit allows; less only means a shorter burst.
-        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
-        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
-        socket.set_nonblocking(true)?;
-        serve_both_families(&socket, at)?;
-        socket.bind(&at.into())?;
-        let socket = UdpSocket::from(socket);
+    pub(crate) fn new(socket: UdpSocket) -> io::Result<Self> {
         let local = socket.local_addr()?;
         undelivered::keep(&socket)?;
         #[expect(
@@ -77,6 +69,18 @@ impl DatagramSocket {
         }
         result
     }
+}
+
+/// What comes from now on waits in the socket.
+pub(crate) fn bind(at: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, Some(SocketProtocol::UDP))?;
+    // The kernel grants what its own limit allows; less only means a shorter burst.
+    let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    socket.set_nonblocking(true)?;
+    serve_both_families(&socket, at)?;
+    socket.bind(&at.into())?;
+    Ok(socket)
 }
 
 /// What the socket has for us.

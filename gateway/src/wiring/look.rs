@@ -1,20 +1,24 @@
-//! `check`: the files, names and ports that the configuration names.
+//! The files, names and ports that the configuration names: what `check` looks at, and what `run` has bound before it starts.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use daemon::admin;
 use daemon::config::Reader;
-use daemon::config::look::{self, Ports};
+use daemon::config::look;
+use media_relay::{BoundSockets, TurnAddresses};
 use sip_core::routing::locate::Target;
 use tokio::time::timeout;
 
 use super::names::random_word;
 use super::way;
-use crate::adapters::demo_users;
 use crate::adapters::resolver::SystemResolver;
 use crate::adapters::users_file::UsersFile;
-use crate::config::{PageFolder, PoolRelay, RelayKind, Settings, host_and_port};
+use crate::adapters::{BoundSocket, demo_users};
+use crate::config::{PageFolder, PoolRelay, RelayKind, Settings, has_turn, host_and_port};
 use crate::ports::resolver::Resolver;
+use crate::ports::transport::Edge;
 use crate::ports::users::Users;
 use crate::runtime::tokio::Tokio;
 
@@ -63,16 +67,43 @@ pub(super) fn names(settings: &Settings, reader: &mut Reader) {
     }
 }
 
-/// The listeners, and the relay's ports for browsers.
-pub(super) fn ports(settings: &Settings, reader: &mut Reader, ports: &mut Ports) {
-    for (key, at) in settings.tcp_listeners() {
-        ports.tcp(reader, key, Some(at));
+/// Every listener, bound for good; nobody is served yet. None for what is off.
+pub struct Sockets {
+    pub(super) admin: Option<TcpListener>,
+    pub(super) wss: Option<BoundSocket>,
+    pub(super) ws: Option<BoundSocket>,
+    pub(super) sip_udp: Option<BoundSocket>,
+    pub(super) sip_tcp: Option<BoundSocket>,
+    pub(super) sip_tls: Option<BoundSocket>,
+    /// Of the relay inside.
+    pub(super) relay: BoundSockets,
+}
+
+impl Sockets {
+    pub(super) fn bind(settings: &Settings, reader: &mut Reader) -> Self {
+        let listen = &settings.listen;
+        let of_browsers = |at: SocketAddr| BoundSocket::of_streams(at, Edge::Browser);
+        let of_trunks = |at: SocketAddr| BoundSocket::of_streams(at, Edge::Trunk);
+        Self {
+            admin: look::bound(reader, "admin.listen", settings.admin.listen, admin::bind),
+            wss: look::bound(reader, "listen.wss", listen.wss, of_browsers),
+            ws: look::bound(reader, "listen.ws", listen.ws, of_browsers),
+            sip_udp: look::bound(reader, "listen.sip_udp", listen.sip_udp, BoundSocket::of_datagrams),
+            sip_tcp: look::bound(reader, "listen.sip_tcp", listen.sip_tcp, of_trunks),
+            sip_tls: look::bound(reader, "listen.sip_tls", listen.sip_tls, of_trunks),
+            relay: relay(settings, reader),
+        }
     }
-    for (key, at) in settings.udp_listeners() {
-        ports.udp(reader, key, Some(at));
-    }
-    if settings.relay.kind == RelayKind::Embedded {
-        settings.relay_addressing.bind("relay", reader, ports);
+}
+
+fn relay(settings: &Settings, reader: &mut Reader) -> BoundSockets {
+    match settings.relay.kind {
+        RelayKind::Embedded => {
+            let is_on = has_turn(&settings.turn, &settings.turn_clients);
+            let turn = if is_on { settings.turn.addresses() } else { TurnAddresses::default() };
+            settings.relay_addressing.bind("relay", &turn, reader)
+        }
+        RelayKind::Pool => BoundSockets::default(),
     }
 }
 

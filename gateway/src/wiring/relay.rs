@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, anyhow};
 use daemon::certificate::Certificate;
 use daemon::tls;
-use media_relay::{Relay, TurnConfig, register_relay_metrics, register_turn_metrics};
+use media_relay::{BoundSockets, Relay, TurnConfig, register_relay_metrics, register_turn_metrics};
 use prometheus::{IntGaugeVec, Opts, Registry};
 use relay_api::RelayName;
 use relay_api::turn::Secret;
@@ -81,9 +81,10 @@ impl MediaEvents {
     }
 }
 
-/// `shown`: the certificates for relays of the pool, by their names.
+/// `sockets` are for the relay inside; `shown`: the certificates for relays of the pool, by their names.
 pub(super) fn start(
     settings: &Settings,
+    sockets: BoundSockets,
     turn: Option<TurnConfig>,
     shown: &HashMap<String, Arc<Certificate>>,
     runtime: &Tokio,
@@ -94,7 +95,7 @@ pub(super) fn start(
             let has_turn = turn.is_some();
             let config =
                 settings.relay_addressing.config(settings.relay.media_timeout.0, settings.limits.calls, turn);
-            let (relay, events) = Relay::start(config).context("relay")?;
+            let (relay, events) = Relay::start_with(config, sockets).context("relay")?;
             register_relay_metrics(registry, relay.clone())?;
             if has_turn {
                 register_turn_metrics(registry, relay.clone(), settings.turn.allocations)?;

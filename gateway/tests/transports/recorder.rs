@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway::adapters::{Kind, Limits, Listener, MissingOrigin, Origins, Peers, Proxies, Transports, Web};
+use gateway::adapters::{
+    BoundSocket, Kind, Limits, Listener, MissingOrigin, Origins, Peers, Proxies, Transports, Web,
+};
 use gateway::ports::transport::{
     CloseReason, ConnectionId, Destination, Edge, Ingress, SendError, Source, Transport,
 };
@@ -90,7 +92,12 @@ impl Lab {
         limits: Limits,
     ) -> SocketAddr {
         let proxies = Proxies::default();
-        let listener = Listener { name: "lab".into(), edge, peers, proxies, bind, limits, kind };
+        let socket = match kind {
+            Kind::Udp => BoundSocket::of_datagrams(bind),
+            Kind::Tcp | Kind::Tls(_) | Kind::Ws(_) | Kind::Wss { .. } => BoundSocket::of_streams(bind, edge),
+        };
+        let socket = socket.unwrap();
+        let listener = Listener { name: "lab".into(), edge, peers, proxies, socket, limits, kind };
         self.transports.listen(listener, self.recorder.clone()).unwrap()
     }
 

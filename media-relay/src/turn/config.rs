@@ -7,6 +7,7 @@ use std::sync::Arc;
 use relay_api::turn::Secret;
 use relay_core::turn::{PeerRule, Relayed};
 
+use super::listeners::Bound;
 use crate::config::StartError;
 use crate::worker::share;
 
@@ -77,6 +78,11 @@ impl TurnConfig {
             streams_per_address: 64,
             streams: 4_000,
         }
+    }
+
+    /// Where clients are to reach it.
+    pub(crate) fn addresses(&self) -> Bound {
+        Bound { udp: self.udp.clone(), tcp: self.tcp.clone(), tls: self.tls.clone() }
     }
 
     /// What can be told wrong without asking the operating system.

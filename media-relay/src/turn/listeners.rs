@@ -5,17 +5,17 @@ use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
-use super::config::TurnConfig;
-use crate::config::StartError;
+use crate::bound::{ListenerKind, Refused};
 
 /// One worker's listeners: every worker has its own at the same addresses (SO_REUSEPORT).
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Listeners {
     pub(super) udp: Vec<UdpSocket>,
     pub(super) streams: Vec<StreamListener>,
     pub(crate) bound: Bound,
 }
 
+#[derive(Debug)]
 pub(super) struct StreamListener {
     pub(super) socket: TcpListener,
     pub(super) is_tls: bool,
@@ -33,35 +33,40 @@ pub struct Bound {
 }
 
 impl Listeners {
-    /// Binds for all workers before any of them reads, so that a client's packets find the same worker always.
-    pub(crate) fn bind_all(config: &TurnConfig, workers: usize) -> Result<Vec<Self>, StartError> {
-        let mut wanted = Bound { udp: config.udp.clone(), tcp: config.tcp.clone(), tls: config.tls.clone() };
-        let mut all = Vec::new();
-        for _ in 0..workers {
-            let listeners = Self::bind(&wanted)?;
-            // Whatever port the first one was given is the others' too.
-            wanted = listeners.bound.clone();
-            all.push(listeners);
-        }
-        Ok(all)
+    /// The first worker's are bound as if there were no other: only then the kernel says that another program is there. Then
+    /// it lets the others have the same port, whichever the first one was given.
+    pub(crate) fn bind_all(wanted: &Bound, workers: usize, refused: &mut impl FnMut(Refused)) -> Vec<Self> {
+        let first = Self::bind(wanted, Port::New, refused);
+        let others: Vec<Self> =
+            (1..workers).map(|_| Self::bind(&first.bound, Port::OfASibling, refused)).collect();
+        std::iter::once(first).chain(others).collect()
     }
 
-    fn bind(wanted: &Bound) -> Result<Self, StartError> {
+    fn bind(wanted: &Bound, port: Port, refused: &mut impl FnMut(Refused)) -> Self {
         let mut listeners = Self::default();
+        let mut had = |listener, address, kind| {
+            let tell = |error| refused(Refused { listener, address, error });
+            bind(address, kind, port).map_err(tell).ok()
+        };
         for &address in &wanted.udp {
-            let socket: UdpSocket = bind(address, Type::DGRAM)?.into();
-            listeners.bound.udp.push(socket.local_addr()?);
-            listeners.udp.push(socket);
-        }
-        for (addresses, is_tls) in [(&wanted.tcp, false), (&wanted.tls, true)] {
-            for &address in addresses {
-                let socket: TcpListener = bind(address, Type::STREAM)?.into();
-                let bound = if is_tls { &mut listeners.bound.tls } else { &mut listeners.bound.tcp };
-                bound.push(socket.local_addr()?);
-                listeners.streams.push(StreamListener { socket, is_tls });
+            if let Some((socket, at)) = had(ListenerKind::TurnUdp, address, Type::DGRAM) {
+                listeners.bound.udp.push(at);
+                listeners.udp.push(socket.into());
             }
         }
-        Ok(listeners)
+        for &address in &wanted.tcp {
+            if let Some((socket, at)) = had(ListenerKind::TurnTcp, address, Type::STREAM) {
+                listeners.bound.tcp.push(at);
+                listeners.streams.push(StreamListener { socket: socket.into(), is_tls: false });
+            }
+        }
+        for &address in &wanted.tls {
+            if let Some((socket, at)) = had(ListenerKind::TurnTls, address, Type::STREAM) {
+                listeners.bound.tls.push(at);
+                listeners.streams.push(StreamListener { socket: socket.into(), is_tls: true });
+            }
+        }
+        listeners
     }
 
     /// As bound, and as advertised.
@@ -74,27 +79,37 @@ impl Listeners {
     }
 }
 
-fn bind(address: SocketAddr, kind: Type) -> Result<Socket, StartError> {
-    try_bind(address, kind).map_err(|source| StartError::BindTurn { address, source })
+/// Whose port is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Port {
+    /// Nobody's.
+    New,
+    /// One that a worker of ours has.
+    OfASibling,
 }
 
-fn try_bind(address: SocketAddr, kind: Type) -> io::Result<Socket> {
+/// With the address that it was given.
+fn bind(address: SocketAddr, kind: Type, port: Port) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), kind, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     if kind == Type::STREAM {
         socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
     } else {
         // Room for the packets of many clients while the worker is busy; what the system allows.
         socket.set_recv_buffer_size(UDP_BUFFER)?;
-        socket.bind(&address.into())?;
     }
-    Ok(socket)
+    socket.set_reuse_port(port == Port::OfASibling)?;
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)?;
+    if kind == Type::STREAM {
+        socket.listen(BACKLOG)?;
+    }
+    let no_address = || io::Error::other("no address of the Internet");
+    let given = socket.local_addr()?.as_socket().ok_or_else(no_address)?;
+    Ok((socket, given))
 }
 
 /// Connections that wait to be accepted; the system refuses or delays more.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration as Time;
 
-use daemon::config::look::{self, Ports};
+use daemon::config::look;
 use daemon::config::{Addresses, Field, PortRange, Reader, Value};
 use daemon::section;
 use relay_api::turn::Secret;
@@ -14,6 +14,7 @@ use rustls::ServerConfig;
 
 use super::access::read_secrets;
 use super::config::{RelayedRange, TurnConfig};
+use super::listeners::Bound;
 
 section! {
     /// The TURN server, for browsers whose firewall lets no UDP through ([guide](turn.md)). It runs if it has a listener.
@@ -92,10 +93,9 @@ impl Turn {
         self.tcp.iter().map(|at| ("turn.tcp", *at)).chain(tls)
     }
 
-    /// Binds its listeners.
-    pub fn bind(&self, reader: &mut Reader, ports: &mut Ports) {
-        self.udp_listeners().for_each(|(key, at)| ports.udp(reader, key, Some(at)));
-        self.tcp_listeners().for_each(|(key, at)| ports.tcp(reader, key, Some(at)));
+    /// The same, as a relay is told.
+    pub fn addresses(&self) -> Bound {
+        Bound { udp: self.udp.clone(), tcp: self.tcp.clone(), tls: self.tls.clone() }
     }
 
     /// What no single key can know.

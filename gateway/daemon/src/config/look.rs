@@ -1,7 +1,8 @@
 //! Looks at the world: are the files there that a configuration names, do they fit, and can its ports be had?
 
 use std::fmt::Display;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -74,35 +75,16 @@ pub fn days(time: Duration) -> String {
     }
 }
 
-/// Ports that are held while others are tried.
-#[derive(Debug, Default)]
-pub struct Ports(Vec<Held>);
-
-#[derive(Debug)]
-#[expect(dead_code, reason = "kept to be dropped")]
-enum Held {
-    Tcp(TcpListener),
-    Udp(UdpSocket),
-}
-
-impl Ports {
-    /// Can this be listened on by TCP?
-    pub fn tcp(&mut self, reader: &mut Reader, key: &str, address: Option<SocketAddr>) {
-        let Some(address) = address.filter(|_| reader.is_good(key)) else { return };
-        match TcpListener::bind(address) {
-            Ok(listener) => self.0.push(Held::Tcp(listener)),
-            Err(error) => reader.mistake(key, why_not_bound(&error, address)),
-        }
-    }
-
-    /// Can this be bound for UDP?
-    pub fn udp(&mut self, reader: &mut Reader, key: &str, address: Option<SocketAddr>) {
-        let Some(address) = address.filter(|_| reader.is_good(key)) else { return };
-        match UdpSocket::bind(address) {
-            Ok(socket) => self.0.push(Held::Udp(socket)),
-            Err(error) => reader.mistake(key, why_not_bound(&error, address)),
-        }
-    }
+/// Binds what `key` says, if that is good and on.
+pub fn bound<T>(
+    reader: &mut Reader,
+    key: &str,
+    address: Option<SocketAddr>,
+    bind: impl FnOnce(SocketAddr) -> io::Result<T>,
+) -> Option<T> {
+    let address = address.filter(|_| reader.is_good(key))?;
+    let refused = |error: io::Error| reader.mistake(key, why_not_bound(&error, address));
+    bind(address).map_err(refused).ok()
 }
 
 /// A certificate that ends before this is warned of.

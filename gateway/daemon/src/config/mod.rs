@@ -44,23 +44,23 @@ pub trait Configuration: Sized {
 /// Every mistake found, each with its key.
 pub fn load<C: Configuration>(file: Option<&Path>) -> Result<C, Mistakes> {
     match examine(file, |_: &C, _| {}) {
-        (Some(settings), mistakes) if mistakes.0.is_empty() => Ok(settings),
+        (Some((settings, ())), mistakes) if mistakes.0.is_empty() => Ok(settings),
         (_, mistakes) => Err(mistakes),
     }
 }
 
-/// As [`load`], and then looks at what the values name, even if some values are wrong: every mistake of both kinds. There
-/// are no settings if the file can't be read at all.
-pub fn examine<C: Configuration>(
+/// As [`load`], and then looks at what the values name, even if some values are wrong: every mistake of both kinds, and what
+/// `look` has found there. There are no settings if the file can't be read at all.
+pub fn examine<C: Configuration, T>(
     file: Option<&Path>,
-    look: impl FnOnce(&C, &mut Reader),
-) -> (Option<C>, Mistakes) {
+    look: impl FnOnce(&C, &mut Reader) -> T,
+) -> (Option<(C, T)>, Mistakes) {
     let (settings, mut reader) = match tree::<C>(file) {
         Ok((tree, base)) => reader::read(tree, &base),
         Err(mistakes) => return (None, mistakes),
     };
-    look(&settings, &mut reader);
-    (Some(settings), reader.into_mistakes())
+    let found = look(&settings, &mut reader);
+    (Some((settings, found)), reader.into_mistakes())
 }
 
 fn tree<C: Configuration>(file: Option<&Path>) -> Result<(Value, PathBuf), Mistakes> {

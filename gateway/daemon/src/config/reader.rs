@@ -144,6 +144,11 @@ impl Reader {
         self.mistakes.iter().all(|mistake| mistake.key != key)
     }
 
+    /// The worst of what is wrong so far.
+    pub fn severity(&self) -> Option<Severity> {
+        self.mistakes.iter().map(|mistake| mistake.severity).max()
+    }
+
     /// All of them.
     pub fn into_mistakes(self) -> Mistakes {
         Mistakes(self.mistakes)
