@@ -311,7 +311,7 @@ impl<R: Runtime> Node<R> {
     fn respond(&self, id: CallId, leg: LegName, message: Message, to: &Destination) {
         self.0.metrics.responded(&message);
         if let (Some(warning), Some(status)) = (message.header(Name::Warning), message.status()) {
-            tracing::info!(call = %id, ?leg, status = status.code(), warning, "refused");
+            tracing::info!(?leg, status = status.code(), warning, "refused");
         }
         self.note_flow(id, leg, to);
         match self.0.transactions.respond_by_via(&message, self.0.runtime.now()) {
@@ -335,7 +335,7 @@ impl<R: Runtime> Node<R> {
         let Some(share) =
             self.0.transaction_memory.take(&Holder::Ourselves, cost(&message), Urgency::Follows)
         else {
-            tracing::warn!(%call, "a request could not be started: no room for another transaction");
+            tracing::warn!("a request could not be started: no room for another transaction");
             self.asked_in_vain(asked, Failure::Transport);
             return None;
         };
@@ -413,7 +413,10 @@ impl<R: Runtime> Node<R> {
     fn asked_in_vain(&self, asked: Asked, failure: Failure) {
         let Asked { call, leg, cseq, method } = asked;
         if method == Method::Bye {
-            tracing::warn!(%call, ?leg, ?failure, "BYE was not delivered: the peer may think that the call goes on");
+            let tell = || {
+                tracing::warn!(?failure, "BYE was not delivered: the peer may think that the call goes on")
+            };
+            journal::span(&call, Some(leg)).in_scope(tell);
         }
         self.drive_later(call, Event::ClientFailed { leg, cseq, method, failure });
     }

@@ -12,13 +12,14 @@ use tracing::Span;
 use super::ingress::Request;
 use super::redact::{Number, Peers};
 
-/// Around all work for a call. Of the highest level, so that a line of any level says of which call it is.
+/// Around all work for a call, and within no other: what a call does on the way of another is its own. Of the highest level, so that
+/// a line of any level says of which call it is.
 pub(super) fn span(call: &CallId, leg: Option<LegName>) -> Span {
     let leg = leg.map(|leg| match leg {
         LegName::A => "a",
         LegName::B => "b",
     });
-    tracing::error_span!("call", id = %call, leg)
+    tracing::error_span!(parent: None, "call", id = %call, leg)
 }
 
 /// Calls whose end waits for the relay's last word about their sound, or the other way round.
