@@ -24,7 +24,6 @@ use media_relay::Relay;
 use prometheus::Registry;
 use sip_core::auth::{Algorithm, NonceSealer};
 use sip_core::call::{Crossing, Policy, Way};
-use sip_core::routing::locate::Scheme;
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
 use sip_core::transaction::Timing;
@@ -264,7 +263,7 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
     Ok(Trunk {
         name: trunk.name.as_str().into(),
         hosts: trunk.hosts().cloned().collect(),
-        transport: way(trunk.transport).0,
+        transport: sip_transport(trunk.transport),
         told,
         ways: ways(settings, trunk),
         interface: trunk.relay_interface.clone(),
@@ -282,17 +281,16 @@ fn trunk(settings: &Settings, trunk: &crate::config::Trunk) -> anyhow::Result<Tr
 fn ways(settings: &Settings, trunk: &crate::config::Trunk) -> Vec<Way> {
     let over = |transport: TrunkTransport| {
         let told = trunk.told_over(transport, &settings.listen);
-        told.into_iter().map(move |local| Way { transport: way(transport).0, local })
+        told.into_iter().map(move |local| Way { transport: sip_transport(transport), local })
     };
     trunk.transport.followed().iter().copied().flat_map(over).collect()
 }
 
-/// How a trunk is reached: its transport, and the scheme that it is looked up by.
-fn way(transport: TrunkTransport) -> (Transport, Scheme) {
+fn sip_transport(transport: TrunkTransport) -> Transport {
     match transport {
-        TrunkTransport::Udp => (Transport::Udp, Scheme::Sip),
-        TrunkTransport::Tcp => (Transport::Tcp, Scheme::Sip),
-        TrunkTransport::Tls => (Transport::Tls, Scheme::Sips),
+        TrunkTransport::Udp => Transport::Udp,
+        TrunkTransport::Tcp => Transport::Tcp,
+        TrunkTransport::Tls => Transport::Tls,
     }
 }
 

@@ -3,160 +3,71 @@
 
 use std::collections::BTreeMap;
 
-use sip_core::routing::Transport::{self, Tcp, Tls, Udp, Ws};
+use sip_core::routing::Transport::{self, Tcp, Tls, Udp};
 use sip_core::routing::locate::{
-    Answers, Candidate, MOST_CANDIDATES, Naptr, Question, Scheme, Srv, Step, Target, Tries, questions,
-    servers,
+    Answers, Candidate, MOST_CANDIDATES, Question, Srv, Step, Target, Tries, questions, servers,
 };
 
-const ALL: &[Transport] = &[Udp, Tcp, Tls];
-
-#[test] // §4.1 and §4.2: a numeric host asks nothing
+#[test] // §4.2: a numeric host asks nothing
 fn an_address_is_its_own_answer() {
     let zone = Zone::default();
-    assert_eq!(zone.find("192.0.2.4", None, None, Scheme::Sip), ["UDP 192.0.2.4:5060"]);
-    assert_eq!(zone.find("192.0.2.4", Some(5080), Some(Tcp), Scheme::Sip), ["TCP 192.0.2.4:5080"]);
-    assert_eq!(zone.find("192.0.2.4", None, None, Scheme::Sips), ["TLS 192.0.2.4:5061"]);
-    assert_eq!(zone.find("[2001:db8::1]", None, Some(Tls), Scheme::Sip), ["TLS [2001:db8::1]:5061"]);
-    assert_eq!(zone.find("2001:db8::1", Some(5070), None, Scheme::Sip), ["UDP [2001:db8::1]:5070"]);
-    assert!(zone.asked("192.0.2.4", None, None, Scheme::Sip).is_empty());
+    assert_eq!(zone.find("192.0.2.4", None, Udp), ["UDP 192.0.2.4:5060"]);
+    assert_eq!(zone.find("192.0.2.4", Some(5080), Tcp), ["TCP 192.0.2.4:5080"]);
+    assert_eq!(zone.find("192.0.2.4", None, Tls), ["TLS 192.0.2.4:5061"]);
+    assert_eq!(zone.find("[2001:db8::1]", None, Tls), ["TLS [2001:db8::1]:5061"]);
+    assert_eq!(zone.find("2001:db8::1", Some(5070), Udp), ["UDP [2001:db8::1]:5070"]);
+    assert!(zone.asked("192.0.2.4", None, Udp).is_empty());
 }
 
 #[test] // §4.2: with a port, only addresses are asked for
-fn a_port_leaves_neither_naptr_nor_srv_to_ask() {
+fn a_port_leaves_no_srv_to_ask() {
     let zone = Zone::default().a("pbx.example.com", &["192.0.2.1", "2001:db8::1"]);
     assert_eq!(
-        zone.find("PBX.example.com.", Some(5070), None, Scheme::Sip),
+        zone.find("PBX.example.com.", Some(5070), Udp),
         ["UDP 192.0.2.1:5070", "UDP [2001:db8::1]:5070"]
     );
-    assert_eq!(zone.asked("pbx.example.com", Some(5070), None, Scheme::Sip), ["A pbx.example.com"]);
-    assert_eq!(
-        zone.find("pbx.example.com", Some(5071), None, Scheme::Sips).first().unwrap(),
-        "TLS 192.0.2.1:5071"
-    );
+    assert_eq!(zone.asked("pbx.example.com", Some(5070), Udp), ["A pbx.example.com"]);
+    assert_eq!(zone.find("pbx.example.com", Some(5071), Tls).first().unwrap(), "TLS 192.0.2.1:5071");
 }
 
-#[test] // §4.1: with a transport, no NAPTR is asked for
+#[test] // §4.1, §4.2: the transport is configured, so that no NAPTR is asked for
 fn a_transport_asks_for_its_own_srv_records() {
-    let zone = Zone::default().srv("_sip._tcp.example.com", &[(0, 0, 5062, "s1.example.com")]);
-    let zone = zone.a("s1.example.com", &["192.0.2.1"]);
-    assert_eq!(zone.find("example.com", None, Some(Tcp), Scheme::Sip), ["TCP 192.0.2.1:5062"]);
-    assert_eq!(
-        zone.asked("example.com", None, Some(Tcp), Scheme::Sip),
-        ["SRV _sip._tcp.example.com", "A s1.example.com"]
-    );
+    for (transport, service) in [(Udp, "_sip._udp"), (Tcp, "_sip._tcp"), (Tls, "_sips._tcp")] {
+        let service = format!("{service}.example.com");
+        let zone = Zone::default().srv(&service, &[(0, 0, 5062, "s1.example.com")]);
+        let zone = zone.a("s1.example.com", &["192.0.2.1"]);
+        assert_eq!(zone.find("example.com", None, transport), [format!("{transport} 192.0.2.1:5062")]);
+        let asked = [format!("SRV {service}"), "A s1.example.com".to_owned()];
+        assert_eq!(zone.asked("example.com", None, transport), asked);
+    }
 }
 
-#[test] // the example of §4.1 and §4.2
-fn naptr_then_srv_then_addresses() {
-    let zone = Zone::default()
-        .naptr(
-            "example.com",
-            &[
-                (50, 50, "s", "SIPS+D2T", "_sips._tcp.example.com."),
-                (90, 50, "s", "SIP+D2T", "_sip._tcp.example.com"),
-                (100, 50, "s", "SIP+D2U", "_sip._udp.example.com"),
-            ],
-        )
-        .srv(
-            "_sip._tcp.example.com",
-            &[(0, 1, 5060, "server1.example.com"), (1, 2, 5061, "server2.example.com")],
-        )
-        .srv("_sips._tcp.example.com", &[(0, 1, 5061, "server1.example.com")])
-        .a("server1.example.com", &["192.0.2.1"])
-        .a("server2.example.com", &["192.0.2.2", "192.0.2.3"]);
-    assert_eq!(zone.find("example.com", None, None, Scheme::Sip), ["TLS 192.0.2.1:5061"]);
-    assert_eq!(
-        zone.find_by("example.com", None, None, Scheme::Sip, &[Udp, Tcp], || 0),
-        ["TCP 192.0.2.1:5060", "TCP 192.0.2.2:5061", "TCP 192.0.2.3:5061"]
-    );
-    assert_eq!(zone.find("example.com", None, None, Scheme::Sips), ["TLS 192.0.2.1:5061"]);
-}
-
-#[test] // RFC 3403 §4.1: equal order, by preference
-fn naptr_records_of_one_order_are_all_used_by_preference() {
-    let zone = Zone::default()
-        .naptr(
-            "example.com",
-            &[
-                (10, 20, "S", "sip+d2t", "_sip._tcp.example.com"),
-                (10, 10, "s", "SIP+D2U", "_sip._udp.example.com"),
-                (10, 5, "u", "E2U+sip", "ignored.example.com"),
-                (10, 5, "s", "SIP+D2S", "_sip._sctp.example.com"),
-            ],
-        )
-        .srv("_sip._tcp.example.com", &[(0, 0, 5060, "t.example.com")])
-        .srv("_sip._udp.example.com", &[(0, 0, 5060, "u.example.com")])
-        .a("t.example.com", &["192.0.2.1"])
-        .a("u.example.com", &["192.0.2.2"]);
-    let found = zone.find("example.com", None, None, Scheme::Sip);
-    assert_eq!(found, ["UDP 192.0.2.2:5060", "TCP 192.0.2.1:5060"]);
-}
-
-#[test] // §4.1: without NAPTR, SRV for every transport we have, in our order
-fn without_naptr_each_transport_is_asked_for() {
-    let zone = Zone::default()
-        .srv("_sip._tcp.example.com", &[(0, 0, 5060, "s.example.com")])
-        .srv("_sips._tcp.example.com", &[(0, 0, 5061, "s.example.com")])
-        .a("s.example.com", &["192.0.2.1"]);
-    assert_eq!(
-        zone.find("example.com", None, None, Scheme::Sip),
-        ["TCP 192.0.2.1:5060", "TLS 192.0.2.1:5061"]
-    );
-    assert_eq!(zone.find("example.com", None, None, Scheme::Sips), ["TLS 192.0.2.1:5061"]);
-    assert_eq!(
-        zone.asked("example.com", None, None, Scheme::Sips),
-        ["NAPTR example.com", "SRV _sips._tcp.example.com", "A s.example.com"]
-    );
-}
-
-#[test] // §4.1, §4.2: neither NAPTR nor SRV
+#[test] // §4.2
 fn without_any_service_record_the_name_itself_is_the_server() {
     let zone = Zone::default().a("example.com", &["192.0.2.9"]);
-    assert_eq!(zone.find("example.com", None, None, Scheme::Sip), ["UDP 192.0.2.9:5060"]);
-    assert_eq!(zone.find("example.com", None, None, Scheme::Sips), ["TLS 192.0.2.9:5061"]);
-    assert_eq!(zone.find("example.com", None, Some(Tcp), Scheme::Sip), ["TCP 192.0.2.9:5060"]);
-    let only_tcp = zone.find_by("example.com", None, None, Scheme::Sip, &[Tcp], || 0);
-    assert_eq!(only_tcp, ["TCP 192.0.2.9:5060"]);
-}
-
-#[test] // §4.1: the transport that NAPTR chose stays when its SRV name has no records
-fn a_naptr_without_its_srv_records_leaves_the_transport() {
-    let zone = Zone::default()
-        .naptr("example.com", &[(1, 1, "s", "SIP+D2T", "_sip._tcp.example.com")])
-        .a("example.com", &["192.0.2.9"]);
-    assert_eq!(zone.find("example.com", None, None, Scheme::Sip), ["TCP 192.0.2.9:5060"]);
+    assert_eq!(zone.find("example.com", None, Udp), ["UDP 192.0.2.9:5060"]);
+    assert_eq!(zone.find("example.com", None, Tcp), ["TCP 192.0.2.9:5060"]);
+    assert_eq!(zone.find("example.com", None, Tls), ["TLS 192.0.2.9:5061"]);
 }
 
 #[test] // RFC 2782: a target of "."
 fn a_service_that_is_said_not_to_exist_is_not_looked_for_elsewhere() {
     let zone =
         Zone::default().srv("_sip._udp.example.com", &[(0, 0, 0, ".")]).a("example.com", &["192.0.2.9"]);
-    assert!(zone.find("example.com", None, Some(Udp), Scheme::Sip).is_empty());
-}
-
-#[test]
-fn a_transport_that_is_forbidden_or_not_ours_finds_nothing() {
-    let zone = Zone::default().a("example.com", &["192.0.2.9"]);
-    assert!(zone.find("example.com", None, Some(Udp), Scheme::Sips).is_empty());
-    assert!(zone.find("example.com", None, Some(Ws), Scheme::Sip).is_empty());
-    assert!(zone.find_by("192.0.2.4", None, Some(Tls), Scheme::Sip, &[Udp], || 0).is_empty());
-    assert!(zone.find_by("example.com", None, None, Scheme::Sips, &[Udp, Tcp], || 0).is_empty());
+    assert!(zone.find("example.com", None, Udp).is_empty());
 }
 
 #[test] // RFC 2782: "the domain name of the target host", complete with or without its dot
 fn names_in_records_are_complete() {
     let zone = Zone::default()
-        .naptr("example.com", &[(1, 1, "s", "SIP+D2T", "_sip._tcp.Other.example")])
-        .srv("_sip._tcp.other.example", &[(0, 0, 5062, "S1.hub.example"), (1, 0, 5062, "s2.hub.example.")])
+        .srv("_sip._tcp.example.com", &[(0, 0, 5062, "S1.hub.example"), (1, 0, 5062, "s2.hub.example.")])
         .a("s1.hub.example", &["192.0.2.1"])
         .a("s2.hub.example", &["192.0.2.2"]);
     assert_eq!(
-        zone.asked("example.com", None, None, Scheme::Sip),
-        ["NAPTR example.com", "SRV _sip._tcp.other.example", "A s1.hub.example", "A s2.hub.example"]
+        zone.asked("example.com", None, Tcp),
+        ["SRV _sip._tcp.example.com", "A s1.hub.example", "A s2.hub.example"]
     );
-    let found = zone.find("example.com", None, None, Scheme::Sip);
-    assert_eq!(found, ["TCP 192.0.2.1:5062", "TCP 192.0.2.2:5062"]);
+    assert_eq!(zone.find("example.com", None, Tcp), ["TCP 192.0.2.1:5062", "TCP 192.0.2.2:5062"]);
 }
 
 #[test] // resolv.conf(5), but as it stands first: a search domain never hides a name that is complete
@@ -170,10 +81,10 @@ fn a_short_name_is_completed_after_it_was_tried_as_it_stands() {
 #[test] // RFC 1034 §3.1: a final dot
 fn an_absolute_name_and_an_address_are_never_completed() {
     for host in ["pbx.", "pbx.example.com.", "192.0.2.1", "[2001:db8::1]"] {
-        let target = Target::new(host, None, None, Scheme::Sip);
+        let target = Target::new(host, None, Udp);
         assert_eq!(target.completions(&search(), 15).collect::<Vec<_>>(), [target]);
     }
-    for target in Target::new("pbx", None, None, Scheme::Sip).completions(&search(), 15) {
+    for target in Target::new("pbx", None, Udp).completions(&search(), 15) {
         assert_eq!(target.completions(&search(), 15).count(), 1, "{target:?} is complete");
     }
 }
@@ -182,8 +93,8 @@ fn an_absolute_name_and_an_address_are_never_completed() {
 fn it_is_known_by_which_step_servers_were_found() {
     let zone = Zone::servers(&[(0, 0, 1)]).a("example.com", &["192.0.2.9"]);
     let step = |port| {
-        let target = Target::new("example.com", port, Some(Udp), Scheme::Sip);
-        servers(&target, ALL, &zone.ask(&target, ALL).0).step()
+        let target = Target::new("example.com", port, Udp);
+        servers(&target, &zone.ask(&target).0).step()
     };
     assert_eq!(step(None), Step::Service);
     assert_eq!(step(Some(5060)), Step::Host);
@@ -194,7 +105,7 @@ fn it_is_known_by_which_step_servers_were_found() {
 fn lower_priorities_wait_until_the_higher_ones_failed() {
     let zone = Zone::servers(&[(20, 100, 1), (10, 1, 2), (30, 0, 3), (10, 1, 4)]);
     for random in [0, u32::MAX / 2, u32::MAX] {
-        let found = zone.find_by("example.com", None, Some(Udp), Scheme::Sip, ALL, || random);
+        let found = zone.find_by("example.com", None, Udp, || random);
         let mut first = vec![found[0].clone(), found[1].clone()];
         first.sort();
         assert_eq!(first, ["UDP 192.0.2.2:5060", "UDP 192.0.2.4:5060"]);
@@ -208,7 +119,7 @@ fn weights_are_shares() {
     let mut first: BTreeMap<String, u32> = BTreeMap::new();
     for step in 0..1_000_u32 {
         let random = u32::MAX / 1_000 * step;
-        let found = zone.find_by("example.com", None, Some(Udp), Scheme::Sip, ALL, || random);
+        let found = zone.find_by("example.com", None, Udp, || random);
         assert_eq!(found.len(), 4);
         *first.entry(found[0].clone()).or_insert(0) += 1;
     }
@@ -221,8 +132,8 @@ fn weights_are_shares() {
 #[test] // RFC 3263 §4.2: drawn for each call out of what was looked up once
 fn each_call_draws_anew() {
     let zone = Zone::servers(&[(0, 50, 1), (0, 50, 2), (1, 0, 3)]);
-    let target = Target::new("example.com", None, Some(Udp), Scheme::Sip);
-    let found = servers(&target, ALL, &zone.ask(&target, ALL).0);
+    let target = Target::new("example.com", None, Udp);
+    let found = servers(&target, &zone.ask(&target).0);
     let of = |random: u32| found.draw(|| random).iter().map(|to| to.address.to_string()).collect::<Vec<_>>();
     assert_eq!(of(0), ["192.0.2.1:5060", "192.0.2.2:5060", "192.0.2.3:5060"]);
     assert_eq!(of(u32::MAX), ["192.0.2.2:5060", "192.0.2.1:5060", "192.0.2.3:5060"]);
@@ -233,9 +144,9 @@ fn each_call_draws_anew() {
 fn an_address_is_tried_once_and_the_list_is_bounded() {
     let many: Vec<(u16, u16, u8)> = (0..200).map(|number| (0, 0, number)).collect();
     let zone = Zone::servers(&many);
-    assert_eq!(zone.find("example.com", None, Some(Udp), Scheme::Sip).len(), MOST_CANDIDATES);
+    assert_eq!(zone.find("example.com", None, Udp).len(), MOST_CANDIDATES);
     let zone = Zone::servers(&[(0, 0, 7), (1, 0, 7)]);
-    assert_eq!(zone.find("example.com", None, Some(Udp), Scheme::Sip), ["UDP 192.0.2.7:5060"]);
+    assert_eq!(zone.find("example.com", None, Udp), ["UDP 192.0.2.7:5060"]);
 }
 
 #[test] // §4.3
@@ -255,7 +166,7 @@ fn search() -> [String; 2] {
 }
 
 fn completions(host: &str, ndots: usize) -> Vec<String> {
-    let target = Target::new(host, None, None, Scheme::Sip);
+    let target = Target::new(host, None, Udp);
     target.completions(&search(), ndots).map(|target| target.name().unwrap().to_owned()).collect()
 }
 
@@ -267,7 +178,6 @@ struct Zone {
 
 #[derive(Clone)]
 enum Records {
-    Naptr(Vec<Naptr>),
     Srv(Vec<Srv>),
     Addresses(Vec<std::net::IpAddr>),
 }
@@ -288,18 +198,6 @@ impl Zone {
             .fold(zone, |zone, ((.., last), name)| zone.a(name, &[&format!("192.0.2.{last}")]))
     }
 
-    fn naptr(mut self, name: &str, rows: &[(u16, u16, &str, &str, &str)]) -> Self {
-        let records = rows.iter().map(|(order, preference, flags, service, replacement)| Naptr {
-            order: *order,
-            preference: *preference,
-            flags: (*flags).to_owned(),
-            service: (*service).to_owned(),
-            replacement: (*replacement).to_owned(),
-        });
-        self.answers.insert(Question::Naptr(name.to_owned()), Records::Naptr(records.collect()));
-        self
-    }
-
     fn srv(mut self, name: &str, rows: &[(u16, u16, u16, &str)]) -> Self {
         let records = rows.iter().map(|(priority, weight, port, target)| Srv {
             priority: *priority,
@@ -317,60 +215,40 @@ impl Zone {
         self
     }
 
-    fn find(
-        &self,
-        host: &str,
-        port: Option<u16>,
-        transport: Option<Transport>,
-        scheme: Scheme,
-    ) -> Vec<String> {
-        self.find_by(host, port, transport, scheme, ALL, || 0)
+    fn find(&self, host: &str, port: Option<u16>, transport: Transport) -> Vec<String> {
+        self.find_by(host, port, transport, || 0)
     }
 
     fn find_by(
         &self,
         host: &str,
         port: Option<u16>,
-        transport: Option<Transport>,
-        scheme: Scheme,
-        supported: &[Transport],
+        transport: Transport,
         random: impl FnMut() -> u32,
     ) -> Vec<String> {
-        let target = Target::new(host, port, transport, scheme);
-        let (answers, _) = self.ask(&target, supported);
-        let found = servers(&target, supported, &answers).draw(random);
+        let target = Target::new(host, port, transport);
+        let (answers, _) = self.ask(&target);
+        let found = servers(&target, &answers).draw(random);
         found.iter().map(|candidate| format!("{} {}", candidate.transport, candidate.address)).collect()
     }
 
     /// The questions in the order they were asked.
-    fn asked(
-        &self,
-        host: &str,
-        port: Option<u16>,
-        transport: Option<Transport>,
-        scheme: Scheme,
-    ) -> Vec<String> {
-        let (_, asked) = self.ask(&Target::new(host, port, transport, scheme), ALL);
+    fn asked(&self, host: &str, port: Option<u16>, transport: Transport) -> Vec<String> {
+        let (_, asked) = self.ask(&Target::new(host, port, transport));
         asked
     }
 
-    fn ask(&self, target: &Target, supported: &[Transport]) -> (Answers, Vec<String>) {
+    fn ask(&self, target: &Target) -> (Answers, Vec<String>) {
         let (mut answers, mut asked) = (Answers::default(), Vec::new());
         for round in 0.. {
-            assert!(round <= 3, "each answer leads to new questions three times at most");
-            let open = questions(target, supported, &answers);
+            assert!(round <= 2, "each answer leads to new questions twice at most");
+            let open = questions(target, &answers);
             if open.is_empty() {
                 break;
             }
             for question in open {
                 let records = self.answers.get(&question).cloned();
                 match (question, records) {
-                    (Question::Naptr(name), records) => {
-                        asked.push(format!("NAPTR {name}"));
-                        let records =
-                            if let Some(Records::Naptr(records)) = records { records } else { Vec::new() };
-                        answers.naptr(name, records);
-                    }
                     (Question::Srv(name), records) => {
                         asked.push(format!("SRV {name}"));
                         let records =

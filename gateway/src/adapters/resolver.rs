@@ -9,10 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use hickory_proto::rr::rdata::{NAPTR, SRV};
+use hickory_proto::rr::rdata::SRV;
 use hickory_proto::rr::{Name, RData, RecordType};
-use sip_core::routing::Transport;
-use sip_core::routing::locate::{self, Answers, Naptr, Question, Servers, Srv, Target};
+use sip_core::routing::locate::{self, Answers, Question, Servers, Srv, Target};
 use tokio::task::spawn_blocking;
 
 pub use keep::keep_resolved;
@@ -38,14 +37,14 @@ impl SystemResolver {
         Self { files: Arc::new(files), random: Box::new(random) }
     }
 
-    async fn look_up(&self, target: &Target, supported: &[Transport]) -> Result<Resolution, ResolveError> {
+    async fn look_up(&self, target: &Target) -> Result<Resolution, ResolveError> {
         let files = Arc::clone(&self.files);
         let system = spawn_blocking(move || files.current()).await;
         let system = system.map_err(|error| ResolveError::NotAnswered(error.to_string()))?;
         let name_servers = NameServers { system: &system, random: &*self.random };
         let mut fault = None;
         for (completion, complete) in target.completions(&system.search, system.ndots).enumerate() {
-            match Search::new(name_servers).run(&complete, supported).await {
+            match Search::new(name_servers).run(&complete).await {
                 Ok(found) => return Ok(found.resolution(completion, fault.is_some())),
                 Err(ResolveError::NotThere) => {}
                 // Name servers that know no names of one word fail at them: the search domains are what is meant.
@@ -58,12 +57,8 @@ impl SystemResolver {
 }
 
 impl Resolver for SystemResolver {
-    fn resolve<'a>(
-        &'a self,
-        target: &'a Target,
-        supported: &'a [Transport],
-    ) -> BoxFuture<'a, Result<Resolution, ResolveError>> {
-        Box::pin(self.look_up(target, supported))
+    fn resolve<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Resolution, ResolveError>> {
+        Box::pin(self.look_up(target))
     }
 }
 
@@ -100,9 +95,9 @@ impl<'a> Search<'a> {
         Self { name_servers, answers: Answers::default(), valid_for: LONGEST, fault: None }
     }
 
-    async fn run(mut self, target: &Target, supported: &[Transport]) -> Result<Found, ResolveError> {
+    async fn run(mut self, target: &Target) -> Result<Found, ResolveError> {
         loop {
-            let questions = locate::questions(target, supported, &self.answers);
+            let questions = locate::questions(target, &self.answers);
             if questions.is_empty() {
                 break;
             }
@@ -112,7 +107,7 @@ impl<'a> Search<'a> {
                 self.take(reply?);
             }
         }
-        let servers = locate::servers(target, supported, &self.answers);
+        let servers = locate::servers(target, &self.answers);
         let extent = if self.fault.is_some() { Extent::Part } else { Extent::Whole };
         match (servers.is_empty(), self.fault) {
             (false, _) => Ok(Found { servers, valid_for: self.valid_for, extent }),
@@ -123,7 +118,6 @@ impl<'a> Search<'a> {
 
     fn take(&mut self, reply: Reply) {
         match reply.records {
-            Records::Naptr(name, records) => self.answers.naptr(name, records),
             Records::Srv(name, records) => self.answers.srv(name, records),
             Records::Addresses(name, records) => self.answers.addresses(name, records),
         }
@@ -140,7 +134,6 @@ struct Reply {
 }
 
 enum Records {
-    Naptr(String, Vec<Naptr>),
     Srv(String, Vec<Srv>),
     Addresses(String, Vec<IpAddr>),
 }
@@ -149,18 +142,8 @@ enum Records {
 /// the domain's web server. A server whose address was not told is left out, for there are others.
 async fn ask(name_servers: NameServers<'_>, question: Question) -> Result<Reply, ResolveError> {
     match question {
-        Question::Naptr(name) => {
-            let answer = services(name_servers, &name, &name, RecordType::NAPTR).await?;
-            let records = answer.records.iter().filter_map(naptr).collect();
-            Ok(Reply {
-                valid_for: valid_for(answer.ttl),
-                records: Records::Naptr(name, records),
-                fault: None,
-            })
-        }
         Question::Srv(name) => {
-            let domain = name.splitn(3, '.').nth(2).unwrap_or_default();
-            let answer = services(name_servers, &name, domain, RecordType::SRV).await?;
+            let answer = services(name_servers, &name).await?;
             let records = answer.records.iter().filter_map(srv).collect();
             Ok(Reply { valid_for: valid_for(answer.ttl), records: Records::Srv(name, records), fault: None })
         }
@@ -169,13 +152,9 @@ async fn ask(name_servers: NameServers<'_>, question: Question) -> Result<Reply,
 }
 
 /// A domain that is in `/etc/hosts` may be known to no name server, and there may be none: then it has no services.
-async fn services(
-    name_servers: NameServers<'_>,
-    name: &str,
-    domain: &str,
-    kind: RecordType,
-) -> Result<Answer, ResolveError> {
-    match name_servers.look_up(name, kind).await {
+async fn services(name_servers: NameServers<'_>, name: &str) -> Result<Answer, ResolveError> {
+    let domain = name.splitn(3, '.').nth(2).unwrap_or_default();
+    match name_servers.look_up(name, RecordType::SRV).await {
         Err(_) if name_servers.system.host(domain).is_some() => Ok(Answer { records: Vec::new(), ttl: None }),
         answer => answer,
     }
@@ -208,19 +187,6 @@ async fn addresses(name_servers: NameServers<'_>, name: String) -> Reply {
 
 fn valid_for(ttl: Option<Duration>) -> Duration {
     ttl.unwrap_or(NEGATIVE)
-}
-
-fn naptr(data: &RData) -> Option<Naptr> {
-    let RData::NAPTR(NAPTR { order, preference, flags, services, replacement, .. }) = data else {
-        return None;
-    };
-    Some(Naptr {
-        order: *order,
-        preference: *preference,
-        flags: String::from_utf8_lossy(flags).into_owned(),
-        service: String::from_utf8_lossy(services).into_owned(),
-        replacement: text(replacement),
-    })
 }
 
 fn srv(data: &RData) -> Option<Srv> {

@@ -173,7 +173,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
 
     use sip_core::routing::Transport;
-    use sip_core::routing::locate::{Answers, Candidate, Scheme, Srv, Target, servers};
+    use sip_core::routing::locate::{Answers, Candidate, Srv, Target, servers};
 
     use super::*;
     use crate::app::Heard;
@@ -206,7 +206,7 @@ mod tests {
 
     /// As of two hosts to which calls are spread evenly.
     fn spread(addresses: [SocketAddr; 2]) -> Servers {
-        let target = Target::new("pbx.example", None, Some(Transport::Tls), Scheme::Sips);
+        let target = Target::new("pbx.example", None, Transport::Tls);
         let mut answers = Answers::default();
         let record = |address: SocketAddr| Srv {
             priority: 1,
@@ -218,7 +218,7 @@ mod tests {
         for address in addresses {
             answers.addresses(format!("{}.example", address.ip()), vec![address.ip()]);
         }
-        servers(&target, &[Transport::Tls], &answers)
+        servers(&target, &answers)
     }
 
     fn candidates(trunks: &Trunks, now: Instant) -> Vec<SocketAddr> {

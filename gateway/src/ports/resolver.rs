@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use sip_core::routing::Transport;
 use sip_core::routing::locate::{Servers, Step, Target};
 
 use super::BoxFuture;
@@ -13,11 +12,7 @@ pub trait Resolver: Send + Sync + 'static {
     ///
     /// # Errors
     /// There is none, or the name servers did not say.
-    fn resolve<'a>(
-        &'a self,
-        target: &'a Target,
-        supported: &'a [Transport],
-    ) -> BoxFuture<'a, Result<Resolution, ResolveError>>;
+    fn resolve<'a>(&'a self, target: &'a Target) -> BoxFuture<'a, Result<Resolution, ResolveError>>;
 }
 
 /// What a name leads to for now.
@@ -55,7 +50,7 @@ pub enum Extent {
 /// Why there are no addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
-    /// The name servers know of none for a transport that is to be used.
+    /// The name servers know of none for its transport.
     #[error("no address")]
     NotThere,
     /// The name servers were not reached or failed.

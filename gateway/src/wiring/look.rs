@@ -12,7 +12,7 @@ use sip_core::routing::locate::Target;
 use tokio::time::timeout;
 
 use super::names::random_word;
-use super::way;
+use super::sip_transport;
 use crate::adapters::resolver::SystemResolver;
 use crate::adapters::users_file::UsersFile;
 use crate::adapters::{BoundSocket, demo_users};
@@ -50,12 +50,9 @@ pub(super) fn names(settings: &Settings, reader: &mut Reader) {
         Err(error) => return reader.warning("trunk", format!("no names were looked up: {error}")),
     };
     let resolver = SystemResolver::new(random_word(Tokio::start()));
-    for (key, asked) in hosts(settings) {
+    for (key, target) in hosts(settings) {
         // One after the other, on one thread, so that the messages have the order of the file.
-        let found = runtime.block_on(async {
-            let (target, transport) = &asked;
-            timeout(RESOLVE_WITHIN, resolver.resolve(target, std::slice::from_ref(transport))).await
-        });
+        let found = runtime.block_on(async { timeout(RESOLVE_WITHIN, resolver.resolve(&target)).await });
         match found {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => reader.warning(key, format!("leads nowhere at present: {error}")),
@@ -107,18 +104,18 @@ fn relay(settings: &Settings, reader: &mut Reader) -> BoundSockets {
     }
 }
 
-fn hosts(settings: &Settings) -> Vec<(String, (Target, sip_core::routing::Transport))> {
+fn hosts(settings: &Settings) -> Vec<(String, Target)> {
     let of = |trunk: &crate::config::Trunk| {
-        let (transport, scheme) = way(trunk.transport);
+        let transport = sip_transport(trunk.transport);
         let named = trunk.hosts().filter_map(move |host| {
             let (host, port) = host_and_port(host)?;
-            Some((Target::new(&host, port, Some(transport), scheme), transport))
+            Some(Target::new(&host, port, transport))
         });
         let key = |at: usize| match at {
             0 => format!("trunk[{}].address", trunk.name),
             _ => format!("trunk[{}].backup_addresses", trunk.name),
         };
-        named.enumerate().map(|(at, asked)| (key(at), asked)).collect::<Vec<_>>()
+        named.enumerate().map(|(at, target)| (key(at), target)).collect::<Vec<_>>()
     };
     settings.trunks.iter().flat_map(of).collect()
 }

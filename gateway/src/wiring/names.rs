@@ -8,7 +8,7 @@ use sip_core::routing::locate::{Servers, Target};
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
-use super::way;
+use super::sip_transport;
 use crate::adapters::resolver::{SystemResolver, keep_resolved};
 use crate::app::Node;
 use crate::config::{Settings, host_and_port};
@@ -29,11 +29,11 @@ pub(super) fn look_up(settings: &Settings, node: &Node<Tokio>, runtime: Tokio) -
     let (again, _) = watch::channel(());
     let (is_missing, missing) = mpsc::channel(1);
     for trunk in &settings.trunks {
-        let (transport, scheme) = way(trunk.transport);
+        let transport = sip_transport(trunk.transport);
         for (at, host) in trunk.hosts().enumerate() {
             let (host, port) =
                 host_and_port(host).ok_or_else(|| anyhow!("trunk {:?}: {host:?} is no host", trunk.name))?;
-            let target = Target::new(&host, port, Some(transport), scheme);
+            let target = Target::new(&host, port, transport);
             let (node, name) = (node.clone(), trunk.name.clone());
             let mut is_missing = Some(is_missing.clone());
             let found = move |servers: &Servers| {
@@ -42,8 +42,7 @@ pub(super) fn look_up(settings: &Settings, node: &Node<Tokio>, runtime: Tokio) -
                 node.trunk_resolved(&name, at, servers);
                 drop(is_missing.take());
             };
-            let looking =
-                keep_resolved(Arc::clone(&resolver), target, vec![transport], again.subscribe(), found);
+            let looking = keep_resolved(Arc::clone(&resolver), target, again.subscribe(), found);
             tokio::spawn(looking.instrument(tracing::info_span!("trunk", name = trunk.name)));
         }
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sip_core::routing::Transport;
 use sip_core::routing::locate::{Servers, Target};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -16,14 +15,13 @@ use crate::ports::resolver::{Resolution, Resolver, Standing};
 pub async fn keep_resolved(
     resolver: Arc<dyn Resolver>,
     target: Target,
-    supported: Vec<Transport>,
     mut again: watch::Receiver<()>,
     mut found: impl FnMut(&Servers),
 ) {
     let mut kept = Kept { known: None, doubts: 0 };
     let mut pause = RETRY_FIRST;
     loop {
-        let result = resolver.resolve(&target, &supported).await;
+        let result = resolver.resolve(&target).await;
         let wait = match result {
             Ok(Resolution { servers, standing, valid_for }) if kept.believes(standing) => {
                 if kept.known.as_ref().is_none_or(|(known, _)| *known != servers) {

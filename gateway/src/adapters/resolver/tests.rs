@@ -8,7 +8,8 @@ use std::sync::Mutex;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::Record;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NS};
-use sip_core::routing::locate::{Candidate, Scheme, Step};
+use sip_core::routing::Transport;
+use sip_core::routing::locate::{Candidate, Step};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -71,13 +72,12 @@ impl Lab {
     }
 
     async fn resolve(&self, host: &str) -> Result<Resolution, ResolveError> {
-        self.resolver.resolve(&target(host), &BOTH).await
+        self.resolver.resolve(&target(host)).await
     }
 
     /// By a trunk that names its transport.
     async fn of_trunk(&self, host: &str) -> Result<Vec<String>, ResolveError> {
-        let target = Target::new(host, None, Some(Transport::Udp), Scheme::Sip);
-        let found = self.resolver.resolve(&target, &BOTH).await?;
+        let found = self.resolve(host).await?;
         Ok(found.servers.by_weight().iter().map(|to| to.address.to_string()).collect())
     }
 
@@ -160,11 +160,6 @@ fn srv_record(priority: u16, port: u16, target: &str) -> RData {
     RData::SRV(SRV::new(priority, 0, port, name(target)))
 }
 
-fn naptr_record(order: u16, service: &str, replacement: &str) -> RData {
-    let bytes = |text: &str| text.as_bytes().into();
-    RData::NAPTR(NAPTR::new(order, 0, bytes("s"), bytes(service), bytes(""), name(replacement)))
-}
-
 fn alias(target: &str) -> RData {
     RData::CNAME(CNAME(name(target)))
 }
@@ -174,28 +169,24 @@ fn a(last: u8) -> RData {
 }
 
 fn target(host: &str) -> Target {
-    Target::new(host, None, None, Scheme::Sip)
+    Target::new(host, None, Transport::Udp)
 }
 
 fn found(transport: Transport, address: &str) -> Candidate {
     Candidate { transport, address: address.parse::<SocketAddr>().unwrap() }
 }
 
-const BOTH: [Transport; 2] = [Transport::Udp, Transport::Tcp];
-
-#[tokio::test] // RFC 3263 §4.1, §4.2
-async fn naptr_leads_to_srv_and_srv_to_addresses() {
+#[tokio::test] // RFC 3263 §4.2
+async fn srv_records_lead_to_addresses() {
     let zone = vec![
-        ("pbx.example.com.", naptr_record(10, "SIP+D2T", "_sip._tcp.pbx.example.com.")),
-        ("pbx.example.com.", naptr_record(20, "SIP+D2U", "_sip._udp.pbx.example.com.")),
-        ("_sip._tcp.pbx.example.com.", srv_record(20, 5070, "b.example.com.")),
-        ("_sip._tcp.pbx.example.com.", srv_record(10, 5060, "a.example.com.")),
+        ("_sip._udp.pbx.example.com.", srv_record(20, 5070, "b.example.com.")),
+        ("_sip._udp.pbx.example.com.", srv_record(10, 5060, "a.example.com.")),
         ("a.example.com.", a(1)),
         ("b.example.com.", a(2)),
     ];
     let lab = Lab::new(zone).await;
     let resolution = lab.resolve("PBX.example.com").await.unwrap();
-    let expected = [found(Transport::Tcp, "192.0.2.1:5060"), found(Transport::Tcp, "192.0.2.2:5070")];
+    let expected = [found(Transport::Udp, "192.0.2.1:5060"), found(Transport::Udp, "192.0.2.2:5070")];
     assert_eq!(resolution.servers.by_weight(), expected);
     assert_eq!(resolution.standing, Standing { completion: 0, step: Step::Service, extent: Extent::Whole });
     assert!(resolution.valid_for <= Duration::from_secs(300));
@@ -215,8 +206,8 @@ async fn an_address_needs_no_name_server() {
     let lab = Lab::new(Vec::new()).await;
     for text in ["", "# nothing\n"] {
         lab.write("resolv.conf", text);
-        let target = Target::new("192.0.2.9", Some(5080), Some(Transport::Tcp), Scheme::Sip);
-        let resolution = lab.resolver.resolve(&target, &BOTH).await.unwrap();
+        let target = Target::new("192.0.2.9", Some(5080), Transport::Tcp);
+        let resolution = lab.resolver.resolve(&target).await.unwrap();
         assert_eq!(resolution.servers.by_weight(), [found(Transport::Tcp, "192.0.2.9:5080")]);
         assert_eq!(resolution.valid_for, LONGEST);
     }
@@ -228,7 +219,7 @@ async fn an_address_needs_no_name_server() {
 #[tokio::test]
 async fn a_name_that_is_not_there_and_servers_that_fail_are_told_apart() {
     let lab = Lab::new(Vec::new()).await;
-    lab.fails_at(&["down.example.com."]);
+    lab.fails_at(&["_sip._udp.down.example.com."]);
     assert_eq!(lab.resolve("no.example.com").await, Err(ResolveError::NotThere));
     let down = lab.resolve("down.example.com").await;
     assert!(matches!(down, Err(ResolveError::NotAnswered(_))), "{down:?}");
@@ -236,20 +227,17 @@ async fn a_name_that_is_not_there_and_servers_that_fail_are_told_apart() {
 
 #[tokio::test] // Else a hiccup of the name server would send calls to the domain's web server.
 async fn an_address_does_not_stand_in_for_records_that_were_not_answered() {
-    for unanswered in ["_sip._udp.pbx.example.com.", "pbx.example.com."] {
-        let lab = Lab::new(vec![("pbx.example.com.", a(7))]).await;
-        lab.fails_at(&[unanswered]);
-        let result = lab.resolve("pbx.example.com").await;
-        assert!(matches!(result, Err(ResolveError::NotAnswered(_))), "{unanswered}: {result:?}");
-    }
+    let lab = Lab::new(vec![("pbx.example.com.", a(7))]).await;
+    lab.fails_at(&["_sip._udp.pbx.example.com."]);
+    let result = lab.resolve("pbx.example.com").await;
+    assert!(matches!(result, Err(ResolveError::NotAnswered(_))), "{result:?}");
 }
 
 #[tokio::test] // RFC 1034 §3.6.2: each step may be an alias, and aliases of aliases
 async fn records_behind_aliases_are_found() {
     let zone = vec![
-        ("pbx.example.com.", alias("pbx.hub.example.")),
+        ("_sip._udp.pbx.example.com.", alias("_sip._udp.pbx.hub.example.")),
         ("pbx.example.net.", a(66)),
-        ("pbx.hub.example.", naptr_record(10, "SIP+D2U", "_sip._udp.pbx.hub.example.")),
         ("_sip._udp.pbx.hub.example.", alias("_sip._udp.one.hub.example.")),
         ("_sip._udp.one.hub.example.", alias("_sip._udp.two.hub.example.")),
         ("_sip._udp.two.hub.example.", srv_record(10, 5070, "s1.hub.example.")),
@@ -334,8 +322,7 @@ async fn a_name_that_was_not_answered_is_not_completed_unless_it_is_one_word() {
     lab.fails_at(&["_sip._udp.pbx.voice.", "_sip._udp.pbx.", "pbx."]);
     let result = lab.of_trunk("pbx.voice").await;
     assert!(matches!(result, Err(ResolveError::NotAnswered(_))), "{result:?}");
-    let target = Target::new("pbx", None, Some(Transport::Udp), Scheme::Sip);
-    let of_one_word = lab.resolver.resolve(&target, &BOTH).await.unwrap();
+    let of_one_word = lab.resolve("pbx").await.unwrap();
     assert_eq!(of_one_word.servers.by_weight(), [found(Transport::Udp, "192.0.2.4:5060")]);
     assert_eq!(of_one_word.standing.extent, Extent::Part);
     assert_eq!(of_one_word.valid_for, SHORTEST);
@@ -384,8 +371,8 @@ async fn a_name_server_that_is_dead_or_fails_is_passed_over() {
     let broken = Zone { broken: HashSet::from([name("pbx.example.com.")]), ..Zone::default() };
     tokio::spawn(serve_udp(failing, Arc::new(Mutex::new(broken))));
     lab.write("resolv.conf", "nameserver 127.0.0.3\nnameserver 127.0.0.1\n");
-    let target = Target::new("pbx.example.com", Some(5060), Some(Transport::Udp), Scheme::Sip);
-    assert!(lab.resolver.resolve(&target, &BOTH).await.is_ok());
+    let target = Target::new("pbx.example.com", Some(5060), Transport::Udp);
+    assert!(lab.resolver.resolve(&target).await.is_ok());
 }
 
 #[test] // resolv.conf(5)
@@ -438,11 +425,7 @@ async fn a_family_that_is_not_answered_leaves_the_other() {
 struct Script(Mutex<Vec<Result<Resolution, ResolveError>>>);
 
 impl Resolver for Script {
-    fn resolve<'a>(
-        &'a self,
-        _target: &'a Target,
-        _supported: &'a [Transport],
-    ) -> BoxFuture<'a, Result<Resolution, ResolveError>> {
+    fn resolve<'a>(&'a self, _target: &'a Target) -> BoxFuture<'a, Result<Resolution, ResolveError>> {
         let next = self.0.lock().unwrap().pop();
         Box::pin(async move {
             match next {
@@ -516,7 +499,7 @@ fn kept(
     let (sender, reports) = mpsc::unbounded_channel();
     let (again, asked) = watch::channel(());
     let script = Arc::new(Script(Mutex::new(results)));
-    tokio::spawn(keep_resolved(script, target("pbx.example.com"), BOTH.to_vec(), asked, move |servers| {
+    tokio::spawn(keep_resolved(script, target("pbx.example.com"), asked, move |servers| {
         let _ = sender.send(servers.by_weight());
     }));
     (reports, again)

@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use super::Transport;
 
-/// What is to be found. Its host comes out of the configuration, never out of a message.
+/// What is to be found. It comes out of the configuration, never out of a message, and so does its transport: nothing is left for
+/// NAPTR to say (RFC 3263 §4.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub(super) host: Host,
     pub(super) port: Option<u16>,
-    pub(super) transport: Option<Transport>,
-    pub(super) scheme: Scheme,
+    pub(super) transport: Transport,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,25 +22,16 @@ pub(super) enum Host {
     Relative(String),
 }
 
-/// Whether TLS is demanded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    /// `sip:`
-    Sip,
-    /// `sips:`
-    Sips,
-}
-
 impl Target {
     /// `host` is a name or an address (IPv6 with or without brackets).
-    pub fn new(host: &str, port: Option<u16>, transport: Option<Transport>, scheme: Scheme) -> Self {
+    pub fn new(host: &str, port: Option<u16>, transport: Transport) -> Self {
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let host = match (bare.parse(), bare.strip_suffix('.')) {
             (Ok(address), _) => Host::Address(IpAddr::to_canonical(&address)),
             (Err(_), Some(absolute)) => Host::Absolute(absolute.to_ascii_lowercase()),
             (Err(_), None) => Host::Relative(bare.to_ascii_lowercase()),
         };
-        Self { host, port, transport, scheme }
+        Self { host, port, transport }
     }
 
     /// The targets that it may stand for, in the order in which they are to be looked up: as it stands, and, if it has fewer
@@ -80,25 +71,5 @@ impl Target {
 
     fn absolute(&self, name: String) -> Self {
         Self { host: Host::Absolute(name), ..self.clone() }
-    }
-}
-
-impl Scheme {
-    /// Browsers call us: nothing is ever found for a WebSocket.
-    pub(super) fn allows(self, transport: Transport) -> bool {
-        match (self, transport) {
-            (Self::Sip, Transport::Udp | Transport::Tcp) | (Self::Sip | Self::Sips, Transport::Tls) => true,
-            (Self::Sips, Transport::Udp | Transport::Tcp)
-            | (Self::Sip | Self::Sips, Transport::Ws | Transport::Wss) => false,
-        }
-    }
-
-    /// RFC 3263 §4.1: UDP for `sip:`, TLS over TCP for `sips:`; where we have not got that, the first we have.
-    pub(super) fn default_transport(self, usable: &[Transport]) -> Option<Transport> {
-        let wanted = match self {
-            Self::Sip => Transport::Udp,
-            Self::Sips => Transport::Tls,
-        };
-        usable.iter().copied().find(|transport| *transport == wanted).or_else(|| usable.first().copied())
     }
 }
