@@ -1,5 +1,6 @@
 //! One side of a session: its transport, and the state of the sound in both directions.
 
+mod consent;
 mod generation;
 pub(crate) mod plain;
 mod reports;
@@ -138,7 +139,7 @@ impl Leg {
     pub(crate) fn adapt(&mut self, spec: &LegSpec, now: Instant, random: &mut Random) -> Adapted {
         match (&mut self.transport, spec) {
             (Transport::Web(web), LegSpec::WebRtc(leg)) => {
-                let adapted = web.adapt(leg, random);
+                let adapted = web.adapt(leg, now, random);
                 let WebRtcLeg { codecs, direction, .. } = leg;
                 self.take(codecs, *direction, now);
                 adapted

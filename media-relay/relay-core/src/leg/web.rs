@@ -6,11 +6,11 @@ use std::time::Instant;
 use relay_api::WebRtcLeg;
 
 use super::Adapted;
+use super::consent::Consent;
 use crate::demux::Kind;
 use crate::dtls::{Association, Expected, Progress};
 use crate::engine::{Io, Outside};
-use crate::failure::Failure;
-use crate::ice::{Agent, CONSENT, Checked, Local, Path, Remote};
+use crate::ice::{Agent, Checked, Local, Path, Remote};
 use crate::random::Random;
 use crate::srtp::{Receiver, Sender};
 use crate::stun::{MESSAGE_SIZE, Request};
@@ -19,18 +19,7 @@ pub(crate) struct Web {
     pub(crate) agent: Agent,
     association: Option<Association>,
     keys: Option<(Sender, Receiver)>,
-    /// Checks must begin by then: set once both sides of the session are known.
-    connect_by: Option<Instant>,
-    /// The end of the connection was told.
-    is_lost: bool,
     consent: Consent,
-}
-
-/// May anything be sent to the browser? RFC 7675 §5.1: not without a check that is younger than 30 s.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Consent {
-    Given,
-    Missing,
 }
 
 impl Web {
@@ -39,14 +28,12 @@ impl Web {
             agent: Agent::new(Local::random(random), None, now),
             association: None,
             keys: None,
-            connect_by: None,
-            is_lost: false,
-            consent: Consent::Missing,
+            consent: Consent::Undue,
         }
     }
 
     /// Takes what the browser's SDP told. Another certificate is another association; other ICE credentials are not.
-    pub(crate) fn adapt(&mut self, spec: &WebRtcLeg, random: &mut Random) -> Adapted {
+    pub(crate) fn adapt(&mut self, spec: &WebRtcLeg, now: Instant, random: &mut Random) -> Adapted {
         let Some(remote) = &spec.remote else { return Adapted::default() };
         let mut adapted = Adapted::default();
         let credentials = Remote { ufrag: remote.ufrag.clone(), password: remote.password.clone() };
@@ -54,7 +41,7 @@ impl Web {
             let local = Local::random(random);
             adapted.introduced.push(local.ufrag.clone());
             adapted.retired.extend(self.agent.restart(local, credentials));
-            self.is_lost = false;
+            self.consent.restart(now);
         } else {
             self.agent.set_remote(credentials);
         }
@@ -75,7 +62,7 @@ impl Web {
 
     /// Where to send, as long as the browser consents.
     fn path(&self) -> Option<Path> {
-        self.agent.selected().filter(|_| self.consent == Consent::Given)
+        self.agent.selected().filter(|_| self.consent.is_given())
     }
 
     pub(crate) fn is_addressed(&self) -> bool {
@@ -84,8 +71,8 @@ impl Web {
 
     /// The other leg is known too: from now on the browser is expected to connect.
     pub(crate) fn expect_connection(&mut self, now: Instant) {
-        if self.connect_by.is_none() && self.is_addressed() {
-            self.connect_by = Some(now + CONSENT);
+        if self.is_addressed() {
+            self.consent.expect(now);
         }
     }
 
@@ -105,7 +92,7 @@ impl Web {
         if !checked.valid {
             return (checked, Progress::None);
         }
-        (self.is_lost, self.consent) = (false, Consent::Given);
+        self.consent.renew(now);
         let progress =
             self.associate(outside, |association, identity, send| association.start(identity, now, send));
         (checked, progress)
@@ -154,12 +141,8 @@ impl Web {
 
     /// Lets time pass; whether the transport failed just now.
     pub(crate) fn handle_timeout(&mut self, now: Instant, outside: &mut Outside<'_>) -> Progress {
-        if !self.is_lost && self.connection_ends().is_some_and(|at| at <= now) {
-            (self.is_lost, self.consent) = (true, Consent::Missing);
-            return Progress::Failed(match self.agent.selected() {
-                Some(_) => Failure::Consent,
-                None => Failure::Unreachable,
-            });
+        if let Some(failure) = self.consent.handle_timeout(self.agent.consent_ends(), now) {
+            return Progress::Failed(failure);
         }
         match &self.association {
             Some(association) if association.timeout().is_some_and(|at| at <= now) => self
@@ -171,13 +154,9 @@ impl Web {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let connection = self.connection_ends().filter(|_| !self.is_lost);
+        let consent = self.consent.timeout(self.agent.consent_ends());
         let association = self.association.as_ref().and_then(Association::timeout);
-        connection.into_iter().chain(association).min()
-    }
-
-    fn connection_ends(&self) -> Option<Instant> {
-        self.agent.consent_ends().or(self.connect_by)
+        consent.into_iter().chain(association).min()
     }
 
     /// Runs a step of the association; what it sends goes to the selected path, its keys are put to use.

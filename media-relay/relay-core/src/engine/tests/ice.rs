@@ -130,17 +130,13 @@ fn lost_consent_is_told_once_and_may_come_back() {
     rig.after(CONSENT - Duration::from_secs(1));
     assert_eq!(rig.events(), []);
     rig.after(Duration::from_secs(20));
-    let failed = |rig: &mut Rig| {
-        let events = rig.events();
-        events.iter().filter(|(_, kind)| matches!(kind, EventKind::TransportFailed { .. })).count()
-    };
-    assert_eq!(failed(&mut rig), 1);
+    assert_eq!(failures(&mut rig), 1);
     let check = browser.check(true);
     rig.receives(MUX, browser.address, &check);
     rig.after(CONSENT / 2);
-    assert_eq!(failed(&mut rig), 0);
+    assert_eq!(failures(&mut rig), 0);
     rig.after(CONSENT);
-    assert_eq!(failed(&mut rig), 1);
+    assert_eq!(failures(&mut rig), 1);
     assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 2);
 }
 
@@ -171,16 +167,121 @@ fn an_ice_restart_alone_brings_no_consent_back() {
     let mut rig = Rig::new();
     let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
     rig.after(CONSENT + GRID);
-    browser.ufrag = "new1".to_owned();
-    browser.password = "another-password-of-the-browser".to_owned();
-    spec.revision = 2;
-    spec.a = browser.leg();
-    let description = rig.put(&spec).unwrap();
+    let description = restarts(&mut rig, &mut browser, &mut spec);
     assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22)), []);
-    browser.learn(&description.a);
+    browser.learn(&description);
     let check = browser.check(true);
     rig.receives(MUX, browser.address, &check);
     assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(2, 0x22)).len(), 1);
+}
+
+/// The browser's page offers new ICE credentials; nothing of ICE arrives, and the relay's answer is not used either.
+fn restarts(rig: &mut Rig, browser: &mut Browser, spec: &mut SessionSpec) -> LegDescription {
+    spec.revision += 1;
+    browser.ufrag = format!("new{}", spec.revision);
+    browser.password = format!("password-{}-of-the-browser's-page", spec.revision);
+    spec.a = browser.leg();
+    rig.put(spec).unwrap().a
+}
+
+/// How often the end of a transport was told.
+fn failures(rig: &mut Rig) -> usize {
+    let events = rig.events();
+    events.iter().filter(|(_, kind)| matches!(kind, EventKind::TransportFailed { .. })).count()
+}
+
+#[test] // RFC 7675 §5.1, RFC 8445 §9
+fn a_restart_gives_a_call_thirty_seconds_to_be_mended_in_which_nothing_is_sent_without_consent() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
+    rig.after(Duration::from_secs(20));
+    let description = restarts(&mut rig, &mut browser, &mut spec);
+    rig.after(CONSENT - Duration::from_secs(21));
+    assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22)).len(), 1, "consent is left");
+    rig.after(Duration::from_secs(15));
+    for sequence in 2..50 {
+        assert_eq!(rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(sequence, 0x22)), []);
+        assert!(rig.after(Duration::from_millis(20)).iter().all(|sent| sent.socket != MUX));
+    }
+    assert_eq!(failures(&mut rig), 0);
+    browser.learn(&description);
+    let check = browser.check(true);
+    assert!(is_success(&rig.receives(MUX, browser.address, &check), browser.address));
+    let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(50, 0x22));
+    assert_eq!(browser.open(&sent[0].datagram)[12..], [0x22; 160], "the same association");
+    rig.after(CONSENT - Duration::from_secs(1));
+    assert_eq!(failures(&mut rig), 0);
+    rig.after(Duration::from_secs(2));
+    assert_eq!(failures(&mut rig), 1, "the time of the restart is not added to that of a check");
+}
+
+#[test] // RFC 7675 §5.1
+fn a_restart_without_a_check_ends_the_call_thirty_seconds_after_it() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, _) = rig.call(DtlsRole::Passive);
+    rig.after(Duration::from_secs(10));
+    restarts(&mut rig, &mut browser, &mut spec);
+    rig.after(CONSENT - Duration::from_secs(1));
+    assert_eq!(failures(&mut rig), 0);
+    rig.after(Duration::from_secs(2));
+    assert_eq!(failures(&mut rig), 1);
+    assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 1);
+}
+
+#[test]
+fn a_page_that_restarts_for_ever_and_is_never_heard_loses_its_call_a_minute_after_the_last_check() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, _) = rig.call(DtlsRole::Passive);
+    for _ in 0..11 {
+        rig.after(Duration::from_secs(5));
+        restarts(&mut rig, &mut browser, &mut spec);
+    }
+    rig.after(Duration::from_secs(4));
+    assert_eq!(failures(&mut rig), 0);
+    rig.after(Duration::from_secs(2));
+    assert_eq!(failures(&mut rig), 1);
+    for _ in 0..30 {
+        restarts(&mut rig, &mut browser, &mut spec);
+        rig.after(Duration::from_secs(5));
+    }
+    assert_eq!(failures(&mut rig), 0, "told once");
+    assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 1);
+}
+
+#[test]
+fn a_page_that_never_connects_is_given_no_more_than_a_minute_by_its_restarts() {
+    let mut rig = Rig::new();
+    let mut browser = Browser::new("198.51.100.7:50000", DtlsRole::Passive);
+    let mut spec = spec("call", 1, browser.leg(), rtp_leg(Some(remote())));
+    rig.put(&spec).unwrap();
+    for _ in 0..11 {
+        rig.after(Duration::from_secs(5));
+        restarts(&mut rig, &mut browser, &mut spec);
+    }
+    rig.after(Duration::from_secs(4));
+    assert_eq!(failures(&mut rig), 0);
+    rig.after(Duration::from_secs(2));
+    assert_eq!(failures(&mut rig), 1);
+    assert_eq!(rig.engine.totals().failures.of(Failure::Unreachable), 1);
+}
+
+#[test] // RFC 8445 §9: a restart is new credentials and nothing else
+fn an_offer_without_new_credentials_gives_no_new_time_nor_does_a_new_certificate() {
+    let mut rig = Rig::new();
+    let (mut browser, mut spec, _) = rig.call(DtlsRole::Passive);
+    for (seconds, is_renewed) in [(10, false), (10, true), (9, false)] {
+        rig.after(Duration::from_secs(seconds));
+        if is_renewed {
+            browser.identity = DimplIdentity::generate().unwrap();
+        }
+        spec.revision += 1;
+        spec.a = browser.leg();
+        rig.put(&spec).unwrap();
+    }
+    assert_eq!(failures(&mut rig), 0);
+    rig.after(Duration::from_secs(2));
+    assert_eq!(failures(&mut rig), 1);
+    assert_eq!(rig.engine.totals().failures.of(Failure::Consent), 1);
 }
 
 #[test]
@@ -201,16 +302,12 @@ fn an_ice_restart_changes_both_halves_without_a_gap() {
     let mut rig = Rig::new();
     let (mut browser, mut spec, pair) = rig.call(DtlsRole::Passive);
     let old_ufrag = browser.relay_ufrag.clone();
-    browser.ufrag = "new1".to_owned();
-    browser.password = "another-password-of-the-browser".to_owned();
-    spec.revision = 2;
-    spec.a = browser.leg();
-    let description = rig.put(&spec).unwrap();
+    let description = restarts(&mut rig, &mut browser, &mut spec);
     let sent = rig.receives(SocketId::Rtp(pair), remote().rtp, &rtp(1, 0x22));
     assert_eq!(sent[0].to, browser.address);
 
     let new = address("198.51.100.8:50001");
-    browser.learn(&description.a);
+    browser.learn(&description);
     assert_ne!(browser.relay_ufrag, old_ufrag);
     let check = browser.check(true);
     assert!(is_success(&rig.receives(MUX, new, &check), new));
