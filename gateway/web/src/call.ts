@@ -39,9 +39,11 @@ export class Call {
   asksForMicrophone = false;
 
   private watch: SoundWatch | null = null;
-  private watching: ReturnType<typeof setInterval> | undefined;
+  private watching: ReturnType<typeof setTimeout> | undefined;
   private asking: ReturnType<typeof setTimeout> | undefined;
   private restartedAt = -Infinity;
+  /** The sound was cut and has not been heard since. */
+  private wasCut = false;
   /** Set once we end it: the reason, empty if the user wished it. */
   private ours: string | null = null;
   /** The connection was lost, so the other side may know something else than we do. */
@@ -173,10 +175,16 @@ export class Call {
     if (!this.watch && this.connection) {
       const watch = new SoundWatch(this.connection);
       this.watch = watch;
-      // A connection that was closed meanwhile has no figures.
-      this.watching = setInterval(() => void this.look(watch).catch(() => {}), LOOK_MILLISECONDS);
+      this.lookLater(watch);
     }
     this.become(this.talking());
+  }
+
+  /** Looks one after the other, however long the browser takes to count. */
+  private lookLater(watch: SoundWatch): void {
+    // A connection that was closed meanwhile has no figures.
+    const look = () => this.look(watch).catch(() => {}).then(() => this.ended || this.lookLater(watch));
+    this.watching = setTimeout(() => void look(), LOOK_MILLISECONDS);
   }
 
   /** Shows whether there is sound, and has it come back. */
@@ -191,15 +199,18 @@ export class Call {
   }
 
   private repair(watch: SoundWatch): void {
-    const sinceRestart = performance.now() - this.restartedAt;
-    const restart = watch.sound === 'cut' && watch.cutMilliseconds > RESTART_MILLISECONDS && sinceRestart > RESTART_AGAIN_MILLISECONDS;
+    if (watch.sound !== 'absent') this.wasCut = watch.sound === 'cut';
+    const isCut = watch.sound === 'cut' && watch.cutMilliseconds > RESTART_MILLISECONDS;
+    // Answers that came late make a path look well that the browser has given up: once it is tried anew.
+    const isDoubtful = watch.sound === 'absent' && this.wasCut;
+    const restart = (isCut || isDoubtful) && performance.now() - this.restartedAt > RESTART_AGAIN_MILLISECONDS;
     if (!restart && !this.toConfirm) return;
     // RFC 8839 §4.4.1.1.1: new credentials in an offer. Without them the offer tells what the lost connection may have kept from the
     // other side, and whether the gateway still has the call.
     if (restart) this.takeIceServers();
     if (!reoffer(this.session, { iceRestart: restart })) return;
     this.toConfirm = false;
-    if (restart) this.restartedAt = performance.now();
+    if (restart) [this.restartedAt, this.wasCut] = [performance.now(), false];
   }
 
   private takeIceServers(): void {
@@ -240,7 +251,7 @@ export class Call {
     if (this.ended) return;
     this.state = state;
     if (state === 'ended') {
-      clearInterval(this.watching);
+      clearTimeout(this.watching);
       clearTimeout(this.asking);
       this.asksForMicrophone = false;
     }
@@ -283,7 +294,7 @@ const KEY_MILLISECONDS = 120;
 const KEY_GAP_MILLISECONDS = 80;
 /** A browser that need not ask gives the microphone sooner. */
 const ASKED_MILLISECONDS = 600;
-const LOOK_MILLISECONDS = 250;
+const LOOK_MILLISECONDS = 200;
 /** Most cuts are shorter and heal by themselves. */
 const RESTART_MILLISECONDS = 1500;
 const RESTART_AGAIN_MILLISECONDS = 5000;

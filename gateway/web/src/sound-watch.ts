@@ -9,7 +9,9 @@ export class SoundWatch {
   cutMilliseconds = 0;
 
   private sampledAt = performance.now();
+  /** Not before the last packet. */
   private soundAt = performance.now();
+  /** Not after the last answer: a sample that comes late must not make a path look well on which both ended together. */
   private answerAt = performance.now();
   private packets = 0;
   private answers = 0;
@@ -21,6 +23,7 @@ export class SoundWatch {
 
   /** `expected`: false while one side holds the other. */
   async sample(expected: boolean): Promise<void> {
+    const asked = performance.now();
     const reports = [...(await this.connection.getStats()).values()] as Record<string, number | string>[];
     const now = performance.now();
     const inbound = reports.find((report) => report.type === 'inbound-rtp' && report.kind === 'audio');
@@ -30,8 +33,8 @@ export class SoundWatch {
 
     // A page that slept has heard nothing, which says nothing.
     if (packets !== this.packets || !expected || now - this.sampledAt > SLEPT_MILLISECONDS) this.soundAt = now;
-    if (answers > this.answers) this.answerAt = now;
-    [this.sampledAt, this.packets, this.answers] = [now, packets, answers];
+    if (answers > this.answers) this.answerAt = this.sampledAt;
+    [this.sampledAt, this.packets, this.answers] = [asked, packets, answers];
     this.judge(now);
   }
 
@@ -39,7 +42,7 @@ export class SoundWatch {
     const quiet = now - this.soundAt;
     // RFC 7675 §5.1: the checks go on whether there is sound or not.
     const answered = this.answerAt > this.soundAt + MARGIN_MILLISECONDS;
-    if (answered && this.packets > 0 && now - this.answerAt > PAUSE_MILLISECONDS) this.pauses = true;
+    if (answered && this.packets > 0 && quiet > QUIET_MILLISECONDS) this.pauses = true;
     const isCut = this.isBroken() || (!answered && quiet > (this.pauses ? PATIENT_MILLISECONDS : QUIET_MILLISECONDS));
     this.cutAt = isCut ? (this.cutAt ?? now) : null;
     this.cutMilliseconds = this.cutAt === null ? 0 : now - this.cutAt;
@@ -53,11 +56,10 @@ export class SoundWatch {
   }
 }
 
-/** With the time between samples less than 3 s; Chromium checks a path every 2.5 s. */
-const QUIET_MILLISECONDS = 2400;
+/** With the time of two samples 2.6 s; Chromium checks a path every 2.5 s, Firefox every 4 to 6 s. */
+const QUIET_MILLISECONDS = 2200;
 const PATIENT_MILLISECONDS = 7000;
 const ABSENT_MILLISECONDS = 10_000;
-/** A check that was answered by then was answered while sound still came. */
-const MARGIN_MILLISECONDS = 300;
-const PAUSE_MILLISECONDS = 1000;
+/** An answer that came by then may have been under way together with the last sound. */
+const MARGIN_MILLISECONDS = 100;
 const SLEPT_MILLISECONDS = 5000;

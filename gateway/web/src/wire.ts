@@ -13,9 +13,11 @@ export class Wire implements Socket {
   private socket: WebSocket | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private closely = false;
-  private beats = 0;
-  /** Beats since a ping that nothing has followed. */
-  private unanswered = 0;
+  private beatAt = 0;
+  private askedAt = -Infinity;
+  /** A ping is out that nothing has followed. */
+  private asks = false;
+  private silentMilliseconds = 0;
   private heard = false;
   /** Has it ever answered a ping? Of a server that does not, silence says nothing. */
   private answers = false;
@@ -29,7 +31,7 @@ export class Wire implements Socket {
     this.sip_uri = `sip:${host};transport=ws`;
   }
 
-  /** Asks every second, as is fit during a call, or now and then. */
+  /** Asks with every beat, as is fit during a call, or now and then. */
   watch(closely: boolean): void {
     this.closely = closely;
   }
@@ -75,8 +77,10 @@ export class Wire implements Socket {
 
   private opened(): void {
     clearTimeout(this.timer);
-    this.beats = this.unanswered = 0;
-    this.heard = this.answers = false;
+    this.beatAt = performance.now();
+    this.askedAt = -Infinity;
+    this.silentMilliseconds = 0;
+    this.heard = this.asks = this.answers = false;
     this.changed('alive');
     this.onconnect();
     this.beat();
@@ -93,30 +97,43 @@ export class Wire implements Socket {
     this.ondisconnect(error, code, reason);
   }
 
-  /** Silence is counted in beats and not by the clock, which goes on while the machine sleeps. */
   private beat(): void {
-    const waited = this.unanswered;
-    if (this.heard) this.unanswered = 0;
-    this.heard = false;
-    if (waited >= SILENT_BEATS && this.unanswered === 0) this.changed('alive');
-    if (this.answers && this.unanswered === SILENT_BEATS) this.changed('silent');
-    if (this.answers && this.unanswered >= DEAD_BEATS) {
-      this.gone(true);
-      return;
-    }
-    if (this.closely || this.unanswered > 0 || this.beats % IDLE_BEATS === 0) {
-      this.send(PING);
-      this.unanswered += 1;
-    }
-    this.beats += 1;
+    const now = performance.now();
+    const before = this.silentMilliseconds;
+    if (this.heard) this.asks = false;
+    // The clock goes on while the machine sleeps, and a page in the background is woken once a second.
+    const beat = Math.min(now - this.beatAt, LONGEST_BEAT_MILLISECONDS);
+    this.silentMilliseconds = this.asks ? before + beat : 0;
+    [this.beatAt, this.heard] = [now, false];
+    if (this.answers && this.told(before)) return;
+    if (this.closely || this.asks || now - this.askedAt >= IDLE_MILLISECONDS) this.ask(now);
     this.timer = setTimeout(() => this.beat(), BEAT_MILLISECONDS);
+  }
+
+  private ask(now: number): void {
+    this.send(PING);
+    [this.asks, this.askedAt] = [true, now];
+  }
+
+  /** Tells of a silence that began, ended, or lasted too long. True when it was the end of the connection. */
+  private told(before: number): boolean {
+    const isSilent = this.silentMilliseconds >= SILENT_MILLISECONDS;
+    if (isSilent !== (before >= SILENT_MILLISECONDS)) this.changed(isSilent ? 'silent' : 'alive');
+    if (this.silentMilliseconds < DEAD_MILLISECONDS) return false;
+    this.gone(true);
+    return true;
   }
 }
 
 const [PING, PONG] = ['\r\n\r\n', '\r\n'];
-const BEAT_MILLISECONDS = 1000;
-const IDLE_BEATS = 15;
-const SILENT_BEATS = 2;
+const BEAT_MILLISECONDS = 500;
+const LONGEST_BEAT_MILLISECONDS = 1000;
+const IDLE_MILLISECONDS = 15_000;
+/**
+ * Four beats after a ping, which goes out one beat after the last answer at most: 2.5 s in all. TCP brings what a hiccup of one second
+ * swallowed sooner, 1.4 s after it was sent (RFC 6298 §5.5, from 200 ms on).
+ */
+const SILENT_MILLISECONDS = 1900;
 /** Long enough for a gateway that is busy, short enough to come back within a call's grace. */
-const DEAD_BEATS = 6;
+const DEAD_MILLISECONDS = 6000;
 const CONNECT_MILLISECONDS = 8000;

@@ -71,6 +71,30 @@ export class Softphone {
     await this.page.locator(`#${id}`, { hasText: expected }).waitFor();
   }
 
+  /** Waits until sound flows again, or the call has ended. */
+  async isOutOfTrouble() {
+    const isOut = () => ['flows', undefined].includes(document.body.dataset.sound) || document.body.dataset.call === 'ended';
+    try {
+      await this.page.waitForFunction(isOut);
+    } catch (error) {
+      const shown = await this.page.evaluate(() => JSON.stringify({ ...document.body.dataset, notice: document.getElementById('notice').textContent }));
+      throw new Error(`the page was left with ${shown}`, { cause: error });
+    }
+  }
+
+  /** Resolves with the time, as `Date.now()` has it, at which the page's notice first said this. */
+  noticed(text) {
+    return this.page.evaluate((wanted) => {
+      const notice = document.getElementById('notice');
+      return new Promise((resolve, reject) => {
+        setTimeout(() => reject(new Error(`the notice never said “${wanted}”`)), 30_000);
+        const look = () => notice.textContent.includes(wanted) && resolve(Date.now());
+        new MutationObserver(look).observe(notice, { childList: true, characterData: true, subtree: true });
+        look();
+      });
+    }, text);
+  }
+
   /** Waits until both level meters move; resolves with their readings. */
   async hasSoundBothWays() {
     await this.page.waitForFunction(() =>
