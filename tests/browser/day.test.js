@@ -11,7 +11,12 @@ import { Softphone } from './lib/softphone.js';
 const [ALICE_HERTZ, BOB_HERTZ] = [440, 660];
 const REFRESHES = 10;
 
-for (const name of BROWSERS) describe(`a working day of the softphone page in ${name}`, { timeout: 300_000 }, () => {
+// Each of them waits most of the time.
+describe('a working day of the softphone page', { concurrency: true, timeout: 300_000 }, () => {
+  for (const name of BROWSERS) describe(`in ${name}`, () => day(name));
+});
+
+function day(name) {
   let gateway;
   let line;
   let browsers;
@@ -69,4 +74,4 @@ for (const name of BROWSERS) describe(`a working day of the softphone page in ${
     alice.hadNoErrors();
     bob.hadNoErrors();
   });
-});
+}

@@ -24,6 +24,11 @@ async function registered({ library, name }, origin, options) {
 
 // Each of them waits most of the time.
 describe('a page of docs/embedding.md', { concurrency: true, timeout: 300_000 }, () => {
+  describe('that stays open', day);
+  describe('whose sound does not get through', outage);
+});
+
+function day() {
   let gateway;
   let trunk;
   let renewed;
@@ -92,9 +97,9 @@ describe('a page of docs/embedding.md', { concurrency: true, timeout: 300_000 },
     await Promise.all([alice.hears(TRUNK_HERTZ), call.rtp.hears(ALICE_HERTZ)]);
     return call;
   }
-});
+}
 
-describe('a page of docs/embedding.md whose sound does not get through', { concurrency: true, timeout: 300_000 }, () => {
+function outage() {
   let gateway;
   let line;
   before(async () => {
@@ -129,7 +134,7 @@ describe('a page of docs/embedding.md whose sound does not get through', { concu
       assert.match(reason, /^Media (lost|timeout)$/);
     }
   });
-});
+}
 
 /** Runs in the page: counts each 200 to a REGISTER in `globalThis.registrations`. */
 function countRegistrations() {

@@ -9,6 +9,10 @@ import { Trunk } from './lib/trunk.js';
 const ALICE_HERTZ = 440;
 const BOB_HERTZ = 660;
 const TRUNK_HERTZ = 1000;
+/** Browsers themselves would wait for 5 s and more. */
+const UNANSWERED_STUN_MILLISECONDS = 3000;
+/** Where no sound is at stake, a browser does not tell one client from the other: each has that part in one of them. */
+const SIGNALLING = { jssip: 'chromium', sipjs: 'firefox' };
 
 for (const [library, name] of LIBRARIES.flatMap((library) => BROWSERS.map((name) => [library, name]))) {
   describe(`calls with ${library} in ${name}`, () => {
@@ -49,20 +53,6 @@ for (const [library, name] of LIBRARIES.flatMap((library) => BROWSERS.map((name)
       await alice.sees('call', 'active');
       return { alice, call };
     }
-
-    it('registers and unregisters', async () => {
-      const alice = await registered('alice');
-      await alice.unregister();
-      await alice.sees('registration', 'unregistered');
-    });
-
-    it('refuses a wrong password', async () => {
-      const alice = await Client.open(browsers.alice, library, gateway.origin);
-      clients.push(alice);
-      await alice.register('alice', 'wrong');
-      const { status } = await alice.sees('registration', 'failed');
-      assert.ok(status === 401 || status === 403, `got ${status}`);
-    });
 
     it('browser calls trunk: rings, answers, sound both ways, browser hangs up', async (t) => {
       const alice = await registered('alice');
@@ -117,34 +107,6 @@ for (const [library, name] of LIBRARIES.flatMap((library) => BROWSERS.map((name)
       await alice.sees('call', 'ended');
     });
 
-    it('sound goes on when the certificate is exchanged, and who comes then sees the new one', async () => {
-      const { alice, call } = await aliceCallsTrunk();
-      await alice.hears(TRUNK_HERTZ);
-      const shown = await gateway.certificate();
-      await gateway.renewCertificate();
-      assert.notEqual(await gateway.certificate(), shown);
-      await Promise.all([alice.hears(TRUNK_HERTZ), call.rtp.hears(ALICE_HERTZ)]);
-      const bob = await registered('bob');
-      await bob.call('echo');
-      await bob.sees('call', 'active');
-      await alice.hangUp();
-      await alice.sees('call', 'ended');
-    });
-
-    it('echo plays back what it hears, tone plays a melody', async () => {
-      const alice = await registered('alice');
-      await alice.call('echo');
-      await alice.sees('call', 'active');
-      await alice.hears(ALICE_HERTZ);
-      await alice.hangUp();
-      await alice.sees('call', 'ended');
-      await alice.call('tone');
-      await alice.sees('call', 'active');
-      await alice.hearsSomething();
-      await alice.hangUp();
-      await alice.sees('call', 'ended');
-    });
-
     it('hold is a re-INVITE at the trunk, with silence; resume brings the sound back', async () => {
       const { alice, call } = await aliceCallsTrunk();
       await Promise.all([alice.hears(TRUNK_HERTZ), call.rtp.hears(ALICE_HERTZ)]);
@@ -186,6 +148,67 @@ for (const [library, name] of LIBRARIES.flatMap((library) => BROWSERS.map((name)
       await call.rtp.hearsKeys('5#7');
       await alice.hangUp();
       await call.becomes('ended');
+    });
+
+    it('with STUN out of reach the INVITE leaves at once', async (t) => {
+      // 192.0.2.0/24 is kept for documentation (RFC 5737): nobody answers there.
+      const alice = await registered('alice', { iceServers: [{ urls: 'stun:192.0.2.1:3478' }] });
+      const next = trunk.nextCall();
+      const begun = performance.now();
+      await alice.call('5550004');
+      const call = await next;
+      const took = performance.now() - begun;
+      t.diagnostic(`INVITE at the trunk after ${took.toFixed(0)} ms`);
+      assert.ok(took < UNANSWERED_STUN_MILLISECONDS, `took ${took.toFixed(0)} ms`);
+      call.answer();
+      await alice.sees('call', 'active');
+      await call.rtp.hears(ALICE_HERTZ);
+      await alice.hangUp();
+      await call.becomes('ended');
+    });
+
+    if (SIGNALLING[library] !== name) return;
+
+    it('registers and unregisters', async () => {
+      const alice = await registered('alice');
+      await alice.unregister();
+      await alice.sees('registration', 'unregistered');
+    });
+
+    it('refuses a wrong password', async () => {
+      const alice = await Client.open(browsers.alice, library, gateway.origin);
+      clients.push(alice);
+      await alice.register('alice', 'wrong');
+      const { status } = await alice.sees('registration', 'failed');
+      assert.ok(status === 401 || status === 403, `got ${status}`);
+    });
+
+    it('sound goes on when the certificate is exchanged, and who comes then sees the new one', async () => {
+      const { alice, call } = await aliceCallsTrunk();
+      await alice.hears(TRUNK_HERTZ);
+      const shown = await gateway.certificate();
+      await gateway.renewCertificate();
+      assert.notEqual(await gateway.certificate(), shown);
+      await Promise.all([alice.hears(TRUNK_HERTZ), call.rtp.hears(ALICE_HERTZ)]);
+      const bob = await registered('bob');
+      await bob.call('echo');
+      await bob.sees('call', 'active');
+      await alice.hangUp();
+      await alice.sees('call', 'ended');
+    });
+
+    it('echo plays back what it hears, tone plays a melody', async () => {
+      const alice = await registered('alice');
+      await alice.call('echo');
+      await alice.sees('call', 'active');
+      await alice.hears(ALICE_HERTZ);
+      await alice.hangUp();
+      await alice.sees('call', 'ended');
+      await alice.call('tone');
+      await alice.sees('call', 'active');
+      await alice.hearsSomething();
+      await alice.hangUp();
+      await alice.sees('call', 'ended');
     });
 
     it('either side refuses', async () => {
@@ -233,60 +256,8 @@ for (const [library, name] of LIBRARIES.flatMap((library) => BROWSERS.map((name)
       t.diagnostic(`BYE ${((performance.now() - begun) / 1000).toFixed(1)} s after the tab closed; the grace is ${GRACE_SECONDS} s`);
     });
 
-    it('with STUN out of reach the INVITE leaves at once', async (t) => {
-      // 192.0.2.0/24 is kept for documentation (RFC 5737): nobody answers there.
-      const alice = await registered('alice', { iceServers: [{ urls: 'stun:192.0.2.1:3478' }] });
-      const next = trunk.nextCall();
-      const begun = performance.now();
-      await alice.call('5550004');
-      const call = await next;
-      const took = performance.now() - begun;
-      t.diagnostic(`INVITE at the trunk after ${took.toFixed(0)} ms`);
-      assert.ok(took < 1000, `took ${took.toFixed(0)} ms`);
-      call.answer();
-      await alice.sees('call', 'active');
-      await call.rtp.hears(ALICE_HERTZ);
-      await alice.hangUp();
-      await call.becomes('ended');
-    });
-
     it('nothing of all these calls is left in the store', async () => {
       await gateway.holdsNoCall();
     });
   });
 }
-
-describe('the program', () => {
-  it('gives the place of a closed tab to the next one', async (t) => {
-    const gateway = await Gateway.start({ settings: { limits: { bindings_per_user: 2 } } });
-    t.after(() => gateway.stop());
-    const browser = await sharedBrowser(BROWSERS[0], ALICE_HERTZ);
-    for (let tab = 0; tab < 4; tab += 1) {
-      const alice = await Client.open(browser, 'jssip', gateway.origin);
-      await alice.register('alice', USERS.alice);
-      await alice.isRegistered();
-      await alice.close();
-    }
-  });
-
-  it('ends its calls and exits within five seconds', async (t) => {
-    const trunk = await Trunk.open();
-    t.after(() => trunk.close());
-    const gateway = await Gateway.start({ trunk });
-    t.after(() => gateway.stop());
-    const browser = await sharedBrowser(BROWSERS[0], ALICE_HERTZ);
-    const alice = await Client.open(browser, 'jssip', gateway.origin);
-    await alice.register('alice', USERS.alice);
-    await alice.isRegistered();
-    const next = trunk.nextCall();
-    await alice.call('5550001');
-    const call = await next;
-    call.answer();
-    await alice.sees('call', 'active');
-    const took = await gateway.stop();
-    await call.becomes('ended');
-    assert.equal(gateway.exitCode, 0);
-    t.diagnostic(`stopped in ${took.toFixed(0)} ms`);
-    assert.ok(took < 5000, `took ${took.toFixed(0)} ms`);
-  });
-});

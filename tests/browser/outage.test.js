@@ -20,7 +20,7 @@ const TOLD_AT_LAST_MILLISECONDS = 15_000;
 
 // Each of them waits most of the time.
 describe('softphone page in an outage', { concurrency: true, timeout: 600_000 }, () => {
-  for (const name of BROWSERS) describe(`in ${name}`, { concurrency: 4 }, () => outages(name));
+  for (const name of BROWSERS) describe(`in ${name}`, { concurrency: 3 }, () => outages(name));
 });
 
 function outages(name) {

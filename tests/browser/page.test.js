@@ -1,34 +1,18 @@
 // The softphone page against a scripted server: what it shows when things go well and when they don't.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { BROWSERS, sharedBrowser } from './lib/browsers.js';
+import { describe, it } from 'node:test';
+import { BROWSERS } from './lib/browsers.js';
 import { screenshot } from './lib/screenshot.js';
-import { ScriptedServer } from './lib/scripted-server.js';
-import { Softphone } from './lib/softphone.js';
+import { PASSWORDS, scripted } from './lib/scripted.js';
 
-const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
+/** Browsers themselves would wait for 5 s and more. */
+const UNANSWERED_STUN_MILLISECONDS = 3000;
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
-for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 300_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await ScriptedServer.start(PASSWORDS);
-    browser = await sharedBrowser(name, 440);
-  });
-  after(async () => {
-    await server?.close();
-  });
-
-  async function signedIn(user, options) {
-    const phone = await Softphone.open(browser, server.origin, options);
-    await phone.signIn(user, PASSWORDS[user]);
-    await phone.isSignedIn();
-    return phone;
-  }
-
-  it('refuses a wrong password with a text that says what to do, then lets the user in', async () => {
-    const phone = await Softphone.open(browser, server.origin);
+for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 300_000, concurrency: 2 }, () => {
+  it('refuses a wrong password with a text that says what to do, then lets the user in', async (t) => {
+    const { open } = await scripted(t, name);
+    const phone = await open();
     await phone.signIn('alice', 'wrong');
     await phone.shows('registration', 'refused');
     assert.match(await phone.text('notice'), /password is wrong\. Type them again/);
@@ -40,29 +24,29 @@ for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 30
     assert.equal(await phone.page.getByLabel('User').inputValue(), 'alice');
     assert.equal(await phone.page.getByLabel('Password').inputValue(), '');
     phone.hadNoErrors();
-    await phone.page.close();
   });
 
-  it('signs in a user of another domain than the host of the page', async () => {
-    const phone = await Softphone.open(browser, server.origin);
+  it('signs in a user of another domain than the host of the page', async (t) => {
+    const { server, open } = await scripted(t, name);
+    const phone = await open();
     await phone.signIn('alice@example.com', PASSWORDS.alice);
     await phone.isSignedIn();
     assert.match(server.received.at(-1).get('to'), /<sip:alice@example\.com>/);
-    await phone.page.close();
   });
 
   for (const [order, expected] of [[['SHA-256', 'MD5'], 'SHA-256'], [['MD5', 'SHA-256'], 'SHA-256'], [['MD5'], 'MD5']]) {
-    it(`answers ${order.join(' then ')} with ${expected}`, async () => {
+    it(`answers ${order.join(' then ')} with ${expected}`, async (t) => {
+      const { server, signedIn } = await scripted(t, name);
       server.algorithms = order;
       const phone = await signedIn('alice');
       const last = server.received.filter((message) => message.get('authorization')).at(-1);
       assert.match(last.get('authorization'), new RegExp(`algorithm=${expected},`));
-      await phone.page.close();
     });
   }
 
-  it('two phones call each other with sound both ways, mute, hold, and hang up', async () => {
-    const [alice, bob] = [await signedIn('alice'), await signedIn('bob', PHONE)];
+  it('two phones call each other with sound both ways, mute, hold, and hang up', async (t) => {
+    const { signedIn } = await scripted(t, name);
+    const [alice, bob] = await Promise.all([signedIn('alice'), signedIn('bob', PHONE)]);
     await screenshot(alice.page, 'dialer');
     await screenshot(bob.page, 'dialer-phone');
     await alice.dial('bob');
@@ -93,11 +77,11 @@ for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 30
     await Promise.all([alice.shows('call', 'idle'), bob.shows('call', 'idle')]);
     alice.hadNoErrors();
     bob.hadNoErrors();
-    await Promise.all([alice.page.close(), bob.page.close()]);
   });
 
-  it('declines, cancels, and says why a call failed', async () => {
-    const [alice, bob] = [await signedIn('alice'), await signedIn('bob')];
+  it('declines, cancels, and says why a call failed', async (t) => {
+    const { server, signedIn } = await scripted(t, name);
+    const [alice, bob] = await Promise.all([signedIn('alice'), signedIn('bob')]);
     await alice.dial('bob');
     await bob.shows('call', 'incoming');
     await bob.press('Decline');
@@ -120,23 +104,23 @@ for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 30
     await alice.page.emulateMedia({ colorScheme: 'dark' });
     await screenshot(alice.page, 'failed-dark');
     server.refusesCallsWith = null;
-    await Promise.all([alice.page.close(), bob.page.close()]);
   });
 
-  it('comes back by itself when the connection breaks', async () => {
+  it('comes back by itself when the connection breaks', async (t) => {
+    const { server, signedIn } = await scripted(t, name);
     const phone = await signedIn('alice');
     server.dropConnections();
     await phone.shows('registration', 'reconnecting');
     assert.match(await phone.text('notice'), /out of reach/);
     await phone.isSignedIn();
     assert.equal(await phone.page.locator('#notice').isVisible(), false);
-    await phone.page.close();
   });
 
   // RFC 3261 §12: a dialog does not hang on a registration.
-  it('a refused refresh is shown and ends no call; after it the user signs in again', async () => {
+  it('a refused refresh is shown and ends no call; after it the user signs in again', async (t) => {
+    const { server, signedIn } = await scripted(t, name);
     server.expires = 10;
-    const [alice, bob] = [await signedIn('alice'), await signedIn('bob')];
+    const [alice, bob] = await Promise.all([signedIn('alice'), signedIn('bob')]);
     await alice.dial('bob');
     await bob.shows('call', 'incoming');
     await bob.press('Answer');
@@ -155,11 +139,11 @@ for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 30
     await alice.page.getByLabel('Password').fill(PASSWORDS.alice);
     await alice.press('Sign in');
     await alice.isSignedIn();
-    await Promise.all([alice.page.close(), bob.page.close()]);
   });
 
-  it('sends its INVITE within a second though the STUN server never answers', async () => {
-    const phone = await Softphone.open(browser, server.origin);
+  it('sends its INVITE without waiting for a STUN server that never answers', async (t) => {
+    const { server, open } = await scripted(t, name);
+    const phone = await open();
     // 192.0.2.0/24 is kept for documentation (RFC 5737): nobody answers there.
     await phone.signIn('alice', PASSWORDS.alice, { ice: 'stun:192.0.2.1:3478' });
     await phone.isSignedIn();
@@ -169,7 +153,6 @@ for (const name of BROWSERS) describe(`softphone page in ${name}`, { timeout: 30
     await server.watch.until('the INVITE', () => server.received.find((m) => m.method === 'INVITE' && m.isRequest && m.get('call-id') && m.body));
     const took = performance.now() - begun;
     server.refusesCallsWith = null;
-    assert.ok(took < 1000, `the INVITE took ${took.toFixed(0)} ms`);
-    await phone.page.close();
+    assert.ok(took < UNANSWERED_STUN_MILLISECONDS, `the INVITE took ${took.toFixed(0)} ms`);
   });
 });

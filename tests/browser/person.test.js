@@ -51,7 +51,7 @@ for (const name of BROWSERS) describe(`softphone page under a person's keys in $
   });
 });
 
-for (const name of BROWSERS) describe(`softphone page before a person in ${name}`, { timeout: 600_000, concurrency: 3 }, () => {
+for (const name of BROWSERS) describe(`softphone page before a person in ${name}`, { timeout: 600_000, concurrency: 2 }, () => {
   // RFC 3326
   it("says why the other side's BYE came", async (t) => {
     const { server, inCall } = await scripted(t, name);

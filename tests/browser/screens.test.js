@@ -1,37 +1,26 @@
 // The softphone page on small and large screens: what a person needs next is in reach without scrolling.
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
-import { BROWSERS, sharedBrowser } from './lib/browsers.js';
+import { describe, it } from 'node:test';
+import { BROWSERS } from './lib/browsers.js';
 import { screenshot } from './lib/screenshot.js';
-import { ScriptedServer } from './lib/scripted-server.js';
-import { Softphone } from './lib/softphone.js';
+import { PASSWORDS, scripted } from './lib/scripted.js';
 
-const PASSWORDS = { alice: 'wonder-1', bob: 'builder-2' };
 const SCREENS = [[360, 640], [640, 360], [1280, 800]];
 
-for (const name of BROWSERS) describe(`softphone page on a screen in ${name}`, { timeout: 300_000 }, () => {
-  let server;
-  let browser;
-  before(async () => {
-    server = await ScriptedServer.start(PASSWORDS);
-    browser = await sharedBrowser(name, 440);
-  });
-  after(async () => {
-    await server?.close();
-  });
-
+for (const name of BROWSERS) describe(`softphone page on a screen in ${name}`, { timeout: 300_000, concurrency: 2 }, () => {
   for (const [width, height] of SCREENS) {
-    it(`of ${width}x${height} has the main button in reach`, async () => {
+    it(`of ${width}x${height} has the main button in reach`, async (t) => {
+      const { server, open, signedIn } = await scripted(t, name);
       const reaches = async (phone, step, ...names) => {
         await screenshot(phone.page, `${width}x${height}-${step}`);
-        for (const name of names) {
-          const box = await phone.page.getByRole('button', { name, exact: true }).boundingBox();
+        for (const button of names) {
+          const box = await phone.page.getByRole('button', { name: button, exact: true }).boundingBox();
           const isInside = box && box.x >= 0 && box.y >= 0 && box.x + box.width <= width && box.y + box.height <= height;
-          assert.ok(isInside, `${name} (${step}) is at ${JSON.stringify(box)}`);
+          assert.ok(isInside, `${button} (${step}) is at ${JSON.stringify(box)}`);
         }
         assert.equal(await phone.page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, `${step} is too wide`);
       };
-      const alice = await Softphone.open(browser, server.origin, { viewport: { width, height } });
+      const alice = await open({ viewport: { width, height } });
       await reaches(alice, 'sign-in', 'Sign in');
       await alice.signIn('alice', 'wrong');
       await alice.shows('registration', 'refused');
@@ -41,9 +30,7 @@ for (const name of BROWSERS) describe(`softphone page on a screen in ${name}`, {
       await alice.press('Sign in');
       await alice.isSignedIn();
       await reaches(alice, 'dialer', 'Call');
-      const bob = await Softphone.open(browser, server.origin);
-      await bob.signIn('bob', PASSWORDS.bob);
-      await bob.isSignedIn();
+      const bob = await signedIn('bob');
       await bob.dial('alice');
       await alice.shows('call', 'incoming');
       await reaches(alice, 'incoming', 'Answer', 'Decline');
@@ -64,7 +51,6 @@ for (const name of BROWSERS) describe(`softphone page on a screen in ${name}`, {
       await alice.dial('nobody');
       await alice.says('call-state', 'There is no such number');
       await reaches(alice, 'failed', 'Close');
-      await Promise.all([alice.page.close(), bob.page.close()]);
     });
   }
 });

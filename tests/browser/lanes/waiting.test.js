@@ -1,0 +1,8 @@
+// Beside the other files of this folder, in a process of its own: what waits for a day or an outage to go by, then what is short.
+import '../day.test.js';
+import '../embedding.test.js';
+import '../outage.test.js';
+import '../firewall.test.js';
+import '../families.test.js';
+import '../program.test.js';
+import '../harness.test.js';
