@@ -1,4 +1,4 @@
-//! From the configuration to a running gateway: the only place that names concrete types.
+//! From the configuration to a running gateway: what stands behind each port is chosen here.
 
 mod access;
 mod look;
@@ -61,7 +61,6 @@ impl Program for Gateway {
 
     fn run(settings: Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
-        descriptors::provide(descriptors_needed(&settings), "limits.connections, limits.calls and turn");
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -71,6 +70,8 @@ impl Program for Gateway {
 
     fn look(settings: &Settings, reader: &mut Reader, now: Duration) {
         look::files(settings, reader, now);
+        let needed = descriptors_needed(settings);
+        descriptors::look(reader, "limits.connections", needed, "limits.calls, the trunks and [turn]");
     }
 
     fn ask(settings: &Settings, reader: &mut Reader) {

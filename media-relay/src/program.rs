@@ -12,7 +12,7 @@ use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::config::Reader;
 use daemon::config::look;
-use daemon::{descriptors, logging, output, reload, signals, tls};
+use daemon::{clock, descriptors, logging, output, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -37,7 +37,6 @@ impl Program for MediaRelay {
 
     fn run(settings: Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
         logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
-        descriptors::provide(descriptors_needed(&settings), "media.max_sessions and turn");
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .enable_all()
@@ -55,6 +54,7 @@ impl Program for MediaRelay {
             look::file(reader, "control.token_file", Tokens::read(file).map(drop));
         }
         settings.turn.look(reader, now);
+        descriptors::look(reader, "media.max_sessions", descriptors_needed(settings), "[turn]");
     }
 
     /// It knows nobody by name.
@@ -165,9 +165,16 @@ struct Reloadable<'a> {
 impl Reloadable<'_> {
     /// Reads everything again. It is used if all of it is good; else nothing changes.
     async fn reload(&self) {
-        let read = reload::read(self.file, |new: &Settings| {
+        let now = clock::since_1970();
+        let look = |new: &Settings, reader: &mut Reader| MediaRelay::look(new, reader, now);
+        let read = reload::read(self.file, look, |new| {
             let protection = Protection::read(new.control.protection_files()).map_err(all)?;
-            Ok((protection, TurnAccess::read(&new.turn).context("turn")?))
+            let turn = TurnAccess::read(&new.turn).context("turn")?;
+            self.protection.load().may_become(&protection, now)?;
+            if let Some((shown, new)) = self.certificate.as_ref().zip(turn.certificate.as_ref()) {
+                shown.may_become(new, "turn", now)?;
+            }
+            Ok((protection, turn))
         });
         let Some((new, (protection, turn))) = read else { return };
         self.protection.store(Arc::new(protection));

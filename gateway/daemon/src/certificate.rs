@@ -58,10 +58,41 @@ impl Certificate {
         self.0.store(new.0.load_full());
     }
 
+    /// Whether `new`, of `section`, may take its place. A file that was renewed wrong must not make an outage; who runs with a
+    /// certificate that is over already loses nothing by another one. `now` is the time since 1970.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_become(&self, new: &Self, section: &str, now: Duration) -> Result<(), WorseCertificate> {
+        match !self.is_good(now) || new.is_good(now) {
+            true => Ok(()),
+            false => Err(WorseCertificate { section: section.to_owned() }),
+        }
+    }
+
+    fn is_good(&self, now: Duration) -> bool {
+        match self.validity(now) {
+            Some(Validity::NotYet) => false,
+            Some(Validity::Until(end)) => now < end,
+            // Of a form that tells no time: nothing speaks against it.
+            None => true,
+        }
+    }
+
     /// The certificate itself, for the log and for fingerprints.
     pub fn leaf(&self) -> Option<CertificateDer<'static>> {
         self.0.load().cert.first().cloned()
     }
+}
+
+/// A certificate that is of no use at present, and one that is in use and is.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{section}.certificate_file has expired or is not valid yet, while the one in use is good and stays: renew it, then send \
+     SIGHUP again"
+)]
+pub struct WorseCertificate {
+    section: String,
 }
 
 /// How long a certificate is good.
@@ -291,6 +322,26 @@ mod tests {
         for now in [20_001, 20_089, 20_091, 30_000] {
             assert_eq!(certificate.validity(day(now)), Some(Validity::Until(day(20_090))), "{now}");
         }
+    }
+
+    #[test]
+    fn a_certificate_that_is_over_takes_no_good_one_s_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = |n: u64| Duration::from_secs(n * 86_400);
+        let of = |first: u64, last: u64| {
+            let mut params = rcgen::CertificateParams::new(vec!["x.example".to_string()]).unwrap();
+            (params.not_before, params.not_after) =
+                ((UNIX_EPOCH + day(first)).into(), (UNIX_EPOCH + day(last)).into());
+            let key = rcgen::KeyPair::generate().unwrap();
+            let files = (folder.path().join("c"), folder.path().join("k"));
+            fs::write(&files.0, params.self_signed(&key).unwrap().pem()).unwrap();
+            fs::write(&files.1, key.serialize_pem()).unwrap();
+            Certificate::load(&files.0, &files.1).unwrap()
+        };
+        let (over, good, future) = (of(20_000, 20_010), of(20_000, 20_090), of(20_060, 20_090));
+        let may = |old: &Certificate, new: &Certificate| old.may_become(new, "tls", day(20_050)).is_ok();
+        assert!(may(&good, &good) && may(&over, &good) && may(&over, &future) && may(&future, &over));
+        assert!(!may(&good, &over) && !may(&good, &future));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::{self, Configuration, Mistake, Mistakes, Reader, Severity};
-use crate::{admin, clock, output, told};
+use crate::{admin, clock, descriptors, output, told};
 
 /// A program with these commands.
 pub trait Program {
@@ -114,6 +114,7 @@ enum Command {
 }
 
 fn run<P: Program>(file: Option<&Path>) -> ExitCode {
+    descriptors::take_all();
     // One reading gives the settings, what is wrong, and the ports: none of them is of another file than the rest.
     let (read, found) = config::examine(file, |settings, reader| {
         P::look(settings, reader, clock::since_1970());

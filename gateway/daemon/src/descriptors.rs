@@ -2,23 +2,24 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Takes all that the system lets us: the soft limit (`RLIMIT_NOFILE`) is a courtesy to programs that use `select`. How many
-/// that is; none is no limit.
-pub fn take_all() -> Option<u64> {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        Ok(()) => maximum,
-        Err(_) => current,
-    }
+use crate::config::Reader;
+
+/// Takes all that the system lets us: the soft limit (`RLIMIT_NOFILE`) is a courtesy to programs that use `select`.
+pub fn take_all() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is forbidden, what there is has to be enough.
+    _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// Takes all, and says so if that may be too few.
-pub fn provide(needed: u64, keys: &str) {
-    if let Some(allowed) = take_all().filter(|allowed| *allowed < needed) {
-        tracing::warn!(
-            allowed,
-            needed,
-            "too few descriptors for {keys}: raise the hard limit (LimitNOFILE of systemd, ulimit -Hn), or lower these keys"
+/// Warns at `key` if the hard limit is too low for what it and `others` allow.
+pub fn look(reader: &mut Reader, key: &str, needed: u64, others: &str) {
+    if let Some(allowed) = getrlimit(Resource::Nofile).maximum.filter(|allowed| *allowed < needed) {
+        reader.warning(
+            key,
+            format!(
+                "with {others} this may take {needed} descriptors, and {allowed} are allowed here: raise the hard limit \
+                 (LimitNOFILE of systemd, ulimit -Hn), or lower these keys"
+            ),
         );
     }
 }

@@ -2,20 +2,34 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
-
-use crate::config::{self, Configuration};
+use crate::config::{self, Configuration, Reader, Severity};
 use crate::told;
 
-/// The new settings with what `files` reads of them; `None` if something is wrong, which the log tells: everything stays as
-/// it is then.
+/// The new settings with what `files` reads of them, once `look` has seen no error in what they name. `None` if something is
+/// wrong: everything stays as it is then. The log tells what is wrong, and what is to be warned of.
 pub fn read<C: Configuration, T>(
     file: Option<&Path>,
+    look: impl FnOnce(&C, &mut Reader),
     files: impl FnOnce(&C) -> anyhow::Result<T>,
 ) -> Option<(C, T)> {
-    let settings = config::load(file).map_err(|mistakes| anyhow!("{mistakes}"));
-    let read = settings.and_then(|settings: C| files(&settings).map(|read| (settings, read)));
-    read.inspect_err(|why| tracing::error!("the new configuration is refused: {}", told(why))).ok()
+    let (read, found) = config::examine(file, |settings, reader| {
+        look(settings, reader);
+        (reader.severity() != Some(Severity::Error)).then(|| files(settings))
+    });
+    match read {
+        Some((settings, Some(Ok(read)))) => {
+            found.0.iter().for_each(|mistake| tracing::warn!("{mistake}"));
+            Some((settings, read))
+        }
+        Some((_, Some(Err(why)))) => {
+            tracing::error!("the new configuration is refused: {}", told(&why));
+            None
+        }
+        Some((_, None)) | None => {
+            tracing::error!("the new configuration is refused: {found}");
+            None
+        }
+    }
 }
 
 /// Says what was read again and counts from now on, such as `certificates`, and which changed keys don't yet.

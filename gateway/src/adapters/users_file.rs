@@ -106,3 +106,42 @@ fn is_user_name(name: &str) -> bool {
         && name.len() <= 64
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+".contains(&b))
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn users(content: &[u8]) -> Result<UsersFile, UsersFileError> {
+        // Nobody else may read it.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        UsersFile::read(file.path())
+    }
+
+    #[test]
+    fn what_editors_add_to_a_file_of_users_is_passed_over() {
+        let file =
+            users("\u{FEFF}alice:secret\r\n \t\r\n# bob:secret\r\ncarol:two words\r\n".as_bytes()).unwrap();
+        assert!(file.secret("alice").is_some() && file.secret("carol").is_some());
+        assert!(file.secret("bob").is_none());
+        let utf16: Vec<u8> = "\u{FEFF}alice:secret".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let error = users(&utf16).err().unwrap().to_string();
+        assert!(error.contains("save it as UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn what_nobody_could_type_is_refused_by_its_line() {
+        for (content, said) in [
+            ("alice:secret \n", "a blank at the edge of the password"),
+            ("alice: secret\n", "a blank at the edge of the password"),
+            (" alice:secret\n", "expected a name"),
+            ("alice:\n", "expected a password"),
+            ("\u{FEFF}\u{FEFF}alice:secret\n", "expected a name"),
+        ] {
+            let error = users(content.as_bytes()).err().unwrap().to_string();
+            assert!(error.contains("line 1") && error.contains(said), "{content:?}: {error}");
+        }
+    }
+}

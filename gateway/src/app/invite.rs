@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sip_core::call::{Admission, Call, CallKind, Callee, Candidate, Identity, Link, Parties, Target};
-use sip_core::message::{Message, Name, Status, Uri};
+use sip_core::message::{Message, Name, Scheme, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
 use sip_core::routing::{Destination, Network, TrunkAddress};
 use sip_core::sdp::Profile;
@@ -140,16 +140,16 @@ impl<R: Runtime> Node<R> {
     async fn target(&self, invite: &Message, caller: &Caller<'_>) -> Result<(Target, Option<Share>), Status> {
         let uri = invite.uri().ok_or(Status::BAD_REQUEST)?;
         let uri = Uri::parse(uri).map_err(|_| Status::BAD_REQUEST)?;
-        if !uri.is_sip() {
+        if let Scheme::Other(_) = uri.scheme {
             return Err(Status::UNSUPPORTED_URI_SCHEME);
         }
         if matches!(caller, Caller::Browser { .. }) && !self.is_ours(&uri) {
             return Err(Status::NOT_FOUND);
         }
-        let dialled = uri.user.ok_or(Status::ADDRESS_INCOMPLETE)?;
+        let dialled = uri.subscriber().ok_or(Status::ADDRESS_INCOMPLETE)?;
         let names: Vec<_> = uri.user_names().collect();
         let is_sound = |name: &str| (1..=MAX_NUMBER).contains(&name.len()) && name.chars().all(is_graphic);
-        if !names.iter().all(|name| is_sound(name)) {
+        if !names.iter().chain([&dialled]).all(|name| is_sound(name)) {
             return Err(Status::NOT_FOUND);
         }
         let plan = &self.0.settings.dialplan;
@@ -173,7 +173,12 @@ impl<R: Runtime> Node<R> {
         }
         match (&plan.trunk, caller) {
             (Some(trunk), Caller::Browser { .. }) => {
-                self.trunk_target(trunk, dialled, identity).map(|target| (target, None))
+                let kind = match uri.scheme {
+                    // RFC 3261 §19.1.6.
+                    Scheme::Tel => ";user=phone",
+                    Scheme::Sip | Scheme::Sips | Scheme::Other(_) => "",
+                };
+                self.trunk_target(trunk, (&dialled, kind), identity).map(|target| (target, None))
             }
             // No trunk reaches another one through us, and nobody a number without a trunk.
             _ => Err(Status::NOT_FOUND),
@@ -181,10 +186,11 @@ impl<R: Runtime> Node<R> {
     }
 
     /// RFC 3261 §8.2.2.1, §16.5: a browser's Request-URI names somebody of our domain. Another domain's user is not ours of
-    /// the same name. A trunk writes there whatever it knows us by.
+    /// the same name. A trunk writes there whatever it knows us by. A `tel:` names nobody's domain, so that it is ours
+    /// (§19.1.6).
     fn is_ours(&self, uri: &Uri<'_>) -> bool {
         let host = uri.host.strip_suffix('.').unwrap_or(uri.host);
-        host.eq_ignore_ascii_case(&self.0.settings.domain)
+        uri.scheme == Scheme::Tel || host.eq_ignore_ascii_case(&self.0.settings.domain)
     }
 
     async fn user_target(&self, user: &str, caller: Identity) -> Result<Target, Status> {
@@ -216,8 +222,14 @@ impl<R: Runtime> Node<R> {
         })))
     }
 
-    /// `dialled` is the user part as the caller wrote it: parameters of a number stay parameters.
-    fn trunk_target(&self, name: &str, dialled: &str, caller: Identity) -> Result<Target, Status> {
+    /// `dialled` is the user part as the caller wrote it, so that parameters of a number stay parameters, and `kind` what the URI
+    /// says of it.
+    fn trunk_target(
+        &self,
+        name: &str,
+        (dialled, kind): (&str, &str),
+        caller: Identity,
+    ) -> Result<Target, Status> {
         let trunk = self.0.trunks.named(name).ok_or(Status::NOT_FOUND)?;
         let random = || {
             let mut bytes = [0; 4];
@@ -227,7 +239,7 @@ impl<R: Runtime> Node<R> {
         let addresses = self.0.trunks.candidates(name, self.0.runtime.now(), random);
         let (first, others) = addresses.split_first().ok_or(Status::SERVICE_UNAVAILABLE)?;
         let host = trunk.hosts.first().ok_or(Status::SERVICE_UNAVAILABLE)?;
-        let uri = format!("sip:{}@{host}", written_user(dialled));
+        let uri = format!("sip:{}@{host}{kind}", written_user(dialled));
         let candidate = |address: &SocketAddr| Candidate {
             destination: trunk_destination(trunk, *address),
             local: trunk.local(address.ip()),

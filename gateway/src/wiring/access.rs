@@ -1,10 +1,11 @@
 //! What can change while calls go on: certificates, users, secrets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use daemon::certificate::Certificate;
+use daemon::certificate::{Certificate, WorseCertificate};
 use daemon::state_folder::StateFolder;
 use media_relay::{TurnAccess, read_secrets};
 use relay_api::turn::Secret;
@@ -50,6 +51,32 @@ impl Access {
             }
         };
         Ok(Self { users: Arc::new(users), new_users, turn, certificate, relays, trunks })
+    }
+}
+
+impl Access {
+    /// Whether the new certificates may take the place of these.
+    ///
+    /// # Errors
+    /// One of them may not.
+    pub(super) fn may_become(&self, new: &Self, now: Duration) -> Result<(), WorseCertificate> {
+        let new = new.certificates();
+        self.certificates().iter().try_for_each(|(section, shown)| match new.get(section) {
+            Some(new) => shown.may_become(new, section, now),
+            None => Ok(()),
+        })
+    }
+
+    /// By the sections that name them.
+    fn certificates(&self) -> BTreeMap<String, &Arc<Certificate>> {
+        let own = [("tls", &self.certificate), ("turn", &self.turn.certificate)];
+        let own = own.into_iter().filter_map(|(section, shown)| Some((section.to_owned(), shown.as_ref()?)));
+        let relays = self.relays.iter().map(|(name, shown)| (format!("relay.pool[{name}]"), shown));
+        let trunks = self
+            .trunks
+            .iter()
+            .filter_map(|(name, trunk)| Some((format!("trunk[{name}]"), trunk.certificate.as_ref()?)));
+        own.chain(relays).chain(trunks).collect()
     }
 }
 

@@ -163,8 +163,9 @@ fn state(folder: &Path, reader: &mut Reader) {
 }
 
 fn readable(file: &Path) -> Result<(), String> {
-    match std::fs::read(file) {
-        Ok(content) if content.trim_ascii().is_empty() => Err(format!("{}: nothing in it", file.display())),
+    let is_token = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
+    match daemon::text::read(file) {
+        Ok(text) if !text.lines().any(is_token) => Err(format!("{}: no token in it", file.display())),
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{}: {error}; name a file that this user may read", file.display())),
     }

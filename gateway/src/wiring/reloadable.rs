@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use daemon::certificate::Certificate;
-use daemon::reload;
+use daemon::cli::Program;
+use daemon::config::Reader;
 use daemon::state_folder::StateFolder;
+use daemon::{clock, reload};
 use relay_api::turn::Secret;
 
+use super::Gateway;
 use super::access::Access;
 use super::relay::Media;
 use crate::config::Settings;
@@ -29,7 +32,13 @@ pub(super) struct Reloadable<'a> {
 impl Reloadable<'_> {
     /// Reads everything again. It is used if all of it is good; else nothing changes.
     pub(super) async fn reload(&self) {
-        let read = reload::read(self.file, |new: &Settings| Access::read(new, self.state, self.runtime));
+        let now = clock::since_1970();
+        let look = |new: &Settings, reader: &mut Reader| Gateway::look(new, reader, now);
+        let read = reload::read(self.file, look, |new| {
+            let access = Access::read(new, self.state, self.runtime)?;
+            self.access.may_become(&access, now)?;
+            Ok(access)
+        });
         let Some((new, access)) = read else { return };
         self.access.users.replace(&access.users);
         super::announce_users(&access.new_users);

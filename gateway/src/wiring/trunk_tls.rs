@@ -17,7 +17,7 @@ use crate::config::{Settings, Trunk, TrunkTransport};
 /// What one trunk is judged by and shown.
 pub(super) struct TrunkAccess {
     peer: Arc<PeerCertificate>,
-    certificate: Option<Arc<Certificate>>,
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 impl TrunkAccess {

@@ -230,6 +230,49 @@ fn check_binds_every_port_if_it_is_asked_to_and_names_those_that_are_taken() {
 }
 
 #[test]
+fn all_descriptors_are_taken_and_too_few_are_told_of() {
+    let (_folder, config) = written("[limits]\nconnections = 50000\n");
+    let limited = |limits: &str, command: &str| {
+        let script = format!("{limits} && exec \"$0\" {command} --config \"$1\"");
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &script, env!("CARGO_BIN_EXE_gateway")]).arg(&config);
+        limited
+    };
+    let check = limited("ulimit -n 1000", "check").output().unwrap();
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    let text = stdout(&check);
+    let told = |text: &str| {
+        let line = text.lines().find(|line| line.starts_with("warning: limits.connections = 50000: "));
+        line.is_some_and(|line| line.contains("1000 are allowed here") && line.contains("LimitNOFILE"))
+    };
+    assert!(told(&text), "{text}");
+
+    let (ws, folder) = (free_port(), TempDir::new().unwrap());
+    std::fs::write(
+        &config,
+        format!(
+            "[limits]\nconnections = 50000\n[listen]\nwss = \"off\"\nws = \"{ws}\"\nsip_udp = \"off\"\nsip_tcp = \"off\"\n\
+             [admin]\nlisten = \"off\"\n[relay]\nbrowser_port = 0\n"
+        ),
+    )
+    .unwrap();
+    let log = folder.path().join("log");
+    let mut child = limited("ulimit -Hn 1000 && ulimit -Sn 200", "run")
+        .stdout(Stdio::piped())
+        .stderr(std::fs::File::create(&log).unwrap())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+    end(&mut child);
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    assert_eq!(files.split_whitespace().skip(3).take(2).collect::<Vec<_>>(), ["1000", "1000"], "soft, hard");
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(told(&log), "{log}");
+}
+
+#[test]
 fn check_says_first_that_the_configuration_is_bad_whatever_its_ports_are() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = taken.local_addr().unwrap();

@@ -101,6 +101,44 @@ async fn a_proxy_says_first_for_whom_it_connects_and_nobody_else_does() {
 }
 
 /// Version 2, TCP over IPv4, from this client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_call_finds_the_house_ready() {
+    for round in 0..5 {
+        let first_port = 31_340 + 2 * round;
+        let relay = format!(
+            "[relay]\nbrowser_port = 0\nrtp_ports = [{first_port}, {}]\nworkers = 1\n",
+            first_port + 1
+        );
+        let shape = Shape { transport: "tcp", sections: &relay, ..Shape::default() };
+        let gateway = Gateway::spawn(&shape);
+        let pbx = tokio::net::TcpListener::bind(gateway.trunk).await.unwrap();
+        let busy = async {
+            let (mut line, _) = pbx.accept().await.unwrap();
+            let mut text = String::new();
+            while !text.contains("\r\n\r\n") {
+                let mut buffer = [0; 4_096];
+                let length = tokio::io::AsyncReadExt::read(&mut line, &mut buffer).await.unwrap();
+                text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+            }
+            let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
+            let lines = text.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
+            let headers: String =
+                lines.map(|line| format!("{}\r\n", line.replace("To: <", "To: \"x\" <"))).collect();
+            let answer = format!("SIP/2.0 486 Busy Here\r\n{headers}Content-Length: 0\r\n\r\n");
+            tokio::io::AsyncWriteExt::write_all(&mut line, answer.as_bytes()).await.unwrap();
+            line
+        };
+        let calls = async {
+            while tokio::net::TcpStream::connect(gateway.ws).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+            Phone::register(gateway.ws, "alice").await.asks_for("+4930123456").await
+        };
+        let (answer, _line) = tokio::join!(calls, busy);
+        assert_eq!(answer.status(), Some(Status::BUSY_HERE), "{}", String::from_utf8_lossy(answer.bytes()));
+    }
+}
+
 fn proxy_header(client: [u8; 4]) -> Vec<u8> {
     let [a, b, c, d] = client;
     let ports_and_addresses = [a, b, c, d, 127, 0, 0, 1, 0x12, 0x67, 0x1F, 0x90];

@@ -146,6 +146,102 @@ async fn a_200_whose_connection_is_closed_goes_to_where_the_via_says() {
     assert_eq!(other.response().await.status(), Some(Status::OK));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // RFC 3261 §19.1.6, RFC 3966
+async fn a_tel_uri_is_a_number_of_the_trunk_s() {
+    let gateway = Gateway::start("tcp", 31_260..=31_279);
+    let pbx = TcpListener::bind(gateway.trunk).await.unwrap();
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let trunk = async {
+        let mut line = Line::accepted(&pbx).await;
+        let invite = line.hears(&Method::Invite).await;
+        line.refuses(&invite).await;
+        invite
+    };
+    let (answer, invite) = soon(async { tokio::join!(phone.invite("tel:+49-30-123;ext=5"), trunk) }).await;
+    assert_eq!(answer.status(), Some(Status::BUSY_HERE));
+    let written = format!("sip:+49-30-123;ext=5@{};user=phone", gateway.trunk.ip());
+    assert_eq!(invite.uri().unwrap().replace(&format!(":{}", gateway.trunk.port()), ""), written);
+    let to = invite.header(Name::To).unwrap();
+    assert!(to.contains("+49-30-123;ext=5@") && to.contains(";user=phone>"), "{to}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // RFC 3261 §19.1.6, RFC 3966
+async fn a_trunk_calls_a_user_by_tel_and_is_called_by_its_number() {
+    let gateway = Gateway::start_with("tcp", 31_280..=31_299, "", "filter = \"info\"");
+    std::fs::write(gateway.folder().join("users"), "+4930123:secret\n").unwrap();
+    gateway.signal("-HUP");
+    while !gateway.log().contains("read again") {
+        tokio::task::yield_now().await;
+    }
+    let mut phone = Phone::register(gateway.ws, "+4930123").await;
+    let mut line = Line::dialled(gateway.sip).await;
+    let (uri, contact) = ("tel:+49-30.123", format!("sip:pbx@{};transport=tcp", line.via));
+    let invite = line.request(&Method::Invite, uri, &format!("<{uri}>"), &contact, SDP);
+    let text = String::from_utf8(invite.bytes().to_vec()).unwrap();
+    let text = text.replace("<sip:pbx@127.0.0.1>;tag=f", "<tel:+49-89-1;ext=5>;tag=f");
+    assert!(text.contains("From: <tel:"), "{text}");
+    line.stream.write_all(text.as_bytes()).await.unwrap();
+    let invite = soon(phone.rings()).await;
+    assert_eq!(invite.from().uri, "sip:+49-89-1@localhost");
+    let answering = async {
+        phone.accept(&invite).await;
+    };
+    let ((), answer) = soon(async {
+        tokio::join!(answering, async {
+            loop {
+                let response = line.response().await;
+                if response.status().is_some_and(Status::is_final) {
+                    break response;
+                }
+            }
+        })
+    })
+    .await;
+    assert_eq!(answer.status(), Some(Status::OK));
+    assert!(
+        answer.header(Name::From).unwrap().starts_with("<tel:+49-89-1;ext=5>"),
+        "its own From comes back"
+    );
+    assert!(answer.header(Name::To).unwrap().starts_with("<tel:+49-30.123>"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // RFC 3261 §18.2.2
+async fn who_is_no_trunk_leads_us_nowhere_by_his_via() {
+    let gateway = Gateway::start("tcp", 31_300..=31_319);
+    let victim = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let via = victim.local_addr().unwrap();
+    let invite = |to: &str| {
+        format!(
+            "INVITE sip:alice@localhost SIP/2.0\r\nVia: SIP/2.0/TCP {via};branch=z9hG4bKs\r\nMax-Forwards: 70\r\n\
+             From: <sip:s@{via}>;tag=s\r\nTo: <sip:alice@localhost>\r\nCall-ID: s-{to}\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:s@{via};transport=tcp>\r\nContent-Length: 0\r\n\r\n"
+        )
+    };
+    // At the trunks' listener, and at the browsers'; both are gone before they are answered.
+    let stranger = tokio::net::TcpSocket::new_v4().unwrap();
+    stranger.bind("127.0.0.9:0".parse().unwrap()).unwrap();
+    let mut stranger = stranger.connect(gateway.sip).await.unwrap();
+    _ = stranger.write_all(invite("tcp").as_bytes()).await;
+    drop(stranger);
+    let mut guest = Phone::connect(gateway.ws, "alice").await;
+    guest.send_text(invite("ws")).await;
+    drop(guest);
+    // Whoever comes later is served: by then both were dealt with.
+    let mut phone = Phone::register(gateway.ws, "alice").await;
+    let mut line = Line::dialled(gateway.sip).await;
+    line.via = gateway.trunk;
+    line.invites(&format!("sip:pbx@{};transport=tcp", gateway.trunk)).await;
+    let pbx = TcpListener::bind(gateway.trunk).await.unwrap();
+    let rung = soon(phone.rings()).await;
+    line.resets();
+    phone.accept(&rung).await;
+    let mut other = Line::accepted(&pbx).await;
+    assert_eq!(other.response().await.status(), Some(Status::OK), "a trunk's is");
+    let victim = victim.into_std().unwrap();
+    let nobody = victim.accept().map(|(_, from)| from).unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+}
+
 /// One connection with the gateway, the trunk's end.
 struct Line {
     stream: TcpStream,
@@ -189,10 +285,8 @@ impl Line {
     }
 
     async fn invites(&mut self, contact: &str) {
-        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                   m=audio 30000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
         let to = "<sip:alice@localhost>";
-        let invite = self.request(&Method::Invite, "sip:alice@localhost", to, contact, sdp);
+        let invite = self.request(&Method::Invite, "sip:alice@localhost", to, contact, SDP);
         self.says(&invite).await;
     }
 
@@ -258,6 +352,9 @@ impl Line {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                   m=audio 30000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
 
 /// The next such request; repetitions of others are passed by.
 async fn hears_by_udp(socket: &UdpSocket, method: &Method) -> Message {

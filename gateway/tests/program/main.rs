@@ -20,6 +20,7 @@ mod quality;
 mod reload;
 mod secrets;
 mod stop;
+mod trunk_tls;
 mod turn;
 
 use std::fs;

@@ -63,6 +63,14 @@ impl Gateway {
 
     /// The gateway once it is ready, or its log.
     fn try_launch(shape: &Shape<'_>) -> Result<Self, String> {
+        let mut gateway = Self::spawn(shape);
+        let mut line = String::new();
+        BufReader::new(gateway.child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        if line.starts_with("Softphone") { Ok(gateway) } else { Err(gateway.log()) }
+    }
+
+    /// One that has only begun to start.
+    pub fn spawn(shape: &Shape<'_>) -> Self {
         let Shape { sip: host, listen_lines, dialled, transport, trunk_lines, sections, limits, log, stderr } =
             shape;
         let folder = TempDir::new().unwrap();
@@ -101,7 +109,7 @@ impl Gateway {
             "#
         );
         fs::write(&config, text).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
             .args(["run", "--config"])
             .arg(&config)
             .stdout(Stdio::piped())
@@ -111,10 +119,7 @@ impl Gateway {
             })
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let gateway = Self { child, ws, wss, sip, trunk, admin, folder };
-        if line.starts_with("Softphone") { Ok(gateway) } else { Err(gateway.log()) }
+        Self { child, ws, wss, sip, trunk, admin, folder }
     }
 
     /// What the operators' listener answers.

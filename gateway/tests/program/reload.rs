@@ -99,6 +99,54 @@ async fn certificate_users_and_turn_secret_change_under_a_call_and_a_mistake_cha
     assert_eq!(answering.await.unwrap().1, 0);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)] // RFC 5280 §4.1.2.5
+async fn a_certificate_that_is_over_stops_no_start_and_takes_no_good_one_s_place() {
+    let folder = TempDir::new().unwrap();
+    let (chain, key) = (folder.path().join("chain"), folder.path().join("key"));
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 86_400;
+    let writes = |first: u64, last: u64| {
+        let day = |n: u64| (UNIX_EPOCH + std::time::Duration::from_secs(n * 86_400)).into();
+        let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (day(first), day(last));
+        let pair = rcgen::KeyPair::generate().unwrap();
+        fs::write(&chain, params.self_signed(&pair).unwrap().pem()).unwrap();
+        fs::write(&key, pair.serialize_pem()).unwrap();
+        tls::authorities(&chain).unwrap()
+    };
+    writes(today - 90, today - 2);
+    let gateway = Gateway::with_relay_and_log(
+        "udp",
+        &format!(
+            "[relay]\nbrowser_port = 0\nrtp_ports = [31350, 31351]\nworkers = 1\n[tls]\ncertificate_file = {chain:?}\nkey_file = {key:?}\n"
+        ),
+        "filter = \"info\"",
+    );
+    let over = "alarm: tls.certificate_file = ";
+    assert!(gateway.log().contains(over), "{}", gateway.log());
+    Phone::register(gateway.ws, "alice").await;
+
+    // Another one that is over changes nothing for the worse, and users count.
+    writes(today - 90, today - 3);
+    fs::write(gateway.folder().join("users"), "alice:secret\ncarol:secret\n").unwrap();
+    reload(&gateway, "expired 3 days ago").await;
+    while !gateway.log().contains("were read again") {}
+    Phone::register(gateway.ws, "carol").await;
+
+    let good = writes(today - 2, today + 90);
+    gateway.signal("-HUP");
+    while !trusts(&good, gateway.wss).await {}
+    for (first, last) in [(today - 90, today - 4), (today + 3, today + 90)] {
+        let refusals = gateway.log().matches("the one in use is good and stays").count();
+        writes(first, last);
+        gateway.signal("-HUP");
+        while gateway.log().matches("the one in use is good and stays").count() == refusals {
+            tokio::task::yield_now().await;
+        }
+        assert!(trusts(&good, gateway.wss).await);
+    }
+    assert!(gateway.log().contains("the new configuration is refused: tls.certificate_file"));
+}
+
 /// Sends SIGHUP and waits until the log has this.
 async fn reload(gateway: &Gateway, line: &str) {
     gateway.signal("-HUP");

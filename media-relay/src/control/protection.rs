@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use daemon::certificate::Certificate;
+use daemon::certificate::{Certificate, WorseCertificate};
 use daemon::tls;
 use rustls::ServerConfig;
 use sha2::{Digest, Sha256};
@@ -14,6 +15,7 @@ use subtle::{Choice, ConstantTimeEq};
 pub struct Protection {
     /// Absent for plain HTTP.
     pub(super) tls: Option<Arc<ServerConfig>>,
+    certificate: Option<Arc<Certificate>>,
     /// Absent if every connection may ask.
     pub(super) tokens: Option<Tokens>,
 }
@@ -38,11 +40,24 @@ impl Protection {
         let mut errors = Vec::new();
         let tokens =
             files.tokens.and_then(|file| Tokens::read(file).map_err(|error| errors.push(error)).ok());
-        let tls = read_tls(files).unwrap_or_else(|error| {
-            errors.push(error);
-            None
-        });
-        if errors.is_empty() { Ok(Self { tls, tokens }) } else { Err(errors) }
+        let (tls, certificate) = read_tls(files)
+            .unwrap_or_else(|error| {
+                errors.push(error);
+                None
+            })
+            .unzip();
+        if errors.is_empty() { Ok(Self { tls, certificate, tokens }) } else { Err(errors) }
+    }
+
+    /// Whether the new certificate may take this one's place. `now` is the time since 1970.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn may_become(&self, new: &Self, now: Duration) -> Result<(), WorseCertificate> {
+        match (&self.certificate, &new.certificate) {
+            (Some(shown), Some(new)) => shown.may_become(new, "control", now),
+            (Some(_) | None, _) => Ok(()),
+        }
     }
 }
 
@@ -118,11 +133,13 @@ pub enum ProtectionError {
     Tls(#[from] tls::TlsError),
 }
 
-fn read_tls(files: ProtectionFiles<'_>) -> Result<Option<Arc<ServerConfig>>, ProtectionError> {
+type Tls = (Arc<ServerConfig>, Arc<Certificate>);
+
+fn read_tls(files: ProtectionFiles<'_>) -> Result<Option<Tls>, ProtectionError> {
     let Some((chain, key)) = files.certificate else { return Ok(None) };
     let certificate = Certificate::load(chain, key)?;
     let clients = files.client_authorities.map(tls::authorities).transpose()?;
-    Ok(Some(tls::server(certificate, clients, &[tls::HTTP])?))
+    Ok(Some((tls::server(certificate.clone(), clients, &[tls::HTTP])?, certificate)))
 }
 
 /// Hashes have one length and tell nothing about the token: they can be compared in constant time.
@@ -157,6 +174,16 @@ mod tests {
         for wrong in ["", "# old", &old[1..], &format!("{old}{new}")] {
             assert!(!tokens.accept(wrong), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_editors_add_to_a_file_of_tokens_is_passed_over() {
+        let token = "a".repeat(32);
+        assert!(tokens(&format!("\u{FEFF}{token} \t\r\n\r\n")).unwrap().accept(&token));
+        let utf16: Vec<u8> = format!("\u{FEFF}{token}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), utf16).unwrap();
+        assert!(Tokens::read(file.path()).unwrap_err().to_string().contains("save it as UTF-8"));
     }
 
     #[test]

@@ -109,6 +109,17 @@ mod tests {
     }
 
     #[test]
+    fn what_editors_add_to_a_file_of_secrets_is_passed_over() {
+        let read = secrets("\u{FEFF}north-north-north \t\r\n\r\n").unwrap();
+        let plain = Secret::new("north-north-north").unwrap();
+        assert_eq!(read[0].password(b"1:alice"), plain.password(b"1:alice"));
+        let utf16: Vec<u8> = "\u{FEFF}north-north-north".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), utf16).unwrap();
+        assert!(read_secrets(file.path()).unwrap_err().to_string().contains("save it as UTF-8"));
+    }
+
+    #[test]
     fn a_file_without_a_good_secret_is_refused_without_showing_it() {
         assert!(matches!(secrets("# none\n"), Err(TurnAccessError::SecretCount { .. })));
         let error = secrets("\nhunter2\n").unwrap_err();

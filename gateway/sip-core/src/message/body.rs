@@ -38,7 +38,7 @@ impl Message {
     /// The session description in the body: the whole of it, or the first such part of a multipart. `None` without.
     ///
     /// # Errors
-    /// [`ParseError::Multipart`] for a multipart that is broken, deeper than 4 or of more than 16 parts.
+    /// [`ParseError::Multipart`] for a multipart that is broken, deeper than 4 levels or with more than 16 parts at one.
     pub fn sdp(&self) -> Result<Option<&[u8]>, ParseError> {
         self.body_part("application", "sdp")
     }

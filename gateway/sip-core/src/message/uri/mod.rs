@@ -58,6 +58,23 @@ impl<'a> Uri<'a> {
         self.user.map(unescape)
     }
 
+    /// The user of this URI, or of the SIP URI that stands for a `tel:` (RFC 3261 §19.1.6): in lower case, and its parameters in
+    /// the order of RFC 3966 §3, so that one number is always written in one way.
+    pub fn subscriber(&self) -> Option<Cow<'a, str>> {
+        let number = self.user?;
+        match self.scheme {
+            Scheme::Tel => {}
+            Scheme::Sip | Scheme::Sips | Scheme::Other(_) => return Some(Cow::Borrowed(number)),
+        }
+        let written = |(name, value): (&str, Option<&str>)| match value {
+            Some(value) => format!(";{name}={value}").to_ascii_lowercase(),
+            None => format!(";{name}").to_ascii_lowercase(),
+        };
+        let mut params: Vec<String> = self.params.iter().map(written).collect();
+        params.sort_by_cached_key(|param| (place_of_param(param), param.clone()));
+        Some(Cow::Owned(number.to_ascii_lowercase() + &params.concat()))
+    }
+
     /// The names that the user may be known by, unescaped: as it stands, without the parameters of a telephone-subscriber
     /// (RFC 3261 §19.1.6, RFC 4694), and without its visual separators where it is a telephone number (RFC 3966 §4).
     pub fn user_names(&self) -> impl Iterator<Item = Cow<'a, str>> {
@@ -124,6 +141,12 @@ fn split(text: &str) -> Option<Uri<'_>> {
         params: Params(text(parts.params)?),
         headers: parts.headers.and_then(text),
     })
+}
+
+/// RFC 3966 §3: `isub` or `ext` first, then `phone-context`, then the others.
+fn place_of_param(param: &str) -> usize {
+    let first = [";isub=", ";ext=", ";phone-context="];
+    first.iter().position(|name| param.starts_with(name)).unwrap_or(first.len())
 }
 
 /// RFC 3966 §3: what is left of a number without visual separators; `None` if there are none, or it is no number.
@@ -218,6 +241,22 @@ mod tests {
         // An escaped semicolon is no separator.
         assert_eq!(names("sip:a%3Bb@h"), ["a;b", "a;b"]);
         assert_eq!(names("sip:h"), [""; 0]);
+    }
+
+    #[test] // RFC 3261 §19.1.6, RFC 3966 §3
+    fn a_tel_uri_is_the_user_of_a_sip_uri() {
+        for (uri, user) in [
+            ("tel:+358-555-1234567", "+358-555-1234567"),
+            ("tel:+358-555-1234567;POSTD=PP22;Isub=1411", "+358-555-1234567;isub=1411;postd=pp22"),
+            (
+                "tel:7042;rn=+4989;npdi;phone-context=Example.com",
+                "7042;phone-context=example.com;npdi;rn=+4989",
+            ),
+            ("sip:+49-30;B=1;A=2@h;user=phone", "+49-30;B=1;A=2"),
+        ] {
+            assert_eq!(Uri::parse(uri).unwrap().subscriber().unwrap(), user);
+        }
+        assert!(Uri::parse("sip:h").unwrap().subscriber().is_none());
     }
 
     #[test]
