@@ -74,7 +74,8 @@ fn a_file_that_sets_nothing_is_a_mistake_and_one_with_a_byte_order_mark_is_none(
 
 #[test]
 fn check_is_content_with_a_good_configuration() {
-    let (_folder, config) = written("[log]\njson = true");
+    // So few that every machine has descriptors for them.
+    let (_folder, config) = written("[log]\njson = true\n[limits]\nconnections = 100\ncalls = 100");
     let output = gateway(&["check"], &config);
     assert_eq!((output.status.code(), stdout(&output).trim()), (Some(0), "The configuration is good."));
     let output = gateway(&["check", "--json"], &config);
@@ -257,7 +258,7 @@ fn all_descriptors_are_taken_and_too_few_are_told_of() {
     )
     .unwrap();
     let log = folder.path().join("log");
-    let mut child = limited("ulimit -Hn 1000 && ulimit -Sn 200", "run")
+    let mut child = limited("ulimit -Sn 200 && ulimit -Hn 1000", "run")
         .stdout(Stdio::piped())
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()

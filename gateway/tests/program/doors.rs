@@ -122,8 +122,8 @@ async fn the_first_call_finds_the_house_ready() {
             }
             let kept = ["Via:", "From:", "To:", "Call-ID:", "CSeq:"];
             let lines = text.lines().filter(|line| kept.iter().any(|name| line.starts_with(name)));
-            let headers: String =
-                lines.map(|line| format!("{}\r\n", line.replace("To: <", "To: \"x\" <"))).collect();
+            let tagged = |line: &str| if line.starts_with("To:") { ";tag=t\r\n" } else { "\r\n" };
+            let headers: String = lines.map(|line| format!("{line}{}", tagged(line))).collect();
             let answer = format!("SIP/2.0 486 Busy Here\r\n{headers}Content-Length: 0\r\n\r\n");
             tokio::io::AsyncWriteExt::write_all(&mut line, answer.as_bytes()).await.unwrap();
             line
