@@ -30,7 +30,7 @@ function outages(name) {
     browser = await sharedBrowser(name, HERTZ);
   });
   after(() => {
-    const median = times.sort((a, b) => a - b)[times.length >> 1];
+    const [median = 0] = times.sort((a, b) => a - b).slice(times.length >> 1);
     assert.ok(median < TOLD_MILLISECONDS, `told after ${times.join(', ')} ms`);
   });
 
