@@ -3,6 +3,10 @@
 
 mod agreement;
 mod cancel;
+#[expect(dead_code, reason = "shared with the transactions' tests, which use more of it")]
+#[path = "../support/chance.rs"]
+mod chance;
+mod corpus;
 mod dialog;
 mod failover;
 mod families;
@@ -10,9 +14,12 @@ mod flow;
 mod genesys;
 mod hang_up;
 mod hold;
+mod input;
 mod media;
 mod peer;
 mod renegotiate;
+#[path = "../support/replay.rs"]
+mod replay;
 mod sdp;
 mod session_timer;
 mod setup;
