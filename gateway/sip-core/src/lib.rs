@@ -4,6 +4,7 @@
 //! [`time::UnixMillis`]), chance likewise, and what is to be sent or stored goes out as a return value.
 
 #![forbid(unsafe_code)]
+#![warn(clippy::iter_over_hash_type)]
 
 pub mod auth;
 pub mod call;

@@ -326,6 +326,7 @@ fn no_mutation_is_a_panic_or_a_malformed_answer() {
             input::run(&raw);
         }
     };
+    #[expect(clippy::disallowed_methods, reason = "the test has threads, the crate has not")]
     std::thread::scope(|scope| {
         for seed in 1..=4 {
             let run = &run;

@@ -5,6 +5,8 @@
 //! it so. Repeating a specification changes nothing; one with an older [`SessionSpec::revision`] is refused. The relay
 //! never sees SDP text.
 
+#![warn(clippy::iter_over_hash_type)]
+
 pub mod control;
 mod statistics;
 pub mod turn;

@@ -1,5 +1,5 @@
 //! What one packet costs: `cargo bench -p relay-core`.
-#![expect(clippy::unwrap_used, reason = "benchmarks")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "benchmarks")]
 
 mod call;
 

@@ -1,5 +1,5 @@
 //! What TURN costs without system calls: `cargo bench -p relay-core --bench turn`.
-#![expect(clippy::unwrap_used, reason = "benchmarks")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "benchmarks")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -12,6 +12,16 @@
 //! Every table is bounded. State for a stranger is never made: a browser's packets count from the address that an
 //! authentic ICE check came from, a trunk's from the address that was signalled.
 
+#![warn(clippy::iter_over_hash_type)]
+#![cfg_attr(
+    test,
+    expect(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        reason = "tests begin at a time of the machine, and share by locks"
+    )
+)]
+
 mod bridge;
 pub mod demux;
 pub mod dtls;

@@ -157,6 +157,7 @@ impl Walk {
     }
 
     /// The timers that are set, always in the same order.
+    #[expect(clippy::disallowed_methods, reason = "sorted at once")]
     fn due(&self) -> Vec<CallTimer> {
         let mut due: Vec<_> = self.t.timers.keys().copied().collect();
         due.sort_by_key(|timer| format!("{timer:?}"));

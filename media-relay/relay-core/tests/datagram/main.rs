@@ -1,5 +1,5 @@
 //! Any octets as a datagram, from the corpus of the fuzz target `datagram` and by chance.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
 
 mod input;
 
