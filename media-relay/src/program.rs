@@ -256,7 +256,7 @@ fn all(errors: Vec<ProtectionError>) -> anyhow::Error {
 /// The control API needs little; the cores are the workers'.
 const CONTROL_THREADS: usize = 2;
 /// Listeners, polls, connections of gateways and operators.
-const DESCRIPTORS_BESIDE: u64 = 256;
+const DESCRIPTORS_BESIDE: u64 = 512;
 /// Looks for orphans within the time they get.
 const LOOKS: u32 = 4;
 /// For answers and streams that are about to end.

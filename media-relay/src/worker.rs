@@ -93,7 +93,7 @@ fn turn_parts(
     if media.iter().any(|media| turn.relays_at(media.advertised)) {
         return Err(StartError::Turn { what: "an address for browsers is one of its relayed ports" });
     }
-    let common = Arc::new(Common::new(turn, media)?);
+    let common = Arc::new(Common::new(turn, media, config.workers)?);
     Ok(listeners.into_iter().map(|listeners| Some((listeners, Arc::clone(&common)))).collect())
 }
 

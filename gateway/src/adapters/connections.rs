@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::counters::Counters;
 use super::limits::Admission;
 use super::outbox::Outbox;
-use super::strangers::{Hold, Strangers};
+use super::room::{Hold, Room};
 use crate::ports::transport::{CloseReason, ConnectionId, Otherwise, StreamProtocol, StreamTarget};
 
 /// All connections, open or being made, and those by which trunks are reached.
@@ -23,7 +23,7 @@ pub(crate) struct Connections {
     trunks: Mutex<Trunks>,
     counters: Arc<Counters>,
     emptied: Notify,
-    strangers: Arc<Strangers>,
+    strangers: Arc<Room>,
 }
 
 /// Whom a connection with a trunk reaches. Of several to one peer the latest counts.
@@ -60,7 +60,7 @@ impl Connections {
             trunks: Mutex::default(),
             counters: Arc::default(),
             emptied: Notify::new(),
-            strangers: Strangers::new(strangers_bytes),
+            strangers: Room::new(strangers_bytes, strangers_bytes / STRANGERS_OF_ADDRESS),
         }
     }
 
@@ -312,6 +312,9 @@ impl Drop for Registration {
 const REFUSED_FOR: Duration = Duration::from_secs(30);
 /// Targets remembered like that; further ones are tried each time.
 const MAX_REFUSED: usize = 256;
+
+/// What one address may hold of what all strangers may: an eighth.
+const STRANGERS_OF_ADDRESS: usize = 8;
 
 /// Locks among which the connections are spread.
 const SHARDS: usize = 16;

@@ -21,7 +21,7 @@ pub struct Statistics {
     pub accept_failures: u64,
     /// Connections to trunks that could not be made.
     pub dials_failed: u64,
-    /// Datagrams dropped because too many were being worked on.
+    /// Datagrams dropped because too many, or too many of their address, were being worked on.
     pub datagrams_dropped: u64,
     /// Messages whose work panicked.
     pub panics: u64,
@@ -58,7 +58,7 @@ impl Default for Counters {
             dials_failed: counter("dials_failed_total", "Connections to trunks that could not be made"),
             datagrams_dropped: counter(
                 "datagrams_dropped_total",
-                "Datagrams dropped because too many were being worked on",
+                "Datagrams dropped because too many, or too many of their address, were being worked on",
             ),
             panics: counter("panics_total", "Messages whose work panicked"),
             closed: counters("connections_closed_total", "Ends of stream connections", &["reason"]),

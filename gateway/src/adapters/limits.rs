@@ -45,8 +45,10 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Messages waiting to be written to one connection; when more come the connection is closed.
     pub queue_messages: usize,
-    /// Datagrams being worked on at a time; further ones are dropped and counted.
-    pub datagrams: usize,
+    /// Bytes of datagrams being worked on at a time, with what the work on each takes; further ones are dropped and counted.
+    pub datagram_bytes: usize,
+    /// The same for datagrams of one IPv4 address or one IPv6 /64.
+    pub datagram_bytes_per_address: usize,
 }
 
 impl Limits {
@@ -69,7 +71,8 @@ impl Limits {
             // With one message on its way, in clear and in TLS records, 256 KiB at most.
             queue_bytes: 128 * 1024,
             queue_messages: 256,
-            datagrams: 1_024,
+            datagram_bytes: 16 * 1024 * 1024,
+            datagram_bytes_per_address: 4 * 1024 * 1024,
         }
     }
 

@@ -16,7 +16,7 @@ use super::connections::Registration;
 use super::counters::Counters;
 use super::limits::{Bucket, Limits};
 use super::outbox::{Order, Outbox, Standing};
-use super::strangers::{Hold, NoRoom};
+use super::room::{Hold, NoRoom};
 use crate::ports::BoxFuture;
 use crate::ports::transport::{CloseReason, Destination, Edge, Ingress, SendError, Source};
 

@@ -10,12 +10,13 @@ use futures_util::FutureExt as _;
 use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::counters::Counters;
 use super::limits::Limits;
 use super::listener::{Stage, canonical, serve_both_families};
+use super::room::Room;
 use super::session::deliver;
 use super::undelivered::{self, Report};
 use crate::ports::transport::{Destination, Edge, Ingress, Protocol, Reply, SendError, Sink, Source};
@@ -122,7 +123,7 @@ pub(crate) struct Receiver<I> {
 impl<I: Ingress> Receiver<I> {
     /// Receives until the process stops; a drain still needs the answers.
     pub(crate) async fn run(self) {
-        let room = Arc::new(Semaphore::new(self.limits.datagrams));
+        let room = Room::new(self.limits.datagram_bytes, self.limits.datagram_bytes_per_address);
         let mut buffer = vec![0; MAX_DATAGRAM];
         let mut stage = self.stage.clone();
         loop {
@@ -146,23 +147,24 @@ impl<I: Ingress> Receiver<I> {
         }
     }
 
-    fn take(&self, datagram: &[u8], remote: SocketAddr, room: &Arc<Semaphore>) {
+    fn take(&self, datagram: &[u8], remote: SocketAddr, room: &Arc<Room>) {
         let is_keep_alive = datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | 0));
         if is_keep_alive || datagram.len() > self.limits.message {
             return;
         }
-        // When all places are taken the datagram is dropped: SIP repeats what matters (RFC 3261 §17).
-        let Ok(place) = Arc::clone(room).try_acquire_owned() else {
+        // Beyond its address's share, or all, the datagram is dropped: SIP repeats what matters (RFC 3261 §17).
+        let mut hold = room.hold(remote.ip());
+        if hold.resize(WORK + datagram.len()).is_err() {
             self.counters.note_datagram_dropped();
             return;
-        };
+        }
         let source = Arc::new(self.source(remote));
         let mut work = deliver(&self.ingress, &source, Bytes::copy_from_slice(datagram), &self.counters);
         // Most messages are done at once; only what waits is worth a task and the wake-up of another thread.
         if work.as_mut().now_or_never().is_none() {
             tokio::spawn(async move {
                 work.await;
-                drop(place);
+                drop(hold);
             });
         }
     }
@@ -194,6 +196,9 @@ const SEND_TRIES: usize = 4;
 
 /// The largest datagram there is.
 const MAX_DATAGRAM: usize = 65_535;
+
+/// Bytes that the work on a datagram takes besides it: a task, the parsed message.
+const WORK: usize = 4 * 1024;
 
 /// Bytes of a burst that the kernel keeps for us.
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

@@ -19,6 +19,9 @@ mod program;
 mod quality;
 mod reload;
 mod secrets;
+#[expect(dead_code, reason = "the relay's own tests use the rest")]
+#[path = "../../../media-relay/tests/loopback/attacks/phone.rs"]
+mod speaker;
 mod stop;
 mod trunk_tls;
 mod turn;
@@ -27,6 +30,7 @@ use std::fs;
 use std::ops::RangeInclusive;
 use std::process::Stdio;
 
+use relay_api::Codec;
 use tokio::process::{Child, Command};
 
 use phone::Phone;
@@ -58,6 +62,11 @@ async fn a_browser_calls_sipp_over_udp() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_calls_sipp_over_tcp() {
     browser_calls("tcp", "t1", 17_500..=19_999).await;
+}
+
+/// As the speaker sends it.
+fn pcmu() -> Codec {
+    Codec { name: "PCMU".to_owned(), clock_rate: 8_000, channels: 1, receive: 0, send: 0 }
 }
 
 async fn sipp_calls(transport: &str, sipp_transport: &str, rtp_ports: RangeInclusive<u16>) {

@@ -89,6 +89,11 @@ impl Phone {
 
     /// Calls a number until it is answered.
     pub async fn dial(&mut self, number: &str) -> Dialled {
+        self.dial_with(number, sdp("actpass")).await
+    }
+
+    /// The same with another offer.
+    pub async fn dial_with(&mut self, number: &str, offer: String) -> Dialled {
         self.count += 1;
         let (user, count) = (self.user, self.count);
         let uri = format!("sip:{number}@localhost");
@@ -96,7 +101,7 @@ impl Phone {
         let call_id = format!("{user}-{count}");
         let invite = self
             .request(&Method::Invite, &uri, (&from, &format!("<{uri}>")), &call_id, 1)
-            .body("application/sdp", sdp("actpass"))
+            .body("application/sdp", offer)
             .build()
             .unwrap();
         self.send(&invite).await;
@@ -105,11 +110,13 @@ impl Phone {
         let target = answer.contacts().unwrap().first().unwrap().uri.to_string();
         let to = answer.header(Name::To).unwrap().to_owned();
         self.send(&self.request(&Method::Ack, &target, (&from, &to), &call_id, 1).build().unwrap()).await;
-        Dialled { target, from, to, call_id }
+        let answer =
+            String::from_utf8(answer.body_part("application", "sdp").unwrap().unwrap().to_vec()).unwrap();
+        Dialled { target, from, to, call_id, answer }
     }
 
     pub async fn hang_up(&mut self, call: &Dialled) {
-        let Dialled { target, from, to, call_id } = call;
+        let Dialled { target, from, to, call_id, .. } = call;
         self.send(&self.request(&Method::Bye, target, (from, to), call_id, 2).build().unwrap()).await;
         assert_eq!(self.final_response_to(&Method::Bye).await.status(), Some(Status::OK));
     }
@@ -311,11 +318,18 @@ pub struct Dialled {
     from: String,
     to: String,
     call_id: String,
+    /// What the other side answered.
+    pub answer: String,
 }
 
 /// The header line with which a user whose password is `secret` answers a challenge to REGISTER.
 pub fn authorized(challenge: &Message, user: &str) -> String {
-    format!("Authorization: {}\r\n", proof(challenge, user, "secret"))
+    authorized_by(challenge, user, "secret")
+}
+
+/// The same with another password.
+pub fn authorized_by(challenge: &Message, user: &str, password: &str) -> String {
+    format!("Authorization: {}\r\n", proof(challenge, user, password))
 }
 
 fn proof(challenge: &Message, user: &str, password: &str) -> String {

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use crate::phone::Phone;
-use crate::program::{Gateway, Shape};
+use crate::program::{Gateway, Shape, resident};
 use crate::{built, run_uac, sipp};
 
 const TOKEN: &str = "a-token-of-more-than-32-characters";
@@ -170,7 +170,7 @@ fn long_calls(gateway: &Gateway, calls: usize) -> tokio::process::Child {
 /// A running relay; ends with the value.
 pub struct Relay {
     child: Child,
-    control: SocketAddr,
+    pub control: SocketAddr,
     folder: TempDir,
     rtp_ports: RangeInclusive<u16>,
 }
@@ -180,6 +180,20 @@ impl Relay {
         let folder = TempDir::new().unwrap();
         fs::write(folder.path().join("tokens"), TOKEN).unwrap();
         Self::start_in(folder, rtp_ports)
+    }
+
+    /// With other keys of `[media]` instead of the ports of browsers, and more sections.
+    pub fn start_with(rtp_ports: RangeInclusive<u16>, sections: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        fs::write(folder.path().join("tokens"), TOKEN).unwrap();
+        Certificate::self_signed(folder.path(), &[]).unwrap();
+        let (child, control) = run_with(folder.path(), "127.0.0.1:0".parse().unwrap(), &rtp_ports, sections);
+        Self { child, control, folder, rtp_ports }
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> u64 {
+        resident(&self.child)
     }
 
     /// It has no tokens, and clients must have a certificate of an authority.
@@ -251,6 +265,15 @@ impl Drop for Relay {
 }
 
 fn run(folder: &Path, listen: SocketAddr, rtp_ports: &RangeInclusive<u16>) -> (Child, SocketAddr) {
+    run_with(folder, listen, rtp_ports, "browser_port = 0\n")
+}
+
+fn run_with(
+    folder: &Path,
+    listen: SocketAddr,
+    rtp_ports: &RangeInclusive<u16>,
+    sections: &str,
+) -> (Child, SocketAddr) {
     let config = folder.join("relay.toml");
     let (first, last) = (rtp_ports.start(), rtp_ports.end());
     let asks = match folder.join("tokens").exists() {
@@ -266,12 +289,12 @@ fn run(folder: &Path, listen: SocketAddr, rtp_ports: &RangeInclusive<u16>) -> (C
         key_file = "self-signed.key"
         [admin]
         listen = "off"
-        [media]
-        browser_port = 0
-        rtp_ports = [{first}, {last}]
-        workers = 1
         [log]
         filter = "warn"
+        [media]
+        rtp_ports = [{first}, {last}]
+        workers = 1
+        {sections}
         "#
     );
     fs::write(&config, text).unwrap();
@@ -292,6 +315,15 @@ fn gateway_of(relays: &[&Relay]) -> Gateway {
     gateway_with(relays, "", "filter = \"warn\"")
 }
 
+/// The same with default limits, another listener and more sections.
+pub fn gateway_for(relay: &Relay, listen_lines: &str, sections: &str) -> Gateway {
+    let sections = format!("[relay]\nkind = \"pool\"\n{}{sections}", relay.section("relay-0"));
+    let gateway =
+        Gateway::launch(&Shape { listen_lines, limits: "", sections: &sections, ..Shape::default() });
+    are_ready(&gateway, 1);
+    gateway
+}
+
 /// The same with more lines in `[[trunk]]`, and those of `[log]`.
 pub fn gateway_with(relays: &[&Relay], trunk_lines: &str, log: &str) -> Gateway {
     let mut text = String::from("[relay]\nkind = \"pool\"\n");
@@ -299,12 +331,16 @@ pub fn gateway_with(relays: &[&Relay], trunk_lines: &str, log: &str) -> Gateway 
         text += &relay.section(&format!("relay-{number}"));
     }
     let gateway = Gateway::launch(&Shape { trunk_lines, sections: &text, log, ..Shape::default() });
-    for number in 0..relays.len() {
+    are_ready(&gateway, relays.len());
+    gateway
+}
+
+fn are_ready(gateway: &Gateway, relays: usize) {
+    for number in 0..relays {
         while gateway.find_metric(&format!("gateway_relay_ready{{relay=\"relay-{number}\"}}")) != Some(1.0) {
             std::thread::yield_now();
         }
     }
-    gateway
 }
 
 /// An authority's certificate, and one that it gave to a client.

@@ -1,5 +1,6 @@
 //! The gateway as a child process, with a configuration of its own and ports that were free.
 
+use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -17,7 +18,7 @@ pub struct Gateway {
     pub wss: SocketAddr,
     pub sip: SocketAddr,
     pub trunk: SocketAddr,
-    admin: SocketAddr,
+    pub admin: SocketAddr,
     folder: TempDir,
 }
 
@@ -109,7 +110,7 @@ impl Gateway {
             "#
         );
         fs::write(&config, text).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_gateway"))
+        let child = Command::new(program())
             .args(["run", "--config"])
             .arg(&config)
             .stdout(Stdio::piped())
@@ -186,9 +187,7 @@ impl Gateway {
 
     /// Resident memory in KiB.
     pub fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse().unwrap()
+        resident(&self.child)
     }
 }
 
@@ -231,6 +230,18 @@ impl Default for Shape<'_> {
             stderr: None,
         }
     }
+}
+
+/// Resident memory of a process in KiB.
+pub fn resident(child: &Child) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Another build of the gateway than that of the tests, such as a release build, is named by GATEWAY_BIN.
+pub fn program() -> PathBuf {
+    env::var_os("GATEWAY_BIN").map_or_else(|| env!("CARGO_BIN_EXE_gateway").into(), PathBuf::from)
 }
 
 /// A port that nobody uses over TCP and UDP.

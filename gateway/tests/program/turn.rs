@@ -83,7 +83,8 @@ async fn without_turn_nobody_is_told_of_it() {
     assert!(!Phone::register(gateway.ws, "alice").await.heard.contains(HEADER));
 }
 
-fn told(phone: &Phone) -> Value {
+/// What the phone was told of TURN.
+pub fn told(phone: &Phone) -> Value {
     let line = phone.heard.lines().find_map(|line| line.strip_prefix(HEADER)?.strip_prefix(": "));
     serde_json::from_str(line.unwrap()).unwrap()
 }

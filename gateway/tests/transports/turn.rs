@@ -125,7 +125,7 @@ async fn turn_clients_leave_the_limits_of_browsers_for_those_of_the_relay() {
         clients.push(client);
     }
     assert_eq!(shared.binding(&[]).await, b"", "the relay has its two of this address");
-    assert_eq!(shared.relay.totals().turn.streams_refused, 1);
+    assert_eq!(shared.relay.totals().turn.streams_address_full, 1);
     clients.clear();
     shared.has_streams(0).await;
     assert_eq!(shared.binding(&[]).await, BOUND);

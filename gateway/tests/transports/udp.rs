@@ -43,7 +43,8 @@ async fn keep_alives_are_dropped() {
 #[tokio::test]
 async fn datagrams_beyond_what_is_worked_on_are_dropped_and_counted() {
     let mut lab = Lab::new();
-    let at = lab.listen(Edge::Trunk, Kind::Udp, Limits { datagrams: 1, ..Limits::trunk() });
+    let at =
+        lab.listen(Edge::Trunk, Kind::Udp, Limits { datagram_bytes_per_address: ONE, ..Limits::trunk() });
     let trunk = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     trunk.send_to(b"wait", at).await.unwrap();
     assert_eq!(lab.message().await.1, "wait");
@@ -66,6 +67,33 @@ async fn datagrams_beyond_what_is_worked_on_are_dropped_and_counted() {
         () = repeat => {}
         (_, raw) = lab.message() => assert_eq!(raw, "next"),
     }
+}
+
+#[tokio::test]
+async fn datagrams_of_one_address_take_nobody_elses_room() {
+    let mut lab = Lab::new();
+    let limits = Limits { datagram_bytes: 2 * ONE, datagram_bytes_per_address: ONE, ..Limits::trunk() };
+    let at = lab.listen(Edge::Trunk, Kind::Udp, limits);
+    let flooder = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let twin = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let other = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    let third = UdpSocket::bind("127.0.0.3:0").await.unwrap();
+    let are_dropped = async |lab: &Lab, many| {
+        soon(async {
+            while lab.transports.statistics().datagrams_dropped < many {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    };
+    flooder.send_to(b"wait", at).await.unwrap();
+    assert_eq!(lab.message().await.1, "wait");
+    twin.send_to(b"one too many", at).await.unwrap();
+    are_dropped(&lab, 1).await;
+    other.send_to(b"wait for another", at).await.unwrap();
+    assert_eq!(lab.message().await.1, "wait for another");
+    third.send_to(b"beyond all", at).await.unwrap();
+    are_dropped(&lab, 2).await;
 }
 
 #[tokio::test]
@@ -98,3 +126,6 @@ async fn a_port_that_takes_no_datagrams_is_told_and_disturbs_nobody_else() {
         }
     }
 }
+
+/// Room for one datagram with its work, and not for two.
+const ONE: usize = 6_000;

@@ -76,7 +76,7 @@ impl TurnConfig {
             allocations: 4_000,
             bytes_per_second: 125_000,
             streams_per_address: 64,
-            streams: 4_000,
+            streams: 2_000,
         }
     }
 

@@ -6,6 +6,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
+use super::refusal::Refusal;
 use super::totals::TurnTotals;
 use crate::handle::Relay;
 use crate::metrics::raise;
@@ -27,6 +28,7 @@ struct Figures {
     packets: IntCounterVec,
     answers: IntCounterVec,
     dropped: IntCounterVec,
+    refused: IntCounterVec,
     /// Two who look at the same time must not count twice.
     one_at_a_time: Mutex<()>,
 }
@@ -50,13 +52,18 @@ impl Figures {
             )?,
             answers: labelled("media_relay_turn_answers_total", "Answers of TURN, by kind", "answer")?,
             dropped: labelled("media_relay_turn_dropped_total", "What TURN dropped, by reason", "reason")?,
+            refused: labelled(
+                "media_relay_turn_connections_refused_total",
+                "TCP and TLS connections that TURN refused, by reason",
+                "reason",
+            )?,
             one_at_a_time: Mutex::new(()),
         };
         figures.allocations_max.set(i64::from(allocations));
         Ok(figures)
     }
 
-    fn collectors(&self) -> [&dyn Collector; 7] {
+    fn collectors(&self) -> [&dyn Collector; 8] {
         [
             &self.allocations,
             &self.allocations_max,
@@ -65,6 +72,7 @@ impl Figures {
             &self.packets,
             &self.answers,
             &self.dropped,
+            &self.refused,
         ]
     }
 
@@ -84,8 +92,14 @@ impl Figures {
             (&self.answers, "refused", totals.refused),
             (&self.dropped, "bandwidth", totals.throttled),
             (&self.dropped, "not_permitted", totals.dropped),
-            (&self.dropped, "connection_refused", totals.streams_refused),
             (&self.dropped, "send_failed", totals.send_failed),
+            (&self.refused, Refusal::Full.as_str(), totals.streams_full),
+            (&self.refused, Refusal::AddressFull.as_str(), totals.streams_address_full),
+            (&self.refused, Refusal::HalfFrames.as_str(), totals.streams_half_frames),
+            (&self.refused, Refusal::Tls.as_str(), totals.streams_tls),
+            (&self.refused, Refusal::TooSlow.as_str(), totals.streams_too_slow),
+            (&self.refused, Refusal::NotTurn.as_str(), totals.streams_not_turn),
+            (&self.refused, Refusal::System.as_str(), totals.streams_system),
         ];
         for (counter, label, total) in counted {
             raise(&counter.with_label_values(&[label]), total);

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod config;
 mod listeners;
 pub(crate) mod metrics;
+mod refusal;
 pub(crate) mod settings;
 mod siblings;
 mod stream;
@@ -24,6 +25,7 @@ use crate::sockets::Registry;
 use config::TurnConfig;
 pub use listeners::Bound;
 pub(crate) use listeners::Listeners;
+use refusal::{Lines, Refusal};
 pub(crate) use siblings::MediaAddress;
 use siblings::Siblings;
 pub use stream::AcceptedStream;
@@ -61,7 +63,7 @@ pub(crate) struct Turn {
 /// What all workers' servers share.
 pub(crate) struct Common {
     quotas: SharedQuotas,
-    streams: SharedQuotas,
+    streams: streams::Shared,
     nonce_key: [u8; 32],
     /// Browser-facing addresses of every worker.
     media: Vec<MediaAddress>,
@@ -70,6 +72,18 @@ pub(crate) struct Common {
 /// One count for all workers: asked when an allocation or a connection comes or goes, never for a packet.
 #[derive(Clone)]
 pub(crate) struct SharedQuotas(Arc<Mutex<Quotas>>);
+
+impl SharedQuotas {
+    /// As [`Quota::take`], and says which bound was met.
+    fn admit(&self, address: &[u8]) -> Result<(), Refusal> {
+        let mut quotas = self.0.lock().map_err(|_| Refusal::System)?;
+        match quotas.take(address) {
+            true => Ok(()),
+            false if quotas.is_full() => Err(Refusal::Full),
+            false => Err(Refusal::AddressFull),
+        }
+    }
+}
 
 impl Quota for SharedQuotas {
     fn take(&mut self, user: &[u8]) -> bool {
@@ -84,11 +98,19 @@ impl Quota for SharedQuotas {
 }
 
 impl Common {
-    pub(crate) fn new(config: &TurnConfig, media: Vec<MediaAddress>) -> Result<Self, StartError> {
+    pub(crate) fn new(
+        config: &TurnConfig,
+        media: Vec<MediaAddress>,
+        workers: usize,
+    ) -> Result<Self, StartError> {
         let quotas = |each, total| SharedQuotas(Arc::new(Mutex::new(Quotas::new(each, total))));
         Ok(Self {
             quotas: quotas(config.allocations_per_user, config.allocations),
-            streams: quotas(config.streams_per_address, config.streams),
+            streams: streams::Shared {
+                quotas: quotas(config.streams_per_address, config.streams),
+                workers,
+                lines: Lines::default(),
+            },
             nonce_key: seed()?,
             media,
         })

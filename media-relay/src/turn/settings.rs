@@ -50,7 +50,7 @@ section! {
         /// TCP and TLS connections from one IPv4 address or one IPv6 /64; more are closed at once.
         connections_per_address: u32 = 64,
         /// TCP and TLS connections in all; more are closed at once.
-        connections: u32 = 4_000,
+        connections: u32 = 2_000,
     }
 }
 

@@ -27,7 +27,11 @@ pub(super) struct Stream {
     tls: Option<Box<ServerConnection>>,
     input: Vec<u8>,
     output: Vec<u8>,
-    /// When something that was begun must be done: the first message, a frame, what the client is to read.
+    /// Bytes that `tls` keeps for the client.
+    unsent: usize,
+    /// When the first message must be there.
+    first_by: Option<Instant>,
+    /// When something that was begun must be done: a frame, what the client is to read.
     half_done: Option<Instant>,
     blocked: Option<Instant>,
     last_message: Instant,
@@ -35,7 +39,15 @@ pub(super) struct Stream {
 
 /// The connection has ended, or must.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Gone;
+pub(super) enum Gone {
+    Ended,
+    /// Its handshake failed.
+    Tls(String),
+    /// What came is no TURN.
+    NotTurn,
+    /// Its first message did not come in time.
+    TooSlow,
+}
 
 impl Stream {
     pub(super) fn new(
@@ -54,7 +66,9 @@ impl Stream {
             tls,
             input: Vec::new(),
             output: Vec::new(),
-            half_done: Some(now + PATIENCE),
+            unsent: 0,
+            first_by: Some(now + PATIENCE),
+            half_done: None,
             blocked: None,
             last_message: now,
         }
@@ -72,11 +86,16 @@ impl Stream {
         match &mut self.tls {
             Some(tls) => {
                 match tls.read_tls(&mut self.socket) {
-                    Ok(0) => return Err(Gone),
+                    Ok(0) if tls.is_handshaking() => return Err(Gone::Tls(ENDED_EARLY.to_owned())),
+                    Ok(0) => return Err(Gone::Ended),
                     Ok(_) => {}
                     Err(error) => return would_block(&error),
                 }
-                tls.process_new_packets().map(|_| ()).map_err(|_| Gone)
+                match (tls.process_new_packets(), tls.is_handshaking()) {
+                    (Ok(_), _) => Ok(()),
+                    (Err(error), true) => Err(Gone::Tls(error.to_string())),
+                    (Err(_), false) => Err(Gone::Ended),
+                }
             }
             None => read_some(&mut self.socket, &mut self.input),
         }
@@ -85,11 +104,11 @@ impl Stream {
     /// The next whole message, copied into `buffer`.
     pub(super) fn next_frame(&mut self, buffer: &mut [u8], now: Instant) -> Result<Option<usize>, Gone> {
         loop {
-            let length = frame_length(&self.input).map_err(|_| Gone)?;
+            let length = frame_length(&self.input).map_err(|_| Gone::NotTurn)?;
             if let Some(length) = length.filter(|length| *length <= self.input.len()) {
-                buffer.get_mut(..length).ok_or(Gone)?.copy_from_slice(&self.input[..length]);
+                buffer.get_mut(..length).ok_or(Gone::Ended)?.copy_from_slice(&self.input[..length]);
                 self.input.drain(..length);
-                self.half_done = None;
+                (self.first_by, self.half_done) = (None, None);
                 self.last_message = now;
                 return Ok(Some(length));
             }
@@ -110,8 +129,11 @@ impl Stream {
     /// Sends now, or keeps a bounded amount for later.
     pub(super) fn send(&mut self, message: &[u8], now: Instant) -> Result<(), Gone> {
         match &mut self.tls {
-            Some(tls) => tls.writer().write_all(message).map_err(|_| Gone)?,
-            None if self.output.len() + message.len() > MOST_OUTPUT => return Err(Gone),
+            Some(tls) => {
+                tls.writer().write_all(message).map_err(|_| Gone::Ended)?;
+                self.unsent += message.len() + RECORD;
+            }
+            None if self.output.len() + message.len() > MOST_OUTPUT => return Err(Gone::Ended),
             None => self.output.extend_from_slice(message),
         }
         self.flush(now)
@@ -119,7 +141,7 @@ impl Stream {
 
     fn flush(&mut self, now: Instant) -> Result<(), Gone> {
         let written = match &mut self.tls {
-            Some(tls) => write_tls(tls, &mut self.socket),
+            Some(tls) => write_tls(tls, &mut self.socket, &mut self.unsent),
             None => write_plain(&mut self.output, &mut self.socket),
         };
         written?;
@@ -129,18 +151,23 @@ impl Stream {
 
     /// Bytes of half frames, the client's and ours.
     pub(super) fn held(&self) -> usize {
-        self.input.len() + self.output.len()
+        self.input.len() + self.output.len() + self.unsent
     }
 
     pub(super) fn has_output(&self) -> bool {
         self.tls.as_ref().is_some_and(|tls| tls.wants_write()) || !self.output.is_empty()
     }
 
-    /// Whether the client has been slow or silent for too long.
-    pub(super) fn is_overdue(&self, has_allocation: bool, now: Instant) -> bool {
+    /// Why it must end, if the client has been slow or silent for too long.
+    pub(super) fn overdue(&self, has_allocation: bool, now: Instant) -> Option<Gone> {
         let has_passed = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         let is_idle = !has_allocation && now >= self.last_message + IDLE;
-        has_passed(self.half_done) || has_passed(self.blocked) || is_idle
+        match has_passed(self.first_by) {
+            true => Some(Gone::TooSlow),
+            false => {
+                (has_passed(self.half_done) || has_passed(self.blocked) || is_idle).then_some(Gone::Ended)
+            }
+        }
     }
 }
 
@@ -151,7 +178,7 @@ fn read_some(from: &mut impl Read, input: &mut Vec<u8>) -> Result<(), Gone> {
         return Ok(());
     }
     match from.read(&mut octets) {
-        Ok(0) => Err(Gone),
+        Ok(0) => Err(Gone::Ended),
         Ok(length) => {
             input.extend_from_slice(&octets[..length]);
             Ok(())
@@ -160,21 +187,22 @@ fn read_some(from: &mut impl Read, input: &mut Vec<u8>) -> Result<(), Gone> {
     }
 }
 
-fn write_tls(tls: &mut ServerConnection, socket: &mut TcpStream) -> Result<(), Gone> {
+fn write_tls(tls: &mut ServerConnection, socket: &mut TcpStream, unsent: &mut usize) -> Result<(), Gone> {
     while tls.wants_write() {
         match tls.write_tls(socket) {
-            Ok(0) => return Err(Gone),
-            Ok(_) => {}
+            Ok(0) => return Err(Gone::Ended),
+            Ok(length) => *unsent = unsent.saturating_sub(length),
             Err(error) => return would_block(&error),
         }
     }
+    *unsent = 0;
     Ok(())
 }
 
 fn write_plain(output: &mut Vec<u8>, socket: &mut TcpStream) -> Result<(), Gone> {
     while !output.is_empty() {
         match socket.write(output) {
-            Ok(0) => return Err(Gone),
+            Ok(0) => return Err(Gone::Ended),
             Ok(length) => drop(output.drain(..length)),
             Err(error) => return would_block(&error),
         }
@@ -186,10 +214,13 @@ fn write_plain(output: &mut Vec<u8>, socket: &mut TcpStream) -> Result<(), Gone>
 fn would_block(error: &io::Error) -> Result<(), Gone> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
-        _ => Err(Gone),
+        _ => Err(Gone::Ended),
     }
 }
 
+const ENDED_EARLY: &str = "ended in its handshake";
+/// What TLS adds to a message (RFC 8446 §5.2).
+const RECORD: usize = 22;
 /// For TLS what rustls keeps.
 const MOST_OUTPUT: usize = 256 * 1024;
 /// For a handshake with the first message, for the rest of a frame, for the client to read.

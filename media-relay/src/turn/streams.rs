@@ -11,6 +11,7 @@ use relay_core::turn::{Client, Quota};
 use rustls::{ServerConfig, ServerConnection};
 
 use super::listeners::StreamListener;
+use super::refusal::{Lines, Refusal, Refusals};
 use super::stream::{AcceptedStream, Gone, Stream};
 use super::{SharedQuotas, Source};
 use crate::sockets::{Interest, Registry};
@@ -23,6 +24,8 @@ pub(super) struct Streams {
     all: HashMap<u64, Stream>,
     /// Bytes of half frames of all of them.
     held: usize,
+    /// As many as there may be.
+    most_held: usize,
     /// Never used again.
     next_id: u64,
     /// Ended; their allocations are yet to be freed.
@@ -30,13 +33,22 @@ pub(super) struct Streams {
     /// Listeners rest until then: descriptors are short.
     paused: Option<Instant>,
     sweep: Option<Instant>,
-    pub(super) refused: u64,
+    pub(super) refusals: Refusals,
+}
+
+/// What all workers' streams share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) quotas: SharedQuotas,
+    /// Of them.
+    pub(super) workers: usize,
+    pub(super) lines: Lines,
 }
 
 impl Streams {
     pub(super) fn new(
         listeners: Vec<StreamListener>,
-        quotas: SharedQuotas,
+        shared: Shared,
         certificate: Option<Arc<ServerConfig>>,
         registry: Registry,
     ) -> io::Result<Self> {
@@ -46,15 +58,16 @@ impl Streams {
         Ok(Self {
             listeners,
             certificate,
-            quotas,
+            quotas: shared.quotas,
             registry,
             all: HashMap::new(),
             held: 0,
+            most_held: MOST_HELD / shared.workers.max(1),
             next_id: 0,
             dead: Vec::new(),
             paused: None,
             sweep: None,
-            refused: 0,
+            refusals: Refusals::new(shared.lines),
         })
     }
 
@@ -94,11 +107,8 @@ impl Streams {
         tls: io::Result<Option<Box<ServerConnection>>>,
         now: Instant,
     ) -> Option<u64> {
-        let id = tls.and_then(|tls| self.try_adopt(socket, address, tls, now));
-        if id.is_err() {
-            self.refused += 1;
-        }
-        id.ok()
+        let id = tls.map_err(system).and_then(|tls| self.try_adopt(socket, address, tls, now));
+        id.map_err(|(why, detail)| self.refusals.note(why, address, detail, now)).ok()
     }
 
     fn try_adopt(
@@ -107,17 +117,14 @@ impl Streams {
         address: SocketAddr,
         tls: Option<Box<ServerConnection>>,
         now: Instant,
-    ) -> io::Result<u64> {
-        socket.set_nonblocking(true)?;
-        socket.set_nodelay(true)?;
-        if !self.quotas.take(&counted(address.ip())) {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
+    ) -> Result<u64, (Refusal, String)> {
+        socket.set_nonblocking(true).and_then(|()| socket.set_nodelay(true)).map_err(system)?;
+        self.quotas.admit(&counted(address.ip())).map_err(|why| (why, String::new()))?;
         let id = self.next_id;
         self.next_id += 1;
         if let Err(error) = self.registry.add_turn(&socket, Source::Stream(id)) {
             self.quotas.give_back(&counted(address.ip()));
-            return Err(error);
+            return Err(system(error));
         }
         self.all.insert(id, Stream::new(socket, address, tls, now));
         self.sweep = self.sweep.or(Some(now + SWEEP));
@@ -134,7 +141,7 @@ impl Streams {
     }
 
     pub(super) fn pump(&mut self, id: u64, now: Instant) {
-        self.with(id, |stream| stream.pump(now));
+        self.with(id, now, |stream| stream.pump(now));
     }
 
     pub(super) fn next_frame(
@@ -143,11 +150,13 @@ impl Streams {
         buffer: &mut [u8],
         now: Instant,
     ) -> Option<(usize, SocketAddr)> {
-        self.with(id, |stream| Ok(stream.next_frame(buffer, now)?.map(|length| (length, stream.address))))?
+        self.with(id, now, |stream| {
+            Ok(stream.next_frame(buffer, now)?.map(|length| (length, stream.address)))
+        })?
     }
 
     pub(super) fn send(&mut self, id: u64, message: &[u8], now: Instant) {
-        self.with(id, |stream| stream.send(message, now));
+        self.with(id, now, |stream| stream.send(message, now));
     }
 
     /// Closes what is overdue.
@@ -159,17 +168,16 @@ impl Streams {
         if self.sweep.is_none_or(|due| due > now) {
             return;
         }
-        let overdue: Vec<u64> = self
+        let overdue: Vec<(u64, Gone)> = self
             .all
             .iter()
-            .filter(|(id, stream)| {
-                let client = Client::Stream { id: **id, address: stream.address };
-                stream.is_overdue(has_allocation(&client), now)
+            .filter_map(|(id, stream)| {
+                let client = Client::Stream { id: *id, address: stream.address };
+                Some((*id, stream.overdue(has_allocation(&client), now)?))
             })
-            .map(|(id, _)| *id)
             .collect();
-        for id in overdue {
-            self.close(id);
+        for (id, why) in overdue {
+            self.end(id, why, now);
         }
         self.sweep = (!self.all.is_empty()).then(|| now + SWEEP);
     }
@@ -183,23 +191,51 @@ impl Streams {
     }
 
     /// Does something with a stream; it is closed if that fails, and told of its room if it has something to write.
-    fn with<T>(&mut self, id: u64, work: impl FnOnce(&mut Stream) -> Result<T, Gone>) -> Option<T> {
+    fn with<T>(
+        &mut self,
+        id: u64,
+        now: Instant,
+        work: impl FnOnce(&mut Stream) -> Result<T, Gone>,
+    ) -> Option<T> {
         let stream = self.all.get_mut(&id)?;
         let before = stream.held();
         let outcome = work(stream);
         let (has_output, after) = (stream.has_output(), stream.held());
         self.held = self.held - before + after;
+        let done = match outcome {
+            Ok(done) => done,
+            Err(why) => {
+                self.end(id, why, now);
+                return None;
+            }
+        };
         // Whoever wants more when there is no more is closed, an allocation or not: half frames are nobody's right.
-        let mut is_gone = outcome.is_err() || (after > before && self.held > MOST_HELD);
-        if !is_gone && has_output != stream.awaits_room {
+        if after > before && self.held > self.most_held {
+            self.refusals.note(Refusal::HalfFrames, stream.address, "", now);
+            self.close(id);
+        } else if has_output != stream.awaits_room {
             stream.awaits_room = has_output;
             let interest = if has_output { Interest::ReadAndWrite } else { Interest::Read };
-            is_gone = self.registry.change(&stream.socket, Source::Stream(id), interest).is_err();
+            if self.registry.change(&stream.socket, Source::Stream(id), interest).is_err() {
+                self.close(id);
+            }
         }
-        if is_gone {
-            self.close(id);
+        Some(done)
+    }
+
+    /// Closes one, and tells of it if it never came to anything.
+    fn end(&mut self, id: u64, why: Gone, now: Instant) {
+        let Some(stream) = self.all.get(&id) else { return };
+        let refusal = match why {
+            Gone::Ended => None,
+            Gone::Tls(error) => Some((Refusal::Tls, error)),
+            Gone::NotTurn => Some((Refusal::NotTurn, String::new())),
+            Gone::TooSlow => Some((Refusal::TooSlow, String::new())),
+        };
+        if let Some((refusal, detail)) = refusal {
+            self.refusals.note(refusal, stream.address, detail, now);
         }
-        outcome.ok()
+        self.close(id);
     }
 
     fn close(&mut self, id: u64) {
@@ -228,6 +264,10 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted)
 }
 
+fn system(error: io::Error) -> (Refusal, String) {
+    (Refusal::System, error.to_string())
+}
+
 /// The octets of what counts as one address.
 fn counted(ip: IpAddr) -> Vec<u8> {
     match network_of(ip) {
@@ -236,8 +276,8 @@ fn counted(ip: IpAddr) -> Vec<u8> {
     }
 }
 
-/// Bytes of half frames that all connections of a worker hold together.
-const MOST_HELD: usize = 64 << 20;
+/// Bytes of half frames that all connections of all workers hold together.
+const MOST_HELD: usize = 32 << 20;
 /// Connections in one wake-up and listener.
 const ACCEPT_BATCH: usize = 16;
 /// How long listeners rest when no descriptor is left.
@@ -258,12 +298,16 @@ mod tests {
     use super::*;
     use crate::sockets::Sockets;
 
+    fn shared(of_address: u32) -> Shared {
+        let quotas = SharedQuotas(Arc::new(Mutex::new(Quotas::new(of_address, 100))));
+        Shared { quotas, workers: 1, lines: Lines::default() }
+    }
+
     #[test]
     fn half_frames_are_bounded_in_bytes_and_given_back() {
         let now = Instant::now();
         let sockets = Sockets::new(Vec::new(), Vec::new()).unwrap();
-        let quotas = SharedQuotas(Arc::new(Mutex::new(Quotas::new(10, 100))));
-        let mut streams = Streams::new(Vec::new(), quotas, None, sockets.registry()).unwrap();
+        let mut streams = Streams::new(Vec::new(), shared(10), None, sockets.registry()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, address) = listener.accept().unwrap();
@@ -284,14 +328,14 @@ mod tests {
             streams.next_frame(id, &mut buffer, now);
         }
         assert!(streams.held < MOST_HELD, "what it held is free again");
+        assert_eq!(streams.refusals.of(Refusal::HalfFrames), 1);
     }
 
     #[test]
     fn connections_of_an_ipv6_subnet_are_those_of_one_address() {
         let now = Instant::now();
         let sockets = Sockets::new(Vec::new(), Vec::new()).unwrap();
-        let quotas = SharedQuotas(Arc::new(Mutex::new(Quotas::new(2, 100))));
-        let mut streams = Streams::new(Vec::new(), quotas, None, sockets.registry()).unwrap();
+        let mut streams = Streams::new(Vec::new(), shared(2), None, sockets.registry()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let to = listener.local_addr().unwrap();
         let mut comes_from = |address: &str| {
@@ -303,7 +347,7 @@ mod tests {
         assert_eq!(comes_from("[2001:db8::ffff:3]:50000"), None);
         assert!(comes_from("[2001:db8:0:1::1]:50000").is_some(), "of another network");
         assert!(comes_from("192.0.2.1:50000").is_some());
-        assert_eq!(streams.refused, 1);
+        assert_eq!(streams.refusals.of(Refusal::AddressFull), 1);
         streams.close(first);
         let client = TcpStream::connect(to).unwrap();
         let third = streams.adopt(client, "[2001:db8::ffff:3]:50000".parse().unwrap(), Ok(None), now);

@@ -3,6 +3,7 @@
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::refusal::Refusal;
 use super::wires::Wires;
 
 /// Declares each figure once, with where it is counted: the struct, and the way into a row of figures and back.
@@ -62,7 +63,19 @@ totals! { (server, wires)
     /// Messages that were no STUN, or of nobody, or not permitted.
     dropped = server.dropped;
     /// Connections closed at once: too many.
-    streams_refused = wires.streams.refused;
+    streams_full = wires.streams.refusals.of(Refusal::Full);
+    /// Connections closed at once: too many of their address.
+    streams_address_full = wires.streams.refusals.of(Refusal::AddressFull);
+    /// Connections closed because half frames took too much.
+    streams_half_frames = wires.streams.refusals.of(Refusal::HalfFrames);
+    /// Connections whose TLS handshake failed.
+    streams_tls = wires.streams.refusals.of(Refusal::Tls);
+    /// Connections whose first message took too long.
+    streams_too_slow = wires.streams.refusals.of(Refusal::TooSlow);
+    /// Connections at which something else than TURN was spoken.
+    streams_not_turn = wires.streams.refusals.of(Refusal::NotTurn);
+    /// Connections that the operating system would not have.
+    streams_system = wires.streams.refusals.of(Refusal::System);
     /// Datagrams that the operating system would not send at once.
     send_failed = wires.send_failed;
 }

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use relay_core::turn::{Client, Io, RelayedPort};
 
+use super::Source;
 use super::listeners::Listeners;
 use super::siblings::Siblings;
-use super::streams::Streams;
-use super::{SharedQuotas, Source};
+use super::streams::{Shared, Streams};
 use crate::sockets::{self, Registry};
 
 pub(super) struct Wires {
@@ -34,14 +34,14 @@ impl Wires {
     pub(super) fn new(
         listeners: Listeners,
         relayed: Relayed,
-        quotas: SharedQuotas,
+        shared: Shared,
         certificate: Option<Arc<rustls::ServerConfig>>,
         registry: Registry,
     ) -> io::Result<Self> {
         for (index, socket) in listeners.udp.iter().enumerate() {
             registry.add_turn(socket, Source::Udp(index as u8))?;
         }
-        let streams = Streams::new(listeners.streams, quotas, certificate, registry.clone())?;
+        let streams = Streams::new(listeners.streams, shared, certificate, registry.clone())?;
         Ok(Self { udp: listeners.udp, streams, relayed, sockets: HashMap::new(), registry, send_failed: 0 })
     }
 

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where it lies: beside `sibling`, built in the same profile and up to date.
+/// Where it lies: where MEDIA_RELAY_BIN says, or beside `sibling`, built in the same profile and up to date.
 pub fn media_relay(sibling: &str) -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(named) = env::var_os("MEDIA_RELAY_BIN") {
+            return named.into();
+        }
         let folder = Path::new(sibling).parent().unwrap();
         build(folder);
         folder.join("media-relay")

@@ -89,6 +89,13 @@ impl Program {
         );
     }
 
+    /// Waits for its end; what it logged.
+    pub fn log_to_the_end(&mut self) -> String {
+        let mut log = String::new();
+        self.child.stderr.as_mut().unwrap().read_to_string(&mut log).unwrap();
+        log
+    }
+
     /// Reads the log until a line has this.
     pub fn log_until(&mut self, part: &str) {
         let log = self.child.stderr.as_mut().unwrap();

@@ -11,7 +11,7 @@ use relay_api::turn::Secret;
 use rustls::pki_types::ServerName;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 
 use crate::program::Program;
@@ -66,6 +66,81 @@ async fn secrets_and_certificate_are_changed_without_a_restart_and_a_bad_file_is
         assert!(metrics.contains(line), "{line} is not in\n{metrics}");
     }
     assert!(!metrics.contains("media_relay_turn_answers_total{answer=\"granted\"} 0"));
+}
+
+#[tokio::test]
+async fn a_door_that_stays_closed_says_why_once_and_counts() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    Certificate::self_signed(folder.path(), &[]).unwrap();
+    fs::write(path("secrets"), OLD).unwrap();
+    let turn = format!(
+        "[turn]\ntcp = [\"127.0.0.1:0\"]\ntls = [\"127.0.0.1:0\"]\nsecrets_file = {:?}\n\
+         certificate_file = {:?}\nkey_file = {:?}\nrelayed_ports = [25500, 25509]\n\
+         connections_per_address = 3\nconnections = 4\n[log]\nfilter = \"info\"\n",
+        path("secrets"),
+        path("self-signed.pem"),
+        path("self-signed.key"),
+    );
+    let mut relay = Program::start_with([25_480, 25_499], &turn);
+    let (tcp, tls) = (relay.announced("TURN/TCP"), relay.announced("TURN/TLS"));
+    for _ in 0..2 {
+        is_closed_after(tcp, b"GET / HTTP/1.1\r\n\r\n").await;
+        is_closed_after(tls, b"GET / HTTP/1.1\r\n\r\n").await;
+    }
+    let mut held = Vec::new();
+    for (from, to) in [("127.0.0.1", tcp), ("127.0.0.1", tls), ("127.0.0.1", tcp)] {
+        held.push(connect(from, to).await);
+    }
+    shows(&relay, "media_relay_turn_connections 3\n").await;
+    for _ in 0..2 {
+        _ = connect("127.0.0.1", tcp).await.read(&mut [0; 1]).await;
+    }
+    held.push(connect("127.0.0.2", tcp).await);
+    shows(&relay, "media_relay_turn_connections 4\n").await;
+    _ = connect("127.0.0.3", tcp).await.read(&mut [0; 1]).await;
+    // Ten seconds for the first message.
+    for mut stream in held {
+        _ = stream.read(&mut [0; 1]).await;
+    }
+    for (reason, refused) in [("not_turn", 2), ("tls", 2), ("address_full", 2), ("full", 1), ("too_slow", 4)]
+    {
+        let counted =
+            format!("media_relay_turn_connections_refused_total{{reason=\"{reason}\"}} {refused}\n");
+        shows(&relay, &counted).await;
+    }
+    relay.signal("-TERM");
+    let log = relay.log_to_the_end();
+    for (reason, key) in [
+        ("not_turn", ""),
+        ("tls", ""),
+        ("address_full", "turn.connections_per_address"),
+        ("full", "turn.connections"),
+        ("too_slow", ""),
+    ] {
+        let said = format!("reason=\"{reason}\"");
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&said)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(key), "{reason}: {log}");
+    }
+}
+
+async fn shows(relay: &Program, metric: &str) {
+    while !relay.operator("/metrics").await.body.contains(metric) {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn connect(from: &str, to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+async fn is_closed_after(to: SocketAddr, words: &[u8]) {
+    let mut stream = connect("127.0.0.1", to).await;
+    stream.write_all(words).await.unwrap();
+    // A reset is an end, too.
+    _ = stream.read_to_end(&mut Vec::new()).await;
 }
 
 #[tokio::test]

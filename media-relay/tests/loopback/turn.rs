@@ -235,10 +235,10 @@ async fn connections_of_one_address_are_limited_and_free_again_at_once() {
     let (first, _second) = (answered(address).await.unwrap(), answered(address).await.unwrap());
     assert!(answered(address).await.is_none());
     // The totals are written at the end of the round that refused it.
-    while relay.totals().turn.streams_refused == 0 {
+    while relay.totals().turn.streams_address_full == 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(relay.totals().turn.streams_refused, 1);
+    assert_eq!(relay.totals().turn.streams_address_full, 1);
     drop(first);
     while answered(address).await.is_none() {}
 }

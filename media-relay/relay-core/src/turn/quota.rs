@@ -29,12 +29,17 @@ impl Quotas {
     pub fn held(&self) -> u32 {
         self.held
     }
+
+    /// Are there as many as there may be in all?
+    pub fn is_full(&self) -> bool {
+        self.held >= self.total
+    }
 }
 
 impl Quota for Quotas {
     fn take(&mut self, user: &[u8]) -> bool {
         let of_user = self.users.get(user).copied().unwrap_or(0);
-        if of_user >= self.per_user || self.held >= self.total {
+        if of_user >= self.per_user || self.is_full() {
             return false;
         }
         self.users.insert(user.into(), of_user + 1);

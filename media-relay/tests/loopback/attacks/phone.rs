@@ -58,7 +58,7 @@ impl Phone {
         LegSpec::WebRtc(WebRtcLeg {
             remote: Some(WebRtcRemote {
                 ufrag: self.ufrag.clone(),
-                password: "a-browser's-password-of-32-chars".to_owned(),
+                password: "a/browser/password/of/ice/chars".to_owned(),
                 fingerprints: vec![self.identity.fingerprint()],
             }),
             dtls: DtlsRole::Passive,
@@ -154,18 +154,26 @@ impl Phone {
 
     /// The next sound heard; none may be missing before it.
     pub async fn hear(&mut self) -> Vec<u8> {
+        let packet = self.hear_packet().await;
+        let sequence = u16::from_be_bytes([packet[2], packet[3]]);
+        assert!(self.last_heard.is_none_or(|last| sequence == last.wrapping_add(1)), "a gap");
+        self.last_heard = Some(sequence);
+        packet[12..].to_vec()
+    }
+
+    /// The next packet of sound, whatever was lost before it.
+    pub async fn hear_packet(&mut self) -> Vec<u8> {
         loop {
             if let Got::Sound(packet) = self.next().await {
-                let sequence = u16::from_be_bytes([packet[2], packet[3]]);
-                assert!(self.last_heard.is_none_or(|last| sequence == last.wrapping_add(1)), "a gap");
-                self.last_heard = Some(sequence);
-                return packet[12..].to_vec();
+                return packet;
             }
         }
     }
 
-    pub async fn send(&self, datagram: &[u8]) {
-        self.socket.send_to(datagram, self.relay).await.unwrap();
+    pub fn send(&self, datagram: &[u8]) -> impl Future<Output = ()> {
+        // Not all of the phone can be shared between threads.
+        let (socket, relay) = (&self.socket, self.relay);
+        async move { _ = socket.send_to(datagram, relay).await.unwrap() }
     }
 
     /// Takes the relay's next datagram, repeating flights meanwhile.

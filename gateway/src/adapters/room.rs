@@ -1,4 +1,5 @@
-//! What peers that have not shown who they are may hold together: half messages of theirs, answers that they do not read.
+//! Bytes that peers make us hold together, of which one address gets a share: half messages of strangers and answers that they do
+//! not read, datagrams that wait.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -6,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use daemon::network::network_of;
 
-/// Bytes for all strangers of the process. One address or IPv6 /64 gets an eighth.
+/// Bytes for all. One address or IPv6 /64 gets a share.
 #[derive(Debug)]
-pub(crate) struct Strangers {
+pub(crate) struct Room {
     most: usize,
+    of_address: usize,
     held: Mutex<Held>,
 }
 
@@ -19,10 +21,10 @@ struct Held {
     by_address: HashMap<IpAddr, usize>,
 }
 
-/// What one connection holds; nothing once it is dropped.
+/// What one connection or datagram holds; nothing once it is dropped.
 #[derive(Debug)]
 pub(crate) struct Hold {
-    strangers: Arc<Strangers>,
+    room: Arc<Room>,
     address: IpAddr,
     bytes: usize,
 }
@@ -31,14 +33,15 @@ pub(crate) struct Hold {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct NoRoom;
 
-impl Strangers {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, held: Mutex::default() })
+impl Room {
+    /// Of so many bytes; `of_address` is what one address may hold.
+    pub(crate) fn new(most: usize, of_address: usize) -> Arc<Self> {
+        Arc::new(Self { most, of_address, held: Mutex::default() })
     }
 
-    /// For a connection from this address.
+    /// For what comes from this address.
     pub(crate) fn hold(self: &Arc<Self>, address: IpAddr) -> Hold {
-        Hold { strangers: Arc::clone(self), address: network_of(address), bytes: 0 }
+        Hold { room: Arc::clone(self), address: network_of(address), bytes: 0 }
     }
 }
 
@@ -48,12 +51,10 @@ impl Hold {
         if bytes == self.bytes {
             return Ok(());
         }
-        let mut held = self.strangers.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.room.held.lock().unwrap_or_else(PoisonError::into_inner);
         let here = held.by_address.get(&self.address).copied().unwrap_or_default();
         let (total, here) = (held.total - self.bytes + bytes, here - self.bytes + bytes);
-        if bytes > self.bytes
-            && (total > self.strangers.most || here > self.strangers.most / SHARE_OF_ADDRESS)
-        {
+        if bytes > self.bytes && (total > self.room.most || here > self.room.of_address) {
             return Err(NoRoom);
         }
         held.total = total;
@@ -73,8 +74,6 @@ impl Drop for Hold {
     }
 }
 
-const SHARE_OF_ADDRESS: usize = 8;
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests")]
@@ -82,26 +81,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_gets_an_eighth_and_all_together_no_more_than_there_is() {
-        let strangers = Strangers::new(80);
+    fn one_address_gets_its_share_and_all_together_no_more_than_there_is() {
+        let room = Room::new(80, 10);
         let address = |n: u8| IpAddr::from([192, 0, 2, n]);
-        let mut one = strangers.hold(address(1));
-        let mut twin = strangers.hold(address(1));
+        let mut one = room.hold(address(1));
+        let mut twin = room.hold(address(1));
         one.resize(6).unwrap();
         twin.resize(4).unwrap();
         assert_eq!(twin.resize(5), Err(NoRoom));
         one.resize(5).unwrap();
         twin.resize(5).unwrap();
-        let mut others: Vec<Hold> = (2..=8).map(|n| strangers.hold(address(n))).collect();
+        let mut others: Vec<Hold> = (2..=8).map(|n| room.hold(address(n))).collect();
         for other in &mut others {
             other.resize(10).unwrap();
         }
-        let mut last = strangers.hold(address(9));
+        let mut last = room.hold(address(9));
         assert_eq!(last.resize(1), Err(NoRoom));
         drop(twin);
         last.resize(5).unwrap();
         drop((one, others, last));
-        let held = strangers.held.lock().unwrap();
+        let held = room.held.lock().unwrap();
         assert_eq!((held.total, held.by_address.len()), (0, 0));
     }
 }
