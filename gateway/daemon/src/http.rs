@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::handshake;
 use crate::network::network_of;
 use crate::seldom::Seldom;
 
@@ -151,7 +152,7 @@ async fn connection(stream: TcpStream, router: Router, tls: Option<TlsAcceptor>,
     let _ = SockRef::from(&stream).set_tcp_user_timeout(Some(UNREAD_FOR));
     match tls {
         None => http(stream, router, idle).await,
-        Some(tls) => match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+        Some(tls) => match timeout(HANDSHAKE_WITHIN, handshake::accept(&tls, stream)).await {
             Ok(Ok(stream)) => http(stream, router, idle).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS failed"),
             Err(_) => tracing::debug!("TLS took too long"),

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod descriptors;
+pub mod handshake;
 pub mod http;
 pub mod logging;
 pub mod network;

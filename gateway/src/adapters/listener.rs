@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use daemon::handshake;
 use ipnet::IpNet;
 use media_relay::Relay;
 use rustls::ServerConfig;
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::connections::{Connections, Peer};
 use super::limits::{Admission, Gate, Limits};
@@ -351,8 +353,8 @@ impl<I: Ingress> Door<I> {
         acceptor: &TlsAcceptor,
         stream: TcpStream,
         visitor: &Visitor,
-    ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
-        match timeout_at(visitor.deadline, acceptor.accept(stream)).await {
+    ) -> Option<TlsStream<handshake::Transport>> {
+        match timeout_at(visitor.deadline, handshake::accept(acceptor, stream)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
                 self.refusals.note(Refusal::Tls, visitor.remote, error);

@@ -2,10 +2,10 @@
 
 use std::io;
 
+use daemon::handshake::Transport;
 use daemon::tls;
 use media_relay::{AcceptedStream, Relay};
 use tokio::io::AsyncBufReadExt;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::server::TlsStream;
 
@@ -13,7 +13,7 @@ use super::listener::Visitor;
 
 /// Whether the peer is a TURN client: it says so (ALPN, RFC 7443), or names no protocol, as Chromium does for `turns:`, and
 /// begins with a STUN message. Nothing is consumed. Who says nothing until `deadline` is left to HTTP, which closes it.
-pub(super) async fn is_spoken(stream: &mut TlsStream<TcpStream>, deadline: Instant) -> bool {
+pub(super) async fn is_spoken(stream: &mut TlsStream<Transport>, deadline: Instant) -> bool {
     match stream.get_ref().1.alpn_protocol() {
         Some(protocol) => protocol == tls::TURN.as_bytes(),
         None => {
@@ -24,11 +24,11 @@ pub(super) async fn is_spoken(stream: &mut TlsStream<TcpStream>, deadline: Insta
 }
 
 /// Gives the connection to the relay, with what was read of it; here it ends, and its place is free.
-pub(super) async fn hand_over(relay: &Relay, stream: TlsStream<TcpStream>, visitor: Visitor) {
+pub(super) async fn hand_over(relay: &Relay, stream: TlsStream<Transport>, visitor: Visitor) {
     let remote = visitor.remote;
     let handed = async {
-        let (socket, tls) = stream.into_inner();
-        let stream = AcceptedStream { socket: socket.into_std()?, address: remote, tls };
+        let (transport, tls) = stream.into_inner();
+        let stream = AcceptedStream { socket: transport.into_socket().into_std()?, address: remote, tls };
         relay.serve_turn(stream).await.map_err(io::Error::other)
     };
     if let Err(error) = handed.await {

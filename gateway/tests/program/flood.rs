@@ -88,7 +88,11 @@ async fn tls_handshakes_that_end_nowhere_cost_others_nothing() {
     let half = Flood::Stream { door: Door::Wss, connections: 60, says: Says::Hello, manner: Manner::Waits };
     let failed =
         Flood::Stream { door: Door::Wss, connections: 60, says: Says::Garbage, manner: Manner::Waits };
-    Stage::embedded().bears("TLS handshakes that end nowhere", &[(FLOODER, half), (FLOODER, failed)]).await;
+    let long =
+        Flood::Stream { door: Door::Wss, connections: 60, says: Says::LongHello, manner: Manner::Waits };
+    Stage::embedded()
+        .bears("TLS handshakes that end nowhere", &[(FLOODER, half), (FLOODER, failed), (FLOODER, long)])
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -132,6 +136,7 @@ async fn turns_connections_are_bounded() {
         stream(Door::TurnTcp, Says::Bindings, Manner::Repeats),
         stream(Door::TurnTls, Says::Hello, Manner::Waits),
         stream(Door::TurnTls, Says::Garbage, Manner::Waits),
+        stream(Door::TurnTls, Says::LongHello, Manner::Waits),
     ];
     Stage::embedded().bears("TURN over TCP and TLS, half, unread and odd", &floods).await;
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::time::Duration;
 
 use daemon::certificate::Certificate;
 use daemon::tls;
@@ -23,10 +24,15 @@ fn listeners(lab: &Lab) -> (TempDir, [SocketAddr; 2]) {
     let trunks =
         Kind::Tls(TrunkTls { by_network: Vec::new(), others: tls::server(certificate, None, &[]).unwrap() });
     let at = [
-        lab.listen(Edge::Browser, browsers, Limits::browser()),
-        lab.listen(Edge::Trunk, trunks, Limits::trunk()),
+        lab.listen(Edge::Browser, browsers, patient(Limits::browser())),
+        lab.listen(Edge::Trunk, trunks, patient(Limits::trunk())),
     ];
     (folder, at)
+}
+
+/// Nobody is closed for want of time.
+fn patient(limits: Limits) -> Limits {
+    Limits { handshake: Duration::from_secs(3_600), ..limits }
 }
 
 #[tokio::test]
@@ -72,6 +78,21 @@ async fn suites_without_aead_or_without_ephemeral_keys_are_refused() {
             assert_eq!(answer(at, TLS_1_2, &[suite]).await, Answer::Alert(HANDSHAKE_FAILURE), "{suite:04x}");
         }
         assert_eq!(answer(at, TLS_1_2, &weak).await, Answer::Alert(HANDSHAKE_FAILURE));
+    }
+}
+
+#[tokio::test] // RFC 8446 §5.1: a message may be cut into records
+async fn a_client_hello_that_goes_on_and_on_is_closed() {
+    let lab = Lab::new();
+    let (_folder, listeners) = listeners(&lab);
+    let message = [&[1, 0, 0xFF, 0xF0, 3, 3][..], &[1; 64_900]].concat();
+    let record = |part: &[u8]| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat();
+    let hello: Vec<u8> = message.chunks(4_000).flat_map(record).collect();
+    for at in listeners {
+        let mut stream = TcpStream::connect(at).await.unwrap();
+        // A reset is an end, too.
+        let _ = stream.write_all(&hello).await;
+        let _ = soon(stream.read_to_end(&mut Vec::new())).await;
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use daemon::handshake::{MOST_HANDSHAKE, TOO_LONG};
 use relay_core::turn::{LARGEST_FRAME, frame_length};
 use rustls::ServerConnection;
 
@@ -25,6 +26,8 @@ pub(super) struct Stream {
     /// The poll tells when it can be written to.
     pub(super) awaits_room: bool,
     tls: Option<Box<ServerConnection>>,
+    /// Bytes of the client's handshake.
+    hello: usize,
     input: Vec<u8>,
     output: Vec<u8>,
     /// Bytes that `tls` keeps for the client.
@@ -64,6 +67,7 @@ impl Stream {
             address,
             awaits_room: false,
             tls,
+            hello: 0,
             input: Vec::new(),
             output: Vec::new(),
             unsent: 0,
@@ -85,11 +89,16 @@ impl Stream {
     fn fill(&mut self) -> Result<(), Gone> {
         match &mut self.tls {
             Some(tls) => {
+                let shakes_hands = tls.is_handshaking();
                 match tls.read_tls(&mut self.socket) {
                     Ok(0) if tls.is_handshaking() => return Err(Gone::Tls(ENDED_EARLY.to_owned())),
                     Ok(0) => return Err(Gone::Ended),
+                    Ok(read) if shakes_hands => self.hello += read,
                     Ok(_) => {}
                     Err(error) => return would_block(&error),
+                }
+                if self.hello > MOST_HANDSHAKE {
+                    return Err(Gone::Tls(TOO_LONG.to_owned()));
                 }
                 match (tls.process_new_packets(), tls.is_handshaking()) {
                     (Ok(_), _) => Ok(()),

@@ -88,6 +88,10 @@ async fn a_door_that_stays_closed_says_why_once_and_counts() {
         is_closed_after(tcp, b"GET / HTTP/1.1\r\n\r\n").await;
         is_closed_after(tls, b"GET / HTTP/1.1\r\n\r\n").await;
     }
+    // A ClientHello without end, in records of its own (RFC 8446 §5.1).
+    let first = [22, 3, 1, 0x3E, 0x80, 1, 0, 0xFF, 0xF0, 3, 3];
+    let more = [&[22, 3, 1, 0x3E, 0x80][..], &[1; 16_000]].concat();
+    is_closed_after(tls, &[&first[..], &[1; 15_994], &more.repeat(3)].concat()).await;
     let mut held = Vec::new();
     for (from, to) in [("127.0.0.1", tcp), ("127.0.0.1", tls), ("127.0.0.1", tcp)] {
         held.push(connect(from, to).await);
@@ -103,7 +107,7 @@ async fn a_door_that_stays_closed_says_why_once_and_counts() {
     for mut stream in held {
         _ = stream.read(&mut [0; 1]).await;
     }
-    for (reason, refused) in [("not_turn", 2), ("tls", 2), ("address_full", 2), ("full", 1), ("too_slow", 4)]
+    for (reason, refused) in [("not_turn", 2), ("tls", 3), ("address_full", 2), ("full", 1), ("too_slow", 4)]
     {
         let counted =
             format!("media_relay_turn_connections_refused_total{{reason=\"{reason}\"}} {refused}\n");
@@ -138,8 +142,8 @@ async fn connect(from: &str, to: SocketAddr) -> TcpStream {
 
 async fn is_closed_after(to: SocketAddr, words: &[u8]) {
     let mut stream = connect("127.0.0.1", to).await;
-    stream.write_all(words).await.unwrap();
     // A reset is an end, too.
+    _ = stream.write_all(words).await;
     _ = stream.read_to_end(&mut Vec::new()).await;
 }
 

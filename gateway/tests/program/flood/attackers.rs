@@ -75,6 +75,8 @@ pub enum Says {
     Metrics,
     /// A ClientHello, as a client sends it that goes on.
     Hello,
+    /// A ClientHello of 64 KiB without its end, in records of 16,000 bytes (RFC 8446 §5.1).
+    LongHello,
     /// Nothing that any protocol knows.
     Garbage,
     /// Nearly all of an INVITE.
@@ -118,6 +120,7 @@ impl Says {
             Self::Page => b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50),
             Self::Metrics => b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
             Self::Hello => hello(),
+            Self::LongHello => long_hello(),
             Self::Garbage => vec![0x55; 4_000],
             Self::HalfSip => {
                 let text = request("INVITE", "sip:bob@localhost", 1, 60_000);
@@ -135,6 +138,12 @@ fn hello() -> Vec<u8> {
     let mut hello = Vec::new();
     client.write_tls(&mut hello).unwrap();
     hello
+}
+
+fn long_hello() -> Vec<u8> {
+    let message = [&[1, 0, 0xFF, 0xF0, 3, 3][..], &[1; 64_900]].concat();
+    let record = |part: &[u8]| [&[22, 3, 1][..], &(part.len() as u16).to_be_bytes(), part].concat();
+    message.chunks(16_000).flat_map(record).collect()
 }
 
 /// What was sent.
