@@ -12,7 +12,7 @@ use daemon::certificate::Certificate;
 use daemon::cli::Program;
 use daemon::config::Reader;
 use daemon::config::look;
-use daemon::{clock, descriptors, logging, output, reload, signals, tls};
+use daemon::{clock, descriptors, output, reload, signals, tls};
 use prometheus::Registry;
 use relay_api::control::Epoch;
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -35,8 +35,11 @@ impl Program for MediaRelay {
         "Media relay: browsers' ICE and DTLS-SRTP to plain RTP, for the gateways that ask it";
     const RUN: &'static str = "Serves until SIGINT or SIGTERM, then takes no new sessions and exits when the last one ends. Exit code 78 if the configuration can't be used, 1 if a port can't be had; a certificate that has expired is told and stops nobody";
 
+    fn log(settings: &Settings) -> &daemon::config::Log {
+        &settings.log
+    }
+
     fn run(settings: Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
-        logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(CONTROL_THREADS)
             .enable_all()

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::{self, Configuration, Mistake, Mistakes, Reader, Severity};
-use crate::{admin, clock, descriptors, output, told};
+use anyhow::anyhow;
+
+use crate::config::{self, Configuration, Log, Mistake, Mistakes, Reader, Severity};
+use crate::{admin, clock, descriptors, logging, output, told};
 
 /// A program with these commands.
 pub trait Program {
@@ -26,6 +28,9 @@ pub trait Program {
     const ABOUT: &'static str;
     /// What `run` does, for `--help`.
     const RUN: &'static str;
+
+    /// What is logged, and how.
+    fn log(settings: &Self::Settings) -> &Log;
 
     /// Serves until it is told to stop. `file` is the configuration's, to read it again.
     ///
@@ -126,10 +131,12 @@ fn run<P: Program>(file: Option<&Path>) -> ExitCode {
         output::stderr().print(&format!("The {} could not start:\n{found}\n", P::TITLE));
         return ExitCode::FAILURE;
     }
-    for mistake in &found.0 {
-        output::stderr().print(&format!("{mistake}\n"));
-    }
-    match P::run(settings, sockets, file) {
+    let run = || {
+        logging::start(P::log(&settings)).map_err(|mistake| anyhow!(mistake))?;
+        found.0.iter().for_each(|mistake| tracing::warn!("{mistake}"));
+        P::run(settings, sockets, file)
+    };
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::stderr().print(&format!("The {} could not start: {}\n", P::TITLE, told(&error)));

@@ -225,7 +225,8 @@ impl Default for Shape<'_> {
             transport: "udp",
             trunk_lines: "",
             sections: "",
-            limits: "messages_per_second = 10000",
+            // SIPp makes up for a pause of the machine with many calls at once.
+            limits: "messages_per_second = 10000\ncalls_per_user = 1000",
             log: "filter = \"warn\"",
             stderr: None,
         }
