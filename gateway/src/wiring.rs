@@ -19,11 +19,11 @@ use daemon::admin::{self, Readiness};
 use daemon::cli::Program;
 use daemon::config::Reader;
 use daemon::state_folder::StateFolder;
-use daemon::{descriptors, logging, output, signals, tls};
+use daemon::{descriptors, output, signals, tls};
 use media_relay::Relay;
 use prometheus::Registry;
 use sip_core::auth::{Algorithm, NonceSealer};
-use sip_core::call::{Crossing, Policy, Way};
+use sip_core::call::{Crossing, Policy, Ring, Way};
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
 use sip_core::transaction::Timing;
@@ -41,7 +41,9 @@ use crate::adapters::{
 };
 use crate::app::metrics::Metrics;
 use crate::app::{AppSettings, Dialplan, Heard, Identity, Node, Ports, Trunk, TurnServers, UDP_LISTENER};
-use crate::config::{DigestAlgorithm, Proxied, RelayKind, Settings, StoreKind, TrunkTransport, has_turn};
+use crate::config::{
+    DigestAlgorithm, Proxied, RelayKind, Ringing, Settings, StoreKind, TrunkTransport, has_turn,
+};
 use crate::http::page::Page;
 use crate::ports::runtime::Runtime;
 use crate::ports::transport::Edge;
@@ -59,8 +61,11 @@ impl Program for Gateway {
     const ABOUT: &'static str = "WebRTC/SIP signalling gateway: browser softphones over secure WebSocket, SIP trunks, media relay inside";
     const RUN: &'static str = "Serves until SIGINT or SIGTERM, then ends the calls and exits in under 5 seconds. Exit code 78 if the configuration can't be used, 1 if a port can't be had; a certificate that has expired is told and stops nobody";
 
+    fn log(settings: &Settings) -> &daemon::config::Log {
+        &settings.log
+    }
+
     fn run(settings: Settings, sockets: Sockets, file: Option<&Path>) -> anyhow::Result<()> {
-        logging::start(&settings.log).map_err(|mistake| anyhow!(mistake))?;
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -244,6 +249,10 @@ fn app_settings(settings: &Settings, turn: Option<TurnServers>) -> anyhow::Resul
             echo: settings.dialplan.echo.clone(),
             tone: settings.dialplan.tone.clone(),
             between_users: settings.dialplan.between_users,
+            ring: match settings.dialplan.ring {
+                Ringing::Together => Ring::Together,
+                Ringing::InTurn => Ring::InTurn,
+            },
             trunk: settings.dialplan.trunk.clone(),
         },
         trunks: settings.trunks.iter().map(|t| trunk(settings, t)).collect::<anyhow::Result<_>>()?,

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use relay_api::{Fingerprint, Learn, LegDescription, LegName, LegSpec, SessionDescription, SessionSpec};
-use sip_core::call::{Admission, Call, Callee, Effect, Event, Identity, Link, Parties, Policy, Target};
+use relay_api::{Fingerprint, Learn, LegDescription, LegSpec, SessionDescription, SessionSpec};
+use sip_core::call::{
+    Admission, Call, Callee, Effect, Event, Identity, LegId, Link, Parties, Policy, Ring, Target,
+};
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 use sip_core::routing::{Destination, FlowId, Sealer, Transport, TrunkAddress};
 use sip_core::sdp::{CodecName, Profile};
@@ -45,13 +47,13 @@ fn load_an_established_call(bencher: divan::Bencher<'_, '_>) {
 
 /// One node with one call: what a driver does, without sockets.
 struct Node {
-    transactions: Transactions<Destination, LegName>,
+    transactions: Transactions<Destination, LegId>,
     call: Option<Call>,
     sealer: Sealer,
     policy: Policy,
     sent_octets: usize,
     /// What left for each leg, for the recording.
-    outbox: Vec<(LegName, Message)>,
+    outbox: Vec<(LegId, Message)>,
 }
 
 impl Node {
@@ -66,7 +68,7 @@ impl Node {
         }
     }
 
-    fn receive(&mut self, leg: LegName, bytes: Bytes) {
+    fn receive(&mut self, leg: LegId, bytes: Bytes) {
         let message = Message::parse(bytes, &Limits::default()).expect("the script is sound");
         match message.is_request() {
             true => self.request(leg, message),
@@ -74,7 +76,7 @@ impl Node {
         }
     }
 
-    fn request(&mut self, leg: LegName, message: Message) {
+    fn request(&mut self, leg: LegId, message: Message) {
         let from = destination(leg);
         match self.transactions.receive_request(&message, NOW) {
             Received::New => {
@@ -95,7 +97,7 @@ impl Node {
         }
     }
 
-    fn response(&mut self, leg: LegName, message: Message) {
+    fn response(&mut self, leg: LegId, message: Message) {
         match self.transactions.receive_response(&message, NOW) {
             Response::ForTu { user, .. } => assert_eq!(user, leg),
             other => panic!("{other:?}"),
@@ -126,6 +128,7 @@ impl Node {
                 | Effect::StopResending { .. }
                 | Effect::PassOver { .. }
                 | Effect::ReleaseMedia(_)
+                | Effect::DropMedia(_)
                 | Effect::Dtmf { .. }
                 | Effect::StartTimer(..)
                 | Effect::StopTimer(_)
@@ -143,37 +146,37 @@ impl Node {
     fn drain(&mut self) {
         while let Some(output) = self.transactions.poll_output() {
             if let Output::Send { to, message, .. } = output {
-                let leg = if to.flow().is_some() { LegName::A } else { LegName::B };
+                let leg = if to.flow().is_some() { LegId::A } else { LegId::B };
                 self.sent(leg, message);
             }
         }
     }
 
-    fn sent(&mut self, leg: LegName, message: Message) {
+    fn sent(&mut self, leg: LegId, message: Message) {
         self.sent_octets += message.bytes().len();
         self.outbox.push((leg, message));
     }
 }
 
 /// Plays the call once and writes down what the peers said. The machine has no chance in it, so they may say it again.
-fn record() -> Vec<(LegName, Bytes)> {
+fn record() -> Vec<(LegId, Bytes)> {
     let mut node = Node::new();
     let mut script = Vec::new();
-    let mut say = |node: &mut Node, leg: LegName, message: Message| {
+    let mut say = |node: &mut Node, leg: LegId, message: Message| {
         script.push((leg, message.bytes().clone()));
         node.receive(leg, message.bytes().clone());
     };
-    say(&mut node, LegName::A, from_browser(&Method::Invite, 1, None, Some(BROWSER_OFFER)));
+    say(&mut node, LegId::A, from_browser(&Method::Invite, 1, None, Some(BROWSER_OFFER)));
     for status in [100, 180, 200] {
         let answer = answer(last_request(&node, &Method::Invite), status);
-        say(&mut node, LegName::B, answer);
+        say(&mut node, LegId::B, answer);
     }
-    let tag = node.outbox.iter().rev().find(|(leg, _)| *leg == LegName::A).and_then(|(_, ok)| ok.to_tag());
+    let tag = node.outbox.iter().rev().find(|(leg, _)| *leg == LegId::A).and_then(|(_, ok)| ok.to_tag());
     let tag = tag.map(str::to_owned);
-    say(&mut node, LegName::A, from_browser(&Method::Ack, 1, tag.as_deref(), None));
-    say(&mut node, LegName::A, from_browser(&Method::Bye, 2, tag.as_deref(), None));
+    say(&mut node, LegId::A, from_browser(&Method::Ack, 1, tag.as_deref(), None));
+    say(&mut node, LegId::A, from_browser(&Method::Bye, 2, tag.as_deref(), None));
     let answer = answer(last_request(&node, &Method::Bye), 200);
-    say(&mut node, LegName::B, answer);
+    say(&mut node, LegId::B, answer);
     assert!(node.call.as_ref().is_some_and(Call::is_ended));
     script
 }
@@ -187,8 +190,8 @@ fn established() -> Call {
 }
 
 fn last_request<'n>(node: &'n Node, method: &Method) -> &'n Message {
-    let wanted = |(leg, message): &&(LegName, Message)| {
-        *leg == LegName::B && message.is_request() && message.method() == method
+    let wanted = |(leg, message): &&(LegId, Message)| {
+        *leg == LegId::B && message.is_request() && message.method() == method
     };
     &node.outbox.iter().rfind(wanted).expect("the trunk was asked").1
 }
@@ -235,7 +238,7 @@ fn admission() -> Admission {
         transport: Transport::Wss,
         local: "gw.example:8443".to_owned(),
         contact_user: None,
-        destination: destination(LegName::A),
+        destination: destination(LegId::A),
         ways: Vec::new(),
         first_reply: Duration::from_millis(2_500),
         networks: Vec::new(),
@@ -248,13 +251,14 @@ fn admission() -> Admission {
         transport: Transport::Udp,
         local: "198.51.100.2:5060".to_owned(),
         contact_user: Some("1001".to_owned()),
-        destination: destination(LegName::B),
+        destination: destination(LegId::B),
         ..caller.clone()
     };
     let callee = Callee {
         link,
         request_uri: "sip:1002@192.0.2.9:5060".to_owned(),
         further: Vec::new(),
+        ring: Ring::InTurn,
         to: "sip:1002@192.0.2.9:5060".to_owned(),
         caller: Identity { display: Some("Anna".to_owned()), uri: "sip:1001@198.51.100.2".to_owned() },
         asserted: true,
@@ -263,10 +267,10 @@ fn admission() -> Admission {
     Admission { caller, target: Target::Sip(Box::new(callee)), parties: Parties::default() }
 }
 
-fn destination(leg: LegName) -> Destination {
+fn destination(leg: LegId) -> Destination {
     match leg {
-        LegName::A => Destination::Flow(FlowId { node: 1, connection: 1 }),
-        LegName::B => Destination::Trunk(TrunkAddress {
+        LegId::A => Destination::Flow(FlowId { node: 1, connection: 1 }),
+        _ => Destination::Trunk(TrunkAddress {
             trunk: "genesys".to_owned(),
             transport: Transport::Udp,
             address: ([192, 0, 2, 9], 5060).into(),
@@ -275,7 +279,7 @@ fn destination(leg: LegName) -> Destination {
     }
 }
 
-fn reliability(leg: LegName) -> Reliability {
+fn reliability(leg: LegId) -> Reliability {
     if destination(leg).is_reliable() { Reliability::Reliable } else { Reliability::Unreliable }
 }
 

@@ -10,7 +10,7 @@ use relay_api::{EventKind, LegName, RelayName, SessionSpec};
 use sip_core::call::{Call, CallTimer, Cause, Effect, Event, Failure, PassedOver, Summary, orphan};
 use sip_core::message::{Message, Method, Name};
 use sip_core::routing::locate::Servers;
-use sip_core::routing::{CallId, Destination};
+use sip_core::routing::{CallId, Destination, LegId};
 use sip_core::time::UnixMillis;
 use sip_core::transaction::{Output, Reliability, cost};
 use tokio::sync::{Mutex, MutexGuard};
@@ -119,8 +119,12 @@ impl<R: Runtime> Node<R> {
 
     /// The relay noticed something in a session.
     pub async fn media_event(&self, event: relay_api::Event) {
-        let Some(call) = CallId::parse(&event.id.0) else { return };
-        let leg = event.leg;
+        let Some(call) = CallId::of_session(&event.id) else { return };
+        let (session, side) = (event.id, event.leg);
+        let leg = match side {
+            LegName::A => LegId::A,
+            LegName::B => LegId::of_session(&session),
+        };
         match event.kind {
             EventKind::Quality(report) => {
                 journal::span(&call, Some(leg)).in_scope(|| quality_changed(&report))
@@ -128,7 +132,7 @@ impl<R: Runtime> Node<R> {
             EventKind::WrongSource { from, expected } => {
                 journal::span(&call, Some(leg)).in_scope(|| sound_from_elsewhere(from, expected));
             }
-            kind => _ = self.drive(call, Event::Media { leg, kind }).await,
+            kind => _ = self.drive(call, Event::Media { session, side, kind }).await,
         }
     }
 
@@ -263,8 +267,9 @@ impl<R: Runtime> Node<R> {
                 Effect::PassOver { to, seconds, why } => self.pass_over(&to, seconds, why),
                 Effect::Media { spec, relay } => events.push_back(self.make_media(*spec, relay).await),
                 Effect::ReleaseMedia(session) => self.release_media(id, session),
-                Effect::Dtmf { session, leg, digit, duration_ms } => {
-                    if let Err(error) = self.0.ports.relay.dtmf(&session, leg, digit, duration_ms).await {
+                Effect::DropMedia(session) => self.drop_media(id, session),
+                Effect::Dtmf { session, side, digit, duration_ms } => {
+                    if let Err(error) = self.0.ports.relay.dtmf(&session, side, digit, duration_ms).await {
                         tracing::debug!(%error, "a digit was not played");
                     }
                 }
@@ -308,7 +313,7 @@ impl<R: Runtime> Node<R> {
         }
     }
 
-    fn respond(&self, id: CallId, leg: LegName, message: Message, to: &Destination) {
+    fn respond(&self, id: CallId, leg: LegId, message: Message, to: &Destination) {
         self.0.metrics.responded(&message);
         if let (Some(warning), Some(status)) = (message.header(Name::Warning), message.status()) {
             tracing::info!(?leg, status = status.code(), warning, "refused");
@@ -321,7 +326,7 @@ impl<R: Runtime> Node<R> {
     }
 
     /// Starts a client transaction; by what it goes.
-    fn ask(&self, call: CallId, leg: LegName, message: Message, to: &Destination) -> Option<Socket> {
+    fn ask(&self, call: CallId, leg: LegId, message: Message, to: &Destination) -> Option<Socket> {
         self.note_flow(call, leg, to);
         self.0.metrics.asked(&message, to.trunk());
         let (cseq, method) = message.cseq();
@@ -382,11 +387,12 @@ impl<R: Runtime> Node<R> {
     }
 
     async fn make_media(&self, spec: SessionSpec, relay: Option<RelayName>) -> Event {
+        let session = spec.id.clone();
         match self.0.ports.relay.put(spec, relay).await {
             Ok(description) => Event::MediaReady(Box::new(description)),
             Err(error) => {
                 tracing::warn!(%error, "no media");
-                Event::MediaFailed(error)
+                Event::MediaFailed { session, error }
             }
         }
     }
@@ -429,7 +435,7 @@ impl<R: Runtime> Node<R> {
         });
     }
 
-    fn note_flow(&self, call: CallId, leg: LegName, to: &Destination) {
+    fn note_flow(&self, call: CallId, leg: LegId, to: &Destination) {
         if let Some(Socket::Connection(connection)) = to.flow().and_then(|_| self.socket(to)) {
             self.0.flows.carries(connection, call, leg);
         }

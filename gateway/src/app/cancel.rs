@@ -1,8 +1,8 @@
 //! CANCEL: the caller gives up (RFC 3261 §9.2).
 
-use relay_api::LegName;
 use sip_core::call::Event;
 use sip_core::message::Status;
+use sip_core::routing::LegId;
 
 use super::calls::Outcome;
 use super::ingress::Request;
@@ -20,7 +20,7 @@ impl<R: Runtime> Node<R> {
             None => request,
         };
         let (call, leg) = match request.message.to_tag() {
-            None => (self.0.identity.sealer.call_id(&request.message), LegName::A),
+            None => (self.0.identity.sealer.call_id(&request.message), LegId::A),
             Some(_) => match self.named_by(&request.message) {
                 Some(named) => (named.call, named.leg),
                 None => return self.refuse(&request, Status::CALL_DOES_NOT_EXIST),

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use relay_api::LegName;
 use sip_core::auth::{NonceId, NonceUses};
-use sip_core::routing::CallId;
+use sip_core::routing::{CallId, LegId};
 use sip_core::time::UnixMillis;
 
 use crate::ports::transport::ConnectionId;
@@ -38,7 +37,7 @@ struct Flow {
     /// Of the nonces that were given here.
     nonces: NonceUses,
     /// At most `calls_per_user`.
-    calls: Vec<(CallId, LegName)>,
+    calls: Vec<(CallId, LegId)>,
     /// The connection is gone; kept until its calls have moved or ended.
     gone: bool,
 }
@@ -63,7 +62,7 @@ impl Flows {
     }
 
     /// The calls that lost their browser.
-    pub(super) fn closed(&self, connection: ConnectionId) -> Vec<(CallId, LegName)> {
+    pub(super) fn closed(&self, connection: ConnectionId) -> Vec<(CallId, LegId)> {
         let mut table = self.lock();
         let Some(flow) = table.flows.get_mut(&connection) else { return Vec::new() };
         flow.gone = true;
@@ -166,7 +165,7 @@ impl Flows {
     }
 
     /// From now on this leg is reached here.
-    pub(super) fn carries(&self, connection: ConnectionId, call: CallId, leg: LegName) {
+    pub(super) fn carries(&self, connection: ConnectionId, call: CallId, leg: LegId) {
         let mut table = self.lock();
         if let Some(flow) = table.flows.get_mut(&connection)
             && !flow.calls.contains(&(call, leg))
@@ -177,7 +176,7 @@ impl Flows {
     }
 
     /// Moves all calls of one connection to another; returns them.
-    pub(super) fn move_calls(&self, from: ConnectionId, to: ConnectionId) -> Vec<(CallId, LegName)> {
+    pub(super) fn move_calls(&self, from: ConnectionId, to: ConnectionId) -> Vec<(CallId, LegId)> {
         let mut table = self.lock();
         let Some(calls) = table.flows.get_mut(&from).map(|flow| std::mem::take(&mut flow.calls)) else {
             return Vec::new();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sip_core::call::{Admission, Call, CallKind, Callee, Candidate, Identity, Link, Parties, Target};
+use sip_core::call::{Admission, Call, CallKind, Callee, Candidate, Identity, Link, Parties, Ring, Target};
 use sip_core::message::{Message, Name, Scheme, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
 use sip_core::routing::{Destination, Network, TrunkAddress};
@@ -215,6 +215,7 @@ impl<R: Runtime> Node<R> {
             link: self.browser_link(*connection, Protocol::Wss),
             request_uri: best.contact.clone(),
             further: others.iter().map(candidate).collect(),
+            ring: self.0.settings.dialplan.ring,
             to: format!("sip:{aor}"),
             caller,
             asserted: false,
@@ -250,6 +251,7 @@ impl<R: Runtime> Node<R> {
             link: trunk_link(trunk, *first, own_number),
             request_uri: uri.clone(),
             further: others.iter().map(candidate).collect(),
+            ring: Ring::InTurn,
             to: uri,
             caller,
             asserted: false,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use relay_api::{LegName, LegStatistics, SessionStatistics, StreamQuality};
+use relay_api::{LegStatistics, SessionStatistics, StreamQuality};
 use sip_core::call::{Cause, Parties, Summary};
 use sip_core::message::Status;
-use sip_core::routing::CallId;
+use sip_core::routing::{CallId, LegId};
 use tracing::Span;
 
 use super::ingress::Request;
@@ -14,12 +14,8 @@ use super::redact::{Number, Peers};
 
 /// Around all work for a call, and within no other: what a call does on the way of another is its own. Of the highest level, so that
 /// a line of any level says of which call it is.
-pub(super) fn span(call: &CallId, leg: Option<LegName>) -> Span {
-    let leg = leg.map(|leg| match leg {
-        LegName::A => "a",
-        LegName::B => "b",
-    });
-    tracing::error_span!(parent: None, "call", id = %call, leg)
+pub(super) fn span(call: &CallId, leg: Option<LegId>) -> Span {
+    tracing::error_span!("call", id = %call, leg = leg.map(LegId::letter))
 }
 
 /// Calls whose end waits for the relay's last word about their sound, or the other way round.
@@ -148,8 +144,8 @@ pub(super) fn tell_end(End { summary, sound }: &End) {
 
 fn ended_by(summary: &Summary) -> &'static str {
     match summary.ended_by {
-        Some(LegName::A) => "caller",
-        Some(LegName::B) => "callee",
+        Some(LegId::A) => "caller",
+        Some(_) => "callee",
         None => "gateway",
     }
 }

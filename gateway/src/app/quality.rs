@@ -53,6 +53,18 @@ impl<R: Runtime> Node<R> {
         self.0.runtime.spawn(given_back.instrument(journal::span(&call, None)));
     }
 
+    /// Gives media back that nobody heard.
+    pub(super) fn drop_media(&self, call: CallId, session: Place) {
+        let release = Release::begin(self);
+        let given_back = async move {
+            let Release(node) = &release;
+            if let Err(error) = node.0.ports.relay.delete(&session).await {
+                tracing::warn!(%error, "media could not be given back");
+            }
+        };
+        self.0.runtime.spawn(given_back.instrument(journal::span(&call, None)));
+    }
+
     fn media_ended(&self, statistics: &LegStatistics) {
         let side = match statistics.kind {
             LegKind::WebRtc => "browser",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sip_core::auth::Algorithm;
-use sip_core::call::{Policy, Way};
+use sip_core::call::{Policy, Ring, Way};
 use sip_core::message::Limits;
 use sip_core::registrar;
 use sip_core::routing::Transport;
@@ -60,6 +60,8 @@ pub struct Dialplan {
     pub tone: Option<String>,
     /// May browsers call each other directly?
     pub between_users: bool,
+    /// How the browsers of one user ring.
+    pub ring: Ring,
     /// Name of the trunk for every other number.
     pub trunk: Option<String>,
 }

@@ -3,9 +3,8 @@
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use relay_api::LegName;
 use sip_core::message::{Message, Method};
-use sip_core::routing::CallId;
+use sip_core::routing::{CallId, LegId};
 use sip_core::time::Instant;
 use sip_core::transaction::{
     ClientKey, NotNew, Output, Received, Reliability, Replies, RequestError, Response, Sender, ServerKey,
@@ -19,7 +18,7 @@ use crate::ports::transport::Destination;
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub call: CallId,
-    pub leg: LegName,
+    pub leg: LegId,
     pub cseq: u32,
     pub method: Method,
 }

@@ -11,8 +11,8 @@ mod turn;
 pub use page::PageFolder;
 pub use relay_pool::PoolRelay;
 pub use settings::{
-    Admin, Browser, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Proxied, Relay, RelayKind, Settings,
-    State, Store, StoreKind, Tls, Users,
+    Admin, Browser, Calls, Dialplan, DigestAlgorithm, Limits, Listen, Proxied, Relay, RelayKind, Ringing,
+    Settings, State, Store, StoreKind, Tls, Users,
 };
 pub(crate) use trunk::host_and_port;
 pub use trunk::{CODECS, Trunk, TrunkTransport};

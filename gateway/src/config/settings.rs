@@ -101,6 +101,9 @@ section! {
         tone: Option<String> = Some("tone".into()),
         /// May browsers call each other directly? With a Genesys SIP Server set it to `false`: its desktop sees only calls that pass it.
         between_users: bool = true,
+        /// A user's browsers ring all at once, at most four, and the first to answer has the call; or one after the other, the newest
+        /// first, when those before can't be reached.
+        ring: Ringing = Ringing::Together,
         /// Trunk for every other number; none refuses them with 404.
         trunk: Option<String> = None,
     }
@@ -194,6 +197,16 @@ pub enum Proxied {
     SipTls,
 }
 words!(Proxied: "ws" => Ws, "wss" => Wss, "sip_tcp" => SipTcp, "sip_tls" => SipTls);
+
+/// How the browsers of one user ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ringing {
+    /// All at once.
+    Together,
+    /// The next one when those before can't be reached.
+    InTurn,
+}
+words!(Ringing: "together" => Together, "in_turn" => InTurn);
 
 /// Where the media relay is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ use gateway::ports::users::Users;
 use gateway::runtime::sim::Simulated;
 use prometheus::Registry;
 use sip_core::auth::{Algorithm, NonceSealer, Secret};
-use sip_core::call::Way;
+use sip_core::call::{Ring, Way};
 use sip_core::routing::locate::{Candidate, Servers};
 use sip_core::routing::{Sealer, Transport};
 use sip_core::sdp::CodecName;
@@ -218,7 +218,13 @@ fn settings() -> AppSettings {
         browser_codecs: vec![CodecName::Opus, CodecName::Pcmu, CodecName::TelephoneEvent],
         calls: Default::default(),
         calls_per_user: 10,
-        dialplan: Dialplan { echo: None, tone: None, between_users: true, trunk: Some("pbx".into()) },
+        dialplan: Dialplan {
+            echo: None,
+            tone: None,
+            between_users: true,
+            ring: Ring::InTurn,
+            trunk: Some("pbx".into()),
+        },
         trunks: vec![Trunk {
             name: "pbx".into(),
             hosts: vec!["pbx.example.com".into()],

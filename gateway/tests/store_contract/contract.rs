@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway::ports::store::{Sizes, StateStore, StoreError};
-use relay_api::{LegName, Service};
-use sip_core::call::{Admission, Call, CallTimer, Link, Parties, Policy, Target};
+use relay_api::Service;
+use sip_core::call::{Admission, Call, CallTimer, LegId, Link, Parties, Policy, Target};
 use sip_core::message::{Limits, Message};
 use sip_core::registrar::{Aor, Bindings};
 use sip_core::routing::{Destination, FlowId, Sealer, Transport};
@@ -59,7 +59,7 @@ async fn a_removed_call_takes_its_timers_along(store: &impl StateStore) {
     let call = call("timed");
     let version = store.put_call(call.clone(), None).await.unwrap();
     store.set_timer(&call.id(), CallTimer::NoAnswer, UnixMillis(10)).await.unwrap();
-    store.set_timer(&call.id(), CallTimer::Grace(LegName::A), UnixMillis(20)).await.unwrap();
+    store.set_timer(&call.id(), CallTimer::Grace(LegId::A), UnixMillis(20)).await.unwrap();
     store.remove_call(&call.id(), version).await.unwrap();
     assert_eq!(store.claim_timers(UnixMillis(100), 10).await.unwrap(), []);
     assert_eq!(store.sizes().await.unwrap(), Sizes::default());
@@ -84,20 +84,20 @@ async fn registrations_are_kept_until_they_expire(store: &impl StateStore) {
 async fn each_timer_is_handed_out_once_earliest_first(store: &impl StateStore) {
     let id = call("timers").id();
     store.set_timer(&id, CallTimer::NoAnswer, UnixMillis(30)).await.unwrap();
-    store.set_timer(&id, CallTimer::CancelWait, UnixMillis(10)).await.unwrap();
-    store.set_timer(&id, CallTimer::Resend2xx(LegName::A), UnixMillis(20)).await.unwrap();
-    store.set_timer(&id, CallTimer::Resend2xx(LegName::A), UnixMillis(40)).await.unwrap();
-    store.set_timer(&id, CallTimer::Grace(LegName::B), UnixMillis(5)).await.unwrap();
-    store.clear_timer(&id, CallTimer::Grace(LegName::B)).await.unwrap();
-    store.clear_timer(&id, CallTimer::Retry(LegName::A)).await.unwrap();
+    store.set_timer(&id, CallTimer::CancelWait(LegId::B), UnixMillis(10)).await.unwrap();
+    store.set_timer(&id, CallTimer::Resend2xx(LegId::A), UnixMillis(20)).await.unwrap();
+    store.set_timer(&id, CallTimer::Resend2xx(LegId::A), UnixMillis(40)).await.unwrap();
+    store.set_timer(&id, CallTimer::Grace(LegId::B), UnixMillis(5)).await.unwrap();
+    store.clear_timer(&id, CallTimer::Grace(LegId::B)).await.unwrap();
+    store.clear_timer(&id, CallTimer::Retry(LegId::A)).await.unwrap();
     assert_eq!(store.claim_timers(UnixMillis(9), 10).await.unwrap(), []);
     let due = store.claim_timers(UnixMillis(30), 10).await.unwrap();
-    assert_eq!(due, [(id, CallTimer::CancelWait), (id, CallTimer::NoAnswer)]);
+    assert_eq!(due, [(id, CallTimer::CancelWait(LegId::B)), (id, CallTimer::NoAnswer)]);
     assert_eq!(store.claim_timers(UnixMillis(30), 10).await.unwrap(), [], "each once");
     assert_eq!(store.claim_timers(UnixMillis(100), 0).await.unwrap(), []);
     assert_eq!(
         store.claim_timers(UnixMillis(100), 10).await.unwrap(),
-        [(id, CallTimer::Resend2xx(LegName::A))]
+        [(id, CallTimer::Resend2xx(LegId::A))]
     );
     assert_eq!(store.sizes().await.unwrap().timers, 0);
 }

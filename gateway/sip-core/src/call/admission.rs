@@ -81,9 +81,10 @@ pub struct Callee {
     pub link: Link,
     /// Request-URI of the INVITE: a browser's registered Contact as it was, a trunk's number.
     pub request_uri: String,
-    /// Where else the callee is, best first: tried one after the other when the ones before can't be reached
-    /// (RFC 3263 §4.3). With the first at most [`MAX_CANDIDATES`], more are not looked at.
+    /// Where else the callee is, best first. With the first at most [`MAX_CANDIDATES`], more are not looked at.
     pub further: Vec<Candidate>,
+    /// Are they tried all at once?
+    pub ring: Ring,
     /// The URI of To, without angle brackets.
     pub to: String,
     /// The caller as this callee may see it: never what the caller claimed, but what it was authenticated as.
@@ -92,6 +93,16 @@ pub struct Callee {
     pub asserted: bool,
     /// Headers of ours for the INVITE, such as `Alert-Info`.
     pub headers: Vec<(String, String)>,
+}
+
+/// How a callee with several addresses is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ring {
+    /// All at once; the first to answer has the call. For the devices of one user.
+    #[default]
+    Together,
+    /// The next one when those before can't be reached. For the addresses of one server (RFC 3263 §4.3).
+    InTurn,
 }
 
 /// Another way to the same callee.

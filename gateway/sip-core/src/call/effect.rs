@@ -3,7 +3,7 @@
 use relay_api::{LegName, Place, RelayName, SessionSpec};
 
 use crate::message::Message;
-use crate::routing::Destination;
+use crate::routing::{Destination, LegId};
 use crate::time::UnixMillis;
 
 use super::{CallTimer, Failure, Summary};
@@ -26,7 +26,7 @@ pub enum Effect {
     /// a node that has no such transaction sends the bytes as they are.
     Respond {
         /// The leg that asked.
-        leg: LegName,
+        leg: LegId,
         /// The response.
         message: Message,
         /// Where the request came from.
@@ -35,7 +35,7 @@ pub enum Effect {
     /// Open a client transaction for this request.
     Send {
         /// The leg to ask.
-        leg: LegName,
+        leg: LegId,
         /// The request.
         message: Message,
         /// Where it goes.
@@ -44,7 +44,7 @@ pub enum Effect {
     /// Send the ACK of a 2xx, which has no transaction (RFC 3261 §13.2.2.4).
     SendAck {
         /// The leg.
-        leg: LegName,
+        leg: LegId,
         /// The ACK.
         message: Message,
         /// Where it goes.
@@ -79,12 +79,15 @@ pub enum Effect {
     },
     /// Give the media back; the last word about it.
     ReleaseMedia(Place),
+    /// Give media back that nobody has heard or will hear: of a device that another one was faster than. Nothing is told of
+    /// their sound.
+    DropMedia(Place),
     /// Let the relay send an RFC 4733 event to a leg's peer.
     Dtmf {
         /// In which session.
         session: Place,
-        /// Whose peer hears it.
-        leg: LegName,
+        /// The side whose peer hears it.
+        side: LegName,
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
         /// Milliseconds.

@@ -1,9 +1,9 @@
 //! What can happen to a call.
 
-use relay_api::{EventKind, LegName, RelayError, SessionDescription};
+use relay_api::{EventKind, LegName, RelayError, SessionDescription, SessionId};
 
 use crate::message::{Message, Method};
-use crate::routing::{Destination, FlowId};
+use crate::routing::{Destination, FlowId, LegId};
 
 use super::{CallTimer, Cause};
 
@@ -13,7 +13,7 @@ pub enum Event {
     /// A request within a dialog of this call, ACK of a 2xx included, or a repetition of the initial INVITE.
     Request {
         /// The leg whose tag the request carried.
-        leg: LegName,
+        leg: LegId,
         /// The request, its topmost Via already stamped (RFC 3261 §18.2.1, RFC 3581).
         message: Message,
         /// Where the answer goes.
@@ -22,7 +22,7 @@ pub enum Event {
     /// A CANCEL for the initial INVITE (found by [`crate::routing::Sealer::call_id`] of the CANCEL) or for a re-INVITE.
     Cancel {
         /// The leg that gives up.
-        leg: LegName,
+        leg: LegId,
         /// The CANCEL; this machine answers it.
         message: Message,
         /// Where the answer goes.
@@ -31,14 +31,14 @@ pub enum Event {
     /// A response to a request of ours.
     Response {
         /// The leg that was asked.
-        leg: LegName,
+        leg: LegId,
         /// The response.
         message: Message,
     },
     /// A request of ours got no final response.
     ClientFailed {
         /// The leg that was asked.
-        leg: LegName,
+        leg: LegId,
         /// The request's CSeq number.
         cseq: u32,
         /// The request's method.
@@ -51,25 +51,32 @@ pub enum Event {
     /// The relay carried out [`super::Effect::Media`].
     MediaReady(Box<SessionDescription>),
     /// The relay could not carry out [`super::Effect::Media`].
-    MediaFailed(RelayError),
+    MediaFailed {
+        /// Of which session.
+        session: SessionId,
+        /// Why.
+        error: RelayError,
+    },
     /// The relay noticed something.
     Media {
-        /// On which leg.
-        leg: LegName,
+        /// In which session.
+        session: SessionId,
+        /// On which of its sides.
+        side: LegName,
         /// What.
         kind: EventKind,
     },
     /// The connection of a browser is gone.
     FlowLost {
         /// Whose.
-        leg: LegName,
+        leg: LegId,
         /// Which; the leg may be reached by another one meanwhile.
         flow: FlowId,
     },
     /// The browser is back on another connection: it registered again with the same instance (RFC 5626).
     FlowRestored {
         /// Whose.
-        leg: LegName,
+        leg: LegId,
         /// The former connection.
         was: FlowId,
         /// The new connection.
@@ -83,17 +90,19 @@ pub enum Event {
 }
 
 impl Event {
-    /// Which leg it happened on; `None` for what concerns both.
-    pub fn leg(&self) -> Option<LegName> {
+    /// Which leg it happened on; `None` for what concerns the whole call.
+    pub fn leg(&self) -> Option<LegId> {
         match self {
             Self::Request { leg, .. }
             | Self::Cancel { leg, .. }
             | Self::Response { leg, .. }
             | Self::ClientFailed { leg, .. }
-            | Self::Media { leg, .. }
             | Self::FlowLost { leg, .. }
             | Self::FlowRestored { leg, .. } => Some(*leg),
-            Self::Timer(_) | Self::MediaReady(_) | Self::MediaFailed(_) | Self::Terminate { .. } => None,
+            Self::Timer(timer) => timer.leg(),
+            Self::MediaReady(_) | Self::MediaFailed { .. } | Self::Media { .. } | Self::Terminate { .. } => {
+                None
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use relay_api::{Codec, Direction, DtlsRole, LegDescription, LegSpec, RtpLeg, WebRtcLeg};
 use serde::{Deserialize, Serialize};
 
+use crate::routing::{CallId, LegId};
 use crate::sdp::{
     self, CodecName, Format, LocalAudio, Negotiation, Profile, RemoteAudio, SdpError, Setup, Unacceptable,
 };
@@ -169,6 +170,13 @@ impl LegMedia {
         self.description = Some(description);
     }
 
+    /// The same as the relay said last, if it did.
+    pub(super) fn describe_as(&mut self, description: Option<&LegDescription>) {
+        if let Some(description) = description {
+            self.set_description(description.clone());
+        }
+    }
+
     pub(super) fn is_agreed(&self) -> bool {
         self.agreed.is_some()
     }
@@ -282,14 +290,16 @@ impl LegMedia {
 
     /// Where the relay receives this leg's sound.
     pub(super) fn own_address(&self) -> Option<SocketAddr> {
-        match &self.description {
-            Some(LegDescription::Rtp { rtp, .. }) => Some(*rtp),
-            Some(LegDescription::WebRtc { .. } | LegDescription::Service) | None => None,
-        }
+        self.description.as_ref().and_then(rtp_address)
     }
 
     /// What the relay is to do.
     pub(super) fn spec(&self, link: &Link) -> LegSpec {
+        self.spec_beside(link, self.description.as_ref())
+    }
+
+    /// The same in a session where the relay's side is this one.
+    pub(super) fn spec_beside(&self, link: &Link, ours: Option<&LegDescription>) -> LegSpec {
         let remote = self.transport_remote();
         match link.profile {
             Profile::WebRtc => LegSpec::WebRtc(WebRtcLeg {
@@ -301,7 +311,7 @@ impl LegMedia {
             Profile::PlainRtp => LegSpec::Rtp(RtpLeg {
                 interface: link.interface.clone(),
                 peer: self.origin.or(link.destination.trunk_ip()),
-                remote: remote.and_then(|remote| remote.rtp_remote(self.description.as_ref())),
+                remote: remote.and_then(|remote| remote.rtp_remote(ours)),
                 codecs: self.codecs(),
                 direction: self.flow(),
                 learn: link.learn,
@@ -361,6 +371,14 @@ impl LegMedia {
             setup: role.into(),
             ptime: ours.wish.ptime,
         })
+    }
+}
+
+/// Where the relay receives a plain leg's sound.
+pub(super) fn rtp_address(ours: &LegDescription) -> Option<SocketAddr> {
+    match ours {
+        LegDescription::Rtp { rtp, .. } => Some(*rtp),
+        LegDescription::WebRtc { .. } | LegDescription::Service => None,
     }
 }
 
@@ -446,3 +464,12 @@ fn renumbered(mut formats: Vec<Format>, before: &[Format]) -> Vec<Format> {
 
 /// RFC 3551 §6: payload types without a fixed meaning.
 const DYNAMIC: std::ops::RangeInclusive<u8> = 96..=127;
+
+/// A number for the `o=` line: differs from call to call and leg to leg, and fits 63 bits.
+pub(super) fn session_id(call: CallId, leg: LegId) -> u64 {
+    let first = call.0.first_chunk().expect("a call id has twelve bytes");
+    (u64::from_be_bytes(*first) >> LEG_BITS) + u64::from(leg.number())
+}
+
+/// Bits of the `o=` line's number that a leg may change, and one that stays zero.
+const LEG_BITS: u32 = 6;

@@ -1,27 +1,38 @@
-//! The two-leg call: a back-to-back user agent as one value.
+//! The call: a back-to-back user agent as one value.
 //!
-//! Leg A called us, leg B we called. A [`Call`] is the whole truth about both dialogs, their offer/answer and the
+//! Leg A called us, the others we called. A [`Call`] is the whole truth about their dialogs, their offers and answers and the
 //! media between them; it is loaded, given one [`Event`], stored, and only then its [`Effect`]s are carried out.
-//! Nothing of one leg's messages gets into the other's but what [`Policy::crossing`] names.
+//! Nothing of one leg's messages gets into another's but what [`Policy::crossing`] names.
 //!
-//! Where to look: `setup` (INVITE until it rings), `answer` (2xx and ACK), `in_dialog` (which request does what),
-//! `renegotiate` (re-INVITE, UPDATE), `end` (CANCEL, BYE), `failover` (the callee's
-//! next address), `leg` (what one leg remembers), `media` (its sound).
+//! A call goes through stages, each with a room of its own, and so do its legs:
+//!
+//! | stage | room | legs |
+//! |---|---|---|
+//! | the callee is looked for | `setup` | A [`leg::Called`], one or several [`leg::Calling`] |
+//! | the relay prepares a service | `served` | A [`leg::Called`] |
+//! | two legs are joined | `joined` | both [`leg::Confirmed`] |
+//! | the relay serves the caller | `served` | A [`leg::Confirmed`] |
+//! | the call ends | here | all [`leg::Parting`] |
+//!
+//! Legs that are left while the call goes on are parting as well: devices that another one was faster than. What either side
+//! of a leg owes the other is in `exchange`, its sound in `media`, the relay's part in `session`.
 
+mod abandoned;
 mod admission;
-mod answer;
+mod digits;
 mod effect;
 mod end;
 mod event;
-mod failover;
-mod in_dialog;
+mod exchange;
+mod joined;
 mod leg;
 mod media;
 mod orphan;
 mod policy;
+mod record;
 mod refusal;
-mod renegotiate;
 mod screen;
+mod served;
 mod session;
 mod session_timer;
 mod setup;
@@ -33,7 +44,7 @@ mod summary;
 mod timer;
 
 pub use admission::{
-    Admission, CallKind, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Parties, Target, Way,
+    Admission, CallKind, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Parties, Ring, Target, Way,
 };
 pub use effect::{Effect, PassedOver};
 pub use event::{Event, Failure};
@@ -43,9 +54,8 @@ pub use screen::{ALLOW, screen};
 pub use summary::{Cause, Summary};
 pub use timer::CallTimer;
 
-pub use crate::routing::CallId;
+pub use crate::routing::{CallId, LegId};
 
-use relay_api::{EventKind, LegName, Service};
 use serde::{Deserialize, Serialize};
 
 use crate::message::Message;
@@ -53,10 +63,11 @@ use crate::routing::{FlowId, Sealer};
 use crate::time::UnixMillis;
 
 use end::Ending;
-use leg::Leg;
-use session::Session;
-use setup::Prepared;
-use shared::Shared;
+use joined::Joined;
+use record::Record;
+use refusal::Refusal;
+use served::{Awaited, Served};
+use setup::SetUp;
 use step::Step;
 
 /// One call.
@@ -64,28 +75,26 @@ use step::Step;
 pub struct Call {
     v: Format,
     id: CallId,
-    started: UnixMillis,
-    parties: Shared<Parties>,
-    a: Shared<Leg>,
-    b: FarEnd,
-    /// What leg B's INVITE says, while there may be another one.
-    prepared: Option<Box<Prepared>>,
-    session: Session,
-    answered: Option<UnixMillis>,
-    /// Final status of leg A's INVITE.
-    status: Option<u16>,
-    /// A leg whose peer must be told about a change of the other leg.
-    behind: Option<LegName>,
-    ending: Option<Ending>,
-    over: bool,
+    record: Record,
+    stage: Stage,
 }
 
-/// What leg A talks to.
+/// How far the call is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum FarEnd {
-    Leg(Shared<Leg>),
-    Service(Service),
+enum Stage {
+    /// The callee is looked for.
+    SetUp(SetUp),
+    /// The relay prepares a service.
+    Awaited(Awaited),
+    /// Two legs are joined.
+    Joined(Joined),
+    /// The relay serves the caller.
+    Served(Served),
+    /// Legs are parting; nothing changes that any more.
+    Ending(Ending),
+    /// All is said.
+    Ended,
 }
 
 impl Call {
@@ -101,30 +110,34 @@ impl Call {
         now: UnixMillis,
     ) -> Result<(Self, Vec<Effect>), Message> {
         let mut step = Step::new(sealer.call_id(request), sealer, policy, now);
-        let call = setup::begin(request, admission, &mut step)
+        let call = Self::begin(request, admission, &mut step)
             .map_err(|refusal| screen::stateless(request, &refusal, sealer))?;
         Ok((call, step.finish()))
+    }
+
+    fn begin(request: &Message, admission: Admission, step: &mut Step<'_>) -> Result<Self, Refusal> {
+        let Admission { caller, target, parties } = admission;
+        let stage = match target {
+            Target::Service(service) => Stage::Awaited(Awaited::begin(request, caller, service, step)?),
+            Target::Sip(callee) => Stage::SetUp(SetUp::begin(request, caller, *callee, step)?),
+        };
+        Ok(Self { v: Format, id: step.call, record: Record::new(parties, step.now), stage })
     }
 
     /// Decides what follows from an event. Events that no longer matter have no effects.
     pub fn handle(&mut self, event: Event, sealer: &Sealer, policy: &Policy, now: UnixMillis) -> Vec<Effect> {
         let mut step = Step::new(self.id, sealer, policy, now);
-        match event {
-            Event::Request { leg, message, from } => self.request(leg, &message, &from, &mut step),
-            Event::Cancel { leg, message, from } => self.cancel(leg, &message, &from, &mut step),
-            Event::Response { leg, message } => self.response(leg, &message, &mut step),
-            Event::ClientFailed { leg, cseq, method, failure } => {
-                self.client_failed(leg, cseq, &method, failure, &mut step);
-            }
-            Event::Timer(timer) => self.timer(timer, &mut step),
-            Event::MediaReady(description) => self.media_ready(*description, &mut step),
-            Event::MediaFailed(error) => self.media_failed(&error, &mut step),
-            Event::Media { leg, kind } => self.media_event(leg, &kind, &mut step),
-            Event::FlowLost { leg, flow } => self.flow_lost(leg, flow, &mut step),
-            Event::FlowRestored { leg, was, flow } => self.flow_restored(leg, was, flow, &mut step),
-            Event::Terminate { cause } => self.end(cause, None, None, &mut step),
+        if let Some(event) = self.record.handle(event, &mut step) {
+            // Between two stages there is none.
+            let stage = std::mem::replace(&mut self.stage, Stage::Ended);
+            self.stage = match stage {
+                Stage::SetUp(set_up) => set_up.handle(event, &mut self.record, &mut step),
+                Stage::Awaited(awaited) => awaited.handle(event, &mut self.record, &mut step),
+                Stage::Joined(joined) => joined.handle(event, &mut self.record, &mut step),
+                Stage::Served(served) => served.handle(event, &mut self.record, &mut step),
+                Stage::Ending(_) | Stage::Ended => stage,
+            };
         }
-        self.follow(&mut step);
         self.finish(&mut step);
         step.finish()
     }
@@ -136,81 +149,38 @@ impl Call {
 
     /// Who calls whom.
     pub fn parties(&self) -> &Parties {
-        &self.parties
+        self.record.parties()
     }
 
-    /// Did both legs end? [`Effect::Ended`] was given then.
+    /// Did all legs end? [`Effect::Ended`] was given then.
     pub fn is_ended(&self) -> bool {
-        self.over
+        matches!(self.stage, Stage::Ended)
     }
 
     /// When the caller's 200 was sent.
-    pub fn answered(&self) -> Option<UnixMillis> {
-        self.answered
+    pub fn answered_at(&self) -> Option<UnixMillis> {
+        self.record.answered_at()
     }
 
-    /// The browsers' connections which this call needs: leg A's, leg B's.
-    pub fn flows(&self) -> [Option<FlowId>; 2] {
-        let flow = |leg: &Leg| leg.link.destination.flow().filter(|_| !leg.is_ended());
-        [flow(&self.a), self.leg(LegName::B).and_then(flow)]
+    /// The browsers' connections which this call needs, and for which leg.
+    pub fn flows(&self) -> Vec<(LegId, FlowId)> {
+        let staged = match &self.stage {
+            Stage::SetUp(set_up) => set_up.flows(),
+            Stage::Joined(joined) => joined.flows(),
+            Stage::Awaited(awaited) => awaited.flow().map(|flow| (LegId::A, flow)).into_iter().collect(),
+            Stage::Served(served) => served.flow().map(|flow| (LegId::A, flow)).into_iter().collect(),
+            Stage::Ending(_) | Stage::Ended => Vec::new(),
+        };
+        staged.into_iter().chain(self.record.flows()).collect()
     }
 
-    /// What the relay was told last; none before the first and after the release.
-    pub fn media(&self) -> Option<&relay_api::SessionSpec> {
-        self.session.declared()
-    }
-
-    fn timer(&mut self, timer: CallTimer, step: &mut Step<'_>) {
-        match timer {
-            CallTimer::FirstReply => self.callee_silent(step),
-            CallTimer::NoAnswer => self.no_answer(step),
-            CallTimer::Abandoned => self.abandoned_over(),
-            CallTimer::CancelWait => self.cancel_wait_over(step),
-            CallTimer::Resend2xx(leg) => self.resend_2xx(leg, step),
-            CallTimer::Retry(leg) => self.retry_offer(leg, step),
-            CallTimer::Grace(leg) => self.grace_over(leg, step),
-            CallTimer::Session(leg) => self.session_due(leg, step),
-            CallTimer::Bye(leg) => self.bye_again(leg, step),
-        }
-    }
-
-    fn media_event(&mut self, leg: LegName, kind: &EventKind, step: &mut Step<'_>) {
-        match kind {
-            EventKind::MediaTimeout => self.end(Cause::MediaTimeout, Some(leg), None, step),
-            EventKind::TransportFailed { .. } => self.end(Cause::MediaLost, Some(leg), None, step),
-            EventKind::SessionLost { .. } => self.end(Cause::MediaLost, None, None, step),
-            EventKind::Dtmf { digit, duration_ms } => self.digit_heard(leg, *digit, *duration_ms, step),
-            // What the relay says of sound is for operators.
-            EventKind::MediaStarted
-            | EventKind::Quality(_)
-            | EventKind::WrongSource { .. }
-            | EventKind::Unknown => {}
-        }
-    }
-
-    fn leg(&self, name: LegName) -> Option<&Leg> {
-        match (name, &self.b) {
-            (LegName::A, _) => Some(&self.a),
-            (LegName::B, FarEnd::Leg(leg)) => Some(leg),
-            (LegName::B, FarEnd::Service(_)) => None,
-        }
-    }
-
-    fn leg_mut(&mut self, name: LegName) -> Option<&mut Leg> {
-        match (name, &mut self.b) {
-            (LegName::A, _) => Some(&mut self.a),
-            (LegName::B, FarEnd::Leg(leg)) => Some(leg),
-            (LegName::B, FarEnd::Service(_)) => None,
-        }
-    }
-
-    /// A leg together with the other one.
-    fn pair_mut(&mut self, name: LegName) -> Option<(&mut Leg, Option<&mut Leg>)> {
-        match (name, &mut self.b) {
-            (LegName::A, FarEnd::Leg(b)) => Some((&mut self.a, Some(b))),
-            (LegName::A, FarEnd::Service(_)) => Some((&mut self.a, None)),
-            (LegName::B, FarEnd::Leg(b)) => Some((b, Some(&mut self.a))),
-            (LegName::B, FarEnd::Service(_)) => None,
+    /// Says so once all legs are over.
+    fn finish(&mut self, step: &mut Step<'_>) {
+        if let Stage::Ending(ending) = &self.stage
+            && self.record.is_over()
+        {
+            step.push(Effect::Ended(self.record.summary(ending, step)));
+            self.stage = Stage::Ended;
         }
     }
 }
@@ -240,4 +210,4 @@ impl TryFrom<u8> for Format {
 struct UnknownFormat(u8);
 
 /// Rises whenever a field changes its meaning.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;

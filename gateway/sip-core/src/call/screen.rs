@@ -1,9 +1,7 @@
 //! What can be said about a request before anybody asks who sent it (RFC 3261 §8.2, §16.3).
 
-use relay_api::LegName;
-
 use crate::message::{Message, Method, Name, Scheme, Status, Uri};
-use crate::routing::{Purpose, Sealer};
+use crate::routing::{LegId, Purpose, Sealer};
 
 use super::refusal::Refusal;
 
@@ -24,7 +22,7 @@ pub fn screen(request: &Message, sealer: &Sealer) -> Result<(), Message> {
 
 /// A refusal outside any dialog. Its tag is the same for each repetition (RFC 3261 §8.2.7).
 pub(super) fn stateless(request: &Message, refusal: &Refusal, sealer: &Sealer) -> Message {
-    let tag = sealer.tag(sealer.call_id(request), LegName::A);
+    let tag = sealer.tag(sealer.call_id(request), LegId::A);
     let response = refusal.response(request).to_tag(&tag);
     response.build().expect("the headers of a sound request make a sound response")
 }

@@ -1,23 +1,30 @@
-//! The media session at the relay: what it was told, and what waits for its word.
+//! A media session at the relay: what it was told, and what waits for its word.
 
-use std::net::SocketAddr;
-
-use relay_api::{LegName, LegSpec, Place, RelayError, RelayName, SessionDescription, SessionSpec};
+use relay_api::{
+    LegDescription, LegName, LegSpec, Place, RelayError, RelayName, SessionDescription, SessionSpec,
+};
 use serde::{Deserialize, Serialize};
+
+use crate::routing::{CallId, LegId};
 
 use super::shared::Shared;
 use super::step::Step;
-use super::{Call, Cause, Effect, FarEnd};
+use super::{Cause, Effect};
 
-/// The relay's part in a call.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// The relay's part in a call: the caller on its one side, a leg that we called or a service on the other. While several legs
+/// are called there are as many sessions, of which that of the leg that answers stays.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Session {
+    /// Its name is made of the leg on the far side.
+    far: LegId,
     revision: u64,
     declared: Option<Shared<SessionSpec>>,
     /// Where it was made: it stays there.
     #[serde(default)]
     relay: Option<RelayName>,
     waiting: Option<Waiting>,
+    /// What the relay made for the caller.
+    caller: Option<LegDescription>,
 }
 
 /// What goes on once the relay carried out a revision.
@@ -31,101 +38,120 @@ struct Waiting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Then {
-    /// To call leg B, or to answer leg A on behalf of a service.
+    /// To call the far leg, or to answer the caller on behalf of a service.
     Call,
-    /// To answer a leg's offer that restarted ICE.
-    Answer(LegName),
+    /// To answer an offer that restarted ICE.
+    Answer(Side),
+}
+
+/// The two sides that are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Side {
+    /// The caller.
+    A,
+    /// The leg that we called.
+    B,
+}
+
+impl Side {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+impl From<Side> for LegName {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::A => Self::A,
+            Side::B => Self::B,
+        }
+    }
+}
+
+impl From<LegName> for Side {
+    fn from(leg: LegName) -> Self {
+        match leg {
+            LegName::A => Self::A,
+            LegName::B => Self::B,
+        }
+    }
 }
 
 impl Session {
-    pub(super) fn declared(&self) -> Option<&SessionSpec> {
-        self.declared.as_deref()
+    pub(super) fn new(far: LegId) -> Self {
+        Self { far, revision: 0, declared: None, relay: None, waiting: None, caller: None }
     }
-}
 
-impl Call {
     /// Tells the relay what the legs need now, if that changed. Called before anything is sent that relies on it.
-    pub(super) fn declare_media(&mut self, step: &mut Step<'_>) {
-        let (a, b) = (self.a.media.spec(&self.a.link), self.far_spec());
-        let same = self.session.declared.as_ref().is_some_and(|spec| spec.a == a && spec.b == b);
-        if same || self.ending.is_some() {
+    pub(super) fn declare(&mut self, a: LegSpec, b: LegSpec, step: &mut Step<'_>) {
+        if self.declared.as_ref().is_some_and(|spec| spec.a == a && spec.b == b) {
             return;
         }
-        self.session.revision += 1;
-        let spec = SessionSpec { id: self.id.session(), revision: self.session.revision, a, b };
-        self.session.declared = Some(Shared::new(spec.clone()));
-        step.push(Effect::Media { spec: Box::new(spec), relay: self.session.relay.clone() });
+        self.revision += 1;
+        let spec = SessionSpec { id: step.call.session(self.far), revision: self.revision, a, b };
+        self.declared = Some(Shared::new(spec.clone()));
+        step.push(Effect::Media { spec: Box::new(spec), relay: self.relay.clone() });
     }
 
-    /// Tells the relay, and goes on when it has done so.
-    pub(super) fn declare_media_then(&mut self, then: Then, step: &mut Step<'_>) {
-        self.declare_media(step);
-        self.session.waiting = Some(Waiting { revision: self.session.revision, then });
+    /// Goes on when the relay has carried out what it was told last.
+    pub(super) fn then(&mut self, then: Then) {
+        self.waiting = Some(Waiting { revision: self.revision, then });
     }
 
-    pub(super) fn media_ready(&mut self, description: SessionDescription, step: &mut Step<'_>) {
-        if self.ending.is_some() || description.id != self.id.session() {
-            return;
-        }
-        let revision = description.revision;
-        self.session.relay = description.relay;
-        self.a.media.set_description(description.a);
-        if let FarEnd::Leg(b) = &mut self.b {
-            b.media.set_description(description.b);
-        }
-        if let Some(waiting) = self.session.waiting.take_if(|waiting| waiting.revision <= revision) {
-            match waiting.then {
-                Then::Call => self.call_out(step),
-                Then::Answer(leg) => self.answer_offer(leg, step),
-            }
-        }
+    /// Is this what the relay calls it?
+    pub(super) fn is(&self, id: &relay_api::SessionId, call: CallId) -> bool {
+        *id == call.session(self.far)
     }
 
-    pub(super) fn media_failed(&mut self, error: &RelayError, step: &mut Step<'_>) {
-        match error {
-            // A later specification is in force already: another node was faster.
-            RelayError::Stale { .. } => {}
-            RelayError::Invalid { .. } => self.end(Cause::NoCommonCodec, None, None, step),
-            RelayError::NoAddress { peer } => {
-                if !self.call_elsewhere(*peer, step) {
-                    self.end(Cause::NoCommonAddress, None, None, step);
-                }
-            }
-            RelayError::Full { .. }
-            | RelayError::Unknown
-            | RelayError::NoInterface { .. }
-            | RelayError::Unavailable => {
-                self.end(Cause::MediaLost, None, None, step);
-            }
-        }
+    /// The relay made it so: what it made for the far side, and what goes on now.
+    pub(super) fn made(&mut self, made: SessionDescription) -> (LegDescription, Option<Then>) {
+        self.relay = made.relay;
+        self.caller = Some(made.a);
+        let waiting = self.waiting.take_if(|waiting| waiting.revision <= made.revision);
+        (made.b, waiting.map(|waiting| waiting.then))
+    }
+
+    /// What the relay made for the caller.
+    pub(super) fn for_caller(&self) -> Option<&LegDescription> {
+        self.caller.as_ref()
     }
 
     /// Gives the media back, once.
-    pub(super) fn release_media(&mut self, step: &mut Step<'_>) {
-        self.session.waiting = None;
-        if self.session.declared.take().is_some() {
-            step.push(Effect::ReleaseMedia(self.place()));
+    pub(super) fn release(&mut self, step: &mut Step<'_>) {
+        self.waiting = None;
+        if self.declared.take().is_some() {
+            step.push(Effect::ReleaseMedia(self.place(step.call)));
+        }
+    }
+
+    /// Gives media back that nobody heard, once.
+    pub(super) fn drop_unheard(&mut self, step: &mut Step<'_>) {
+        self.waiting = None;
+        if self.declared.take().is_some() {
+            step.push(Effect::DropMedia(self.place(step.call)));
         }
     }
 
     /// What the relay knows our media by.
-    pub(super) fn place(&self) -> Place {
-        Place { id: self.id.session(), relay: self.session.relay.clone() }
+    pub(super) fn place(&self, call: CallId) -> Place {
+        Place { id: call.session(self.far), relay: self.relay.clone() }
     }
+}
 
-    /// Addresses that no peer can have.
-    pub(super) fn own_addresses(&self) -> Vec<SocketAddr> {
-        let far = match &self.b {
-            FarEnd::Leg(leg) => leg.media.own_address(),
-            FarEnd::Service(_) => None,
-        };
-        self.a.media.own_address().into_iter().chain(far).collect()
-    }
-
-    fn far_spec(&self) -> LegSpec {
-        match &self.b {
-            FarEnd::Leg(leg) => leg.media.spec(&leg.link),
-            FarEnd::Service(service) => LegSpec::Service(*service),
-        }
+/// Why media that the relay refused end the call; `None` if they don't: a later specification is in force already, another
+/// node was faster.
+pub(super) fn cause_of(error: &RelayError) -> Option<Cause> {
+    match error {
+        RelayError::Stale { .. } => None,
+        RelayError::Invalid { .. } => Some(Cause::NoCommonCodec),
+        RelayError::NoAddress { .. } => Some(Cause::NoCommonAddress),
+        RelayError::Full { .. }
+        | RelayError::Unknown
+        | RelayError::NoInterface { .. }
+        | RelayError::Unavailable => Some(Cause::MediaLost),
     }
 }

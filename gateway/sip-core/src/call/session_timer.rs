@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Message, Name, Params};
+use crate::message::{Message, Name, Params, Status};
 
+use super::refusal::Refusal;
 use super::step::Step;
 
 /// An agreed session interval.
@@ -34,7 +35,7 @@ pub(super) enum Role {
 impl SessionTimer {
     /// What a message asks for or grants; `ours` is our part in its exchange. A caller who names no refresher leaves it
     /// to us as the callee, and we leave it to him (RFC 4028 §9, table 2).
-    pub(super) fn of(message: &Message, ours: Role) -> Option<Self> {
+    fn of(message: &Message, ours: Role) -> Option<Self> {
         let value = message.header(Name::SessionExpires)?;
         let mut parts = value.splitn(2, ';');
         let interval = parts.next()?.trim().parse().ok()?;
@@ -45,6 +46,17 @@ impl SessionTimer {
             (true, Role::Uas) | (false, Role::Uac) => Refresher::Peer,
         };
         Some(Self { interval, refresher })
+    }
+
+    /// What an INVITE or UPDATE asks for, unless its interval is too small (RFC 4028 §9).
+    pub(super) fn asked(request: &Message, step: &Step<'_>) -> Result<Option<Self>, Refusal> {
+        let least = u32::try_from(step.policy.min_session.as_secs()).unwrap_or(u32::MAX);
+        match Self::of(request, Role::Uas) {
+            Some(timer) if timer.interval < least => {
+                Err(Refusal::from(Status::SESSION_INTERVAL_TOO_SMALL).with(Name::MinSe, least))
+            }
+            timer => Ok(timer),
+        }
     }
 
     /// What the 2xx to an INVITE of ours grants. A peer can't make us refresh more often than we would let it.

@@ -1,112 +1,558 @@
-//! From the caller's INVITE until the callee rings.
+//! From the caller's INVITE until its final response: the callee is looked for, on all his devices or one after the other.
+//!
+//! Each attempt at one address is a new INVITE of the same leg: new branch, next CSeq number, so that two addresses of one server
+//! don't take the second for a merged request (RFC 3261 §8.2.2.2). The caller never hears of an attempt that came to nothing
+//! while there is another way (RFC 3263 §4.3).
 
-use relay_api::{LegName, Service};
+use std::net::{IpAddr, SocketAddr};
+
+use relay_api::{EventKind, RelayError, SessionDescription, SessionId};
 use serde::{Deserialize, Serialize};
 
-use crate::dialog::{self, Dialog};
 use crate::message::text::Quoted;
 use crate::message::{Builder, Message, Method, Name, Status};
+use crate::routing::{CallId, Destination, FlowId, LegId};
 use crate::sdp::{self, CodecName, Format, Profile};
 
-use super::leg::{Asked, Asking, BranchPart, Fork, Leg, MAX_FORKS, State};
-use super::media::{Wish, has_sound};
+use super::digits::{self, Ear};
+use super::end::{self, Ending, reason_in};
+use super::leg::{Called, CallerAsks, Calling, Comes, Confirmed, Heard, Wants};
+use super::media::{self, LegMedia, has_sound};
 use super::refusal::Refusal;
-use super::screen::{SDP, sdp_of, session_body};
-use super::session::{Session, Then};
-use super::session_timer::{Role, SessionTimer};
+use super::session::{self, Session, Side, Then};
 use super::shared::Shared;
 use super::step::Step;
-use super::stored::Stored;
 use super::{
-    Admission, Call, CallTimer, Callee, Cause, FarEnd, Identity, Link, MAX_CANDIDATES, Target, status,
+    CallTimer, Callee, Candidate, Cause, Event, Failure, Identity, Joined, Link, MAX_CANDIDATES, PassedOver,
+    Record, Ring, Stage, status,
 };
 
-/// What leg B's INVITE says beyond its dialog.
+/// The caller waits for the callee.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SetUp {
+    caller: Shared<Called>,
+    /// The callee's devices that ring, or are about to: at most [`MAX_CANDIDATES`].
+    branches: Vec<Branch>,
+    /// Where he is tried next when one of them can't be reached, fewer than [`MAX_CANDIDATES`].
+    further: Vec<Candidate>,
+    prepared: Shared<Prepared>,
+    /// What the caller will hear of the branches that are over, if no other takes the call.
+    best: Option<Ending>,
+}
+
+/// One of the callee's devices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Branch {
+    leg: Shared<Calling>,
+    session: Session,
+}
+
+/// What the callee's INVITE says beyond its dialog.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Prepared {
-    headers: Vec<(String, String)>,
-    hops: u8,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) hops: u8,
 }
 
-/// Makes the call of an initial INVITE.
-///
-/// # Errors
-/// The response to the INVITE.
-pub(super) fn begin(request: &Message, admission: Admission, step: &mut Step<'_>) -> Result<Call, Refusal> {
-    let a = caller(request, admission.caller, step)?;
-    let (b, prepared) = match admission.target {
-        Target::Service(service) => (FarEnd::Service(service), None),
-        Target::Sip(callee) => {
-            let prepared = Prepared::of(request, a.link.profile, &callee, step);
-            (FarEnd::Leg(Shared::new(called(*callee, step))), Some(Box::new(prepared)))
+/// What follows from an event.
+enum Next {
+    Stay,
+    /// This branch's 2xx.
+    Answered(usize, Message),
+    /// This branch came to nothing.
+    Lost(usize, Ending),
+    End(Ending),
+}
+
+impl SetUp {
+    /// Takes an initial INVITE.
+    ///
+    /// # Errors
+    /// The response to it.
+    pub(super) fn begin(
+        request: &Message,
+        caller: Link,
+        callee: Callee,
+        step: &mut Step<'_>,
+    ) -> Result<Self, Refusal> {
+        let caller = Called::new(request, caller, step)?;
+        if !has_sound(&first_formats(&caller, &callee.link.codecs)) {
+            return Err(Status::NOT_ACCEPTABLE_HERE.into());
         }
-    };
-    let mut call = Call {
-        v: super::Format,
-        id: step.call,
-        started: step.now,
-        parties: Shared::new(admission.parties),
-        a: Shared::new(a),
-        b,
-        prepared,
-        session: Session::default(),
-        answered: None,
-        status: None,
-        behind: None,
-        ending: None,
-        over: false,
-    };
-    if !has_sound(&call.first_formats()) {
-        return Err(Status::NOT_ACCEPTABLE_HERE.into());
-    }
-    call.declare_media_then(Then::Call, step);
-    Ok(call)
-}
-
-/// Leg A out of the INVITE that made it.
-fn caller(request: &Message, link: Link, step: &Step<'_>) -> Result<Leg, Refusal> {
-    let bad = || Refusal::from(Status::BAD_REQUEST);
-    dialog::target_of(request).ok_or_else(bad)?;
-    session_body(request)?;
-    let session = session_timer(request, step)?;
-    let from = link.destination.clone();
-    let dialog = Dialog::called(request, step.sealer.tag(step.call, LegName::A));
-    let mut leg = Leg::new(LegName::A, link, dialog, State::Early, step);
-    leg.note_peer(request);
-    leg.session = session;
-    leg.asked = Some(Asked { request: Stored::skeleton(request).ok_or_else(bad)?, from, told: None });
-    if let Some(offer) = sdp_of(request) {
-        let taken = leg.media.receive_offer(offer, &leg.link.codecs, &[]);
-        taken.map_err(|error| status::of_sdp(error, &leg.link.local))?;
-    }
-    Ok(leg)
-}
-
-/// Leg B before its INVITE.
-fn called(callee: Callee, step: &Step<'_>) -> Leg {
-    // The id of the call is as hard to foresee as any Call-ID should be.
-    let dialog = Dialog::calling(
-        step.call.to_string(),
-        step.sealer.tag(step.call, LegName::B),
-        callee.caller.name_addr(),
-        &callee.to,
-        callee.request_uri,
-    );
-    let mut leg = Leg::new(LegName::B, callee.link, dialog, State::Waiting, step);
-    leg.further = callee.further;
-    leg.further.truncate(MAX_CANDIDATES - 1);
-    leg
-}
-
-/// The session timer an INVITE or UPDATE asks for, unless its interval is too small (RFC 4028 §9).
-pub(super) fn session_timer(request: &Message, step: &Step<'_>) -> Result<Option<SessionTimer>, Refusal> {
-    let timer = SessionTimer::of(request, Role::Uas);
-    let least = u32::try_from(step.policy.min_session.as_secs()).unwrap_or(u32::MAX);
-    match timer {
-        Some(timer) if timer.interval < least => {
-            Err(Refusal::from(Status::SESSION_INTERVAL_TOO_SMALL).with(Name::MinSe, least))
+        let prepared = Shared::new(Prepared::of(request, caller.line.link.profile, &callee, step));
+        let mut ways = callee.ways();
+        let further = match callee.ring {
+            Ring::Together => Vec::new(),
+            Ring::InTurn => ways.split_off(1),
+        };
+        let branches = ways.into_iter().enumerate();
+        let branches = branches.filter_map(|(at, way)| Branch::new(at, &callee, way, step)).collect();
+        let mut call = Self { caller: Shared::new(caller), branches, further, prepared, best: None };
+        for branch in &mut call.branches {
+            branch.declare(&call.caller, step);
+            branch.session.then(Then::Call);
         }
-        timer => Ok(timer),
+        Ok(call)
+    }
+
+    pub(super) fn handle(mut self, event: Event, record: &mut Record, step: &mut Step<'_>) -> Stage {
+        match self.turn(event, record, step) {
+            Next::Stay => Stage::SetUp(self),
+            Next::Answered(at, response) => self.answered(at, &response, record, step),
+            Next::End(ending) => self.end(ending, record, step),
+            Next::Lost(at, ending) => self.lost(at, ending, record, step),
+        }
+    }
+
+    /// The browsers' connections which the call needs.
+    pub(super) fn flows(&self) -> Vec<(LegId, FlowId)> {
+        let branches = self.branches.iter().map(|branch| &branch.leg.line);
+        let lines = std::iter::once(&self.caller.line).chain(branches);
+        lines.filter_map(|line| Some((line.id, line.link.destination.flow()?))).collect()
+    }
+
+    fn turn(&mut self, event: Event, record: &mut Record, step: &mut Step<'_>) -> Next {
+        match event {
+            Event::Request { leg, message, from } => self.request(leg, &message, &from, step),
+            Event::Cancel { leg, message, from } => self.cancel(leg, &message, &from, step),
+            Event::Response { leg, message } => self.response(leg, message, step),
+            Event::ClientFailed { leg, cseq, method, failure } => {
+                self.failed(leg, cseq, &method, failure, step)
+            }
+            Event::Timer(timer) => self.timer(timer, record, step),
+            Event::MediaReady(description) => self.media_ready(*description, step),
+            Event::MediaFailed { session, error } => self.media_failed(&session, &error, step),
+            Event::Media { session, side, kind } => self.media(&session, side.into(), &kind, step),
+            Event::FlowLost { leg, flow } => self.flow_lost(leg, flow, step),
+            Event::FlowRestored { leg, was, flow } => self.flow_restored(leg, was, flow),
+            Event::Terminate { cause } => Next::End(Ending::of(cause, None, None)),
+        }
+    }
+
+    fn request(&mut self, leg: LegId, request: &Message, from: &Destination, step: &mut Step<'_>) -> Next {
+        if let Some(at) = self.branch_of(leg) {
+            self.callee_asks(at, request, from, step);
+            return Next::Stay;
+        }
+        let ear = self.ear_of_callee(step.call);
+        match self.caller.request(request, from, ear, step) {
+            CallerAsks::Nothing => Next::Stay,
+            CallerAsks::ToLeave => Next::End(Ending::of(Cause::Cancelled, Some(leg), reason_in(request))),
+        }
+    }
+
+    /// Within an early dialog of a branch. Its peer may not end it like that (RFC 3261 §15.1.2), nor offer while our offer waits
+    /// (RFC 3311 §5.2).
+    fn callee_asks(&mut self, at: usize, request: &Message, from: &Destination, step: &mut Step<'_>) {
+        if *request.method() == Method::Ack || request.to_tag().is_none() {
+            return;
+        }
+        let Branch { leg, session } = &mut self.branches[at];
+        let wants = match leg.admit(request, from, step) {
+            Some(Comes::New) => leg.line.sort(request, from, step),
+            Some(Comes::Again) => {
+                leg.line.answer_again(request, from, step);
+                None
+            }
+            None => None,
+        };
+        match wants {
+            None => {}
+            Some(Wants::ToLeave) => leg.line.reply(request, Status::CALL_DOES_NOT_EXIST, from, step),
+            Some(Wants::AnExchange) => leg.line.reply(request, Status::REQUEST_PENDING, from, step),
+            Some(Wants::ARefresh) => leg.refresh(request, from, step),
+            Some(Wants::ADigit) => {
+                let ear = match self.caller.media.has_telephone_event() {
+                    true => Ear::Events { session: session.place(step.call), side: Side::A },
+                    false => Ear::None,
+                };
+                digits::info(&leg.line, request, from, ear, step);
+            }
+        }
+    }
+
+    /// In an early dialog digits go with the early media alone, as a menu before the answer wants them.
+    fn ear_of_callee(&self, call: CallId) -> Ear<'static> {
+        match self.branches.as_slice() {
+            [only] if only.leg.media().has_telephone_event() => {
+                Ear::Events { session: only.session.place(call), side: Side::B }
+            }
+            _ => Ear::None,
+        }
+    }
+
+    /// CANCEL of the caller's INVITE (RFC 3261 §9.2).
+    fn cancel(&mut self, leg: LegId, cancel: &Message, from: &Destination, step: &mut Step<'_>) -> Next {
+        if let Some(at) = self.branch_of(leg) {
+            self.branches[at].leg.line.reply(cancel, Status::OK, from, step);
+            return Next::Stay;
+        }
+        match self.caller.is_cancelled_by(cancel, from, step) {
+            true => Next::End(Ending::of(Cause::Cancelled, Some(leg), reason_in(cancel))),
+            false => Next::Stay,
+        }
+    }
+
+    fn response(&mut self, leg: LegId, response: Message, step: &mut Step<'_>) -> Next {
+        let (Some(at), Some(status)) = (self.branch_of(leg), response.status()) else { return Next::Stay };
+        if *response.method() != Method::Invite || !self.branches[at].leg.is_inviting_by(response.cseq().0) {
+            return Next::Stay;
+        }
+        match status.code() {
+            100..=199 => {
+                self.progress(at, &response, status, step);
+                Next::Stay
+            }
+            200..=299 => Next::Answered(at, response),
+            _ => self.refused(at, &response, status, step),
+        }
+    }
+
+    /// A provisional response. Early media are let through where one device alone rings: the caller can hear no more than one.
+    fn progress(&mut self, at: usize, response: &Message, told: Status, step: &mut Step<'_>) {
+        let is_alone = self.branches.len() == 1;
+        let branch = &mut self.branches[at];
+        let own = branch.own_addresses();
+        let heard = branch.leg.hears(response, &own, step);
+        let headers = crossing(response, branch.leg.line.link.profile, step);
+        let Some(status) = status::provisional(told) else { return };
+        let body = match heard {
+            Heard::EarlyMedia if is_alone => branch.early_answer(&mut self.caller),
+            Heard::EarlyMedia | Heard::Status => None,
+        };
+        if is_alone {
+            branch.declare(&self.caller, step);
+        }
+        self.caller.ring(status, body, &headers, step);
+    }
+
+    /// A final response that is no 2xx. One that says nothing about the user, but that this way to him is closed, leads to the
+    /// next.
+    fn refused(&mut self, at: usize, response: &Message, told: Status, step: &mut Step<'_>) -> Next {
+        let leg = &mut self.branches[at].leg;
+        leg.conclude(step);
+        if let Some(seconds) = status::asks_to_wait(response, told) {
+            leg.pass_over(Some(seconds), PassedOver::Unavailable, step);
+        }
+        let (status, retry_after) = status::refusal(response, told);
+        let ending = Ending::refused(leg.line.id, status, retry_after);
+        match is_way_closed(told, &leg.line.link.destination) {
+            true => self.call_next(at, ending, step),
+            false => Next::Lost(at, ending),
+        }
+    }
+
+    /// The INVITE got no final response from the transport or the transaction.
+    fn failed(
+        &mut self,
+        leg: LegId,
+        cseq: u32,
+        method: &Method,
+        failure: Failure,
+        step: &mut Step<'_>,
+    ) -> Next {
+        let Some(at) = self.branch_of(leg) else { return Next::Stay };
+        let leg = &mut self.branches[at].leg;
+        if *method != Method::Invite || !leg.is_inviting_by(cseq) {
+            return Next::Stay;
+        }
+        if !leg.was_heard() {
+            leg.pass_over(None, PassedOver::Failed(failure), step);
+        }
+        leg.conclude(step);
+        let over_flow = leg.line.link.destination.flow().is_some();
+        let ending = Ending::refused(leg.line.id, status::of_failure(failure, over_flow), None);
+        self.call_next(at, ending, step)
+    }
+
+    fn timer(&mut self, timer: CallTimer, record: &mut Record, step: &mut Step<'_>) -> Next {
+        match timer {
+            CallTimer::FirstReply(leg) => {
+                self.branch_of(leg).map_or(Next::Stay, |at| self.silent(at, record, step))
+            }
+            CallTimer::NoAnswer => Next::End(Ending::of(Cause::NoAnswer, None, None)),
+            CallTimer::Abandoned
+            | CallTimer::CancelWait(_)
+            | CallTimer::Resend2xx(_)
+            | CallTimer::Retry(_)
+            | CallTimer::Grace(_)
+            | CallTimer::Session(_)
+            | CallTimer::Bye(_) => Next::Stay,
+        }
+    }
+
+    /// There was no response to the INVITE in time: the next candidate is called, or the caller is refused.
+    fn silent(&mut self, at: usize, record: &mut Record, step: &mut Step<'_>) -> Next {
+        let leg = &mut self.branches[at].leg;
+        if leg.was_heard() {
+            return Next::Stay;
+        }
+        let status = match leg.line.link.destination {
+            Destination::Flow(_) => Status::TEMPORARILY_UNAVAILABLE,
+            Destination::Trunk(_) => Status::SERVICE_UNAVAILABLE,
+        };
+        let ending = Ending::refused(leg.line.id, status, None);
+        leg.pass_over(None, PassedOver::Silent, step);
+        record.abandoned.extend(leg.abandon_invite(step));
+        self.call_next(at, ending, step)
+    }
+
+    fn flow_lost(&mut self, leg: LegId, flow: FlowId, step: &mut Step<'_>) -> Next {
+        let ending = Ending::of(Cause::FlowLost, Some(leg), None);
+        match self.branch_of(leg) {
+            Some(at) if self.branches[at].leg.line.uses(flow) => {
+                self.branches[at].leg.drop_invite(step);
+                self.call_next(at, ending, step)
+            }
+            None if self.caller.line.uses(flow) => Next::End(ending),
+            Some(_) | None => Next::Stay,
+        }
+    }
+
+    fn flow_restored(&mut self, leg: LegId, was: FlowId, flow: FlowId) -> Next {
+        let to = Destination::Flow(flow);
+        match self.branch_of(leg) {
+            Some(at) if self.branches[at].leg.line.uses(was) => {
+                self.branches[at].leg.line.link.destination = to;
+            }
+            None if self.caller.line.uses(was) => self.caller.moved(to),
+            Some(_) | None => {}
+        }
+        Next::Stay
+    }
+
+    /// The next candidate is called; without one this branch is lost.
+    fn call_next(&mut self, at: usize, ending: Ending, step: &mut Step<'_>) -> Next {
+        if self.further.is_empty() {
+            return Next::Lost(at, ending);
+        }
+        let next = self.further.remove(0);
+        let branch = &mut self.branches[at];
+        let is_elsewhere = next.destination.trunk_ip() != branch.leg.line.link.destination.trunk_ip();
+        branch.leg.turn_to(next, step);
+        branch.declare(&self.caller, step);
+        if is_elsewhere {
+            // The relay may have another address for it.
+            step.stop(CallTimer::NoAnswer);
+            branch.session.then(Then::Call);
+            return Next::Stay;
+        }
+        self.invite(at, step)
+    }
+
+    /// Calls the callee there, now that the relay has its side.
+    fn invite(&mut self, at: usize, step: &mut Step<'_>) -> Next {
+        let leg = &mut self.branches[at].leg;
+        let formats = first_formats(&self.caller, &leg.line.link.codecs);
+        match leg.invite(formats, self.caller.media.wishes(), &self.prepared, step) {
+            true => Next::Stay,
+            false => Next::Lost(at, Ending::of(Cause::Refused, None, None)),
+        }
+    }
+
+    fn media_ready(&mut self, made: SessionDescription, step: &mut Step<'_>) -> Next {
+        let Some(at) = self.session_of(&made.id, step.call) else { return Next::Stay };
+        let branch = &mut self.branches[at];
+        let (far, then) = branch.session.made(made);
+        branch.leg.describe(far);
+        match then {
+            Some(Then::Call) => self.invite(at, step),
+            Some(Then::Answer(_)) | None => Next::Stay,
+        }
+    }
+
+    fn media_failed(&mut self, id: &SessionId, error: &RelayError, step: &mut Step<'_>) -> Next {
+        let (Some(cause), Some(at)) = (session::cause_of(error), self.session_of(id, step.call)) else {
+            return Next::Stay;
+        };
+        let ending = Ending::of(cause, None, None);
+        match error {
+            RelayError::NoAddress { peer } => self.call_elsewhere(at, *peer, ending, step),
+            RelayError::Stale { .. }
+            | RelayError::Invalid { .. }
+            | RelayError::Full { .. }
+            | RelayError::Unknown
+            | RelayError::NoInterface { .. }
+            | RelayError::Unavailable => Next::Lost(at, ending),
+        }
+    }
+
+    /// The relay has no address for this peer. If the callee is there, its next candidate at another address is called.
+    fn call_elsewhere(&mut self, at: usize, peer: IpAddr, ending: Ending, step: &mut Step<'_>) -> Next {
+        let is_there =
+            |to: &Destination| to.trunk_ip().is_some_and(|ip| ip.to_canonical() == peer.to_canonical());
+        if !is_there(&self.branches[at].leg.line.link.destination) {
+            return Next::Lost(at, ending);
+        }
+        self.further.retain(|next| !is_there(&next.destination));
+        self.call_next(at, ending, step)
+    }
+
+    /// What the relay says of a session that is being set up.
+    fn media(&mut self, id: &SessionId, side: Side, kind: &EventKind, step: &mut Step<'_>) -> Next {
+        let Some(at) = self.session_of(id, step.call) else { return Next::Stay };
+        let leg = match side {
+            Side::A => self.caller.line.id,
+            Side::B => self.branches[at].leg.line.id,
+        };
+        end::of_media(kind, leg).map_or(Next::Stay, |ending| Next::Lost(at, ending))
+    }
+
+    /// One branch is over. Others may still take the call, unless its user declined for all of them (RFC 3261 §16.7 step 5).
+    fn lost(mut self, at: usize, ending: Ending, record: &mut Record, step: &mut Step<'_>) -> Stage {
+        let best = match self.best.take() {
+            Some(best) if best.outranks(&ending) => best,
+            Some(_) | None => ending,
+        };
+        if best.speaks_for_all() || self.branches.len() == 1 {
+            return self.end(best, record, step);
+        }
+        self.best = Some(best);
+        let reason = self.best.as_ref().and_then(Ending::reason);
+        let Branch { leg, mut session } = self.branches.remove(at);
+        record.part(leg.take().give_up(reason, step));
+        session.drop_unheard(step);
+        Stage::SetUp(self)
+    }
+
+    /// The callee took the call: ACK at once, then the caller's 200. His other devices ring no more.
+    fn answered(mut self, at: usize, response: &Message, record: &mut Record, step: &mut Step<'_>) -> Stage {
+        let Branch { leg, session } = self.branches.remove(at);
+        let own = own_addresses(&session, leg.media());
+        step.stop(CallTimer::NoAnswer);
+        let (leg, agreed) = leg.take().confirm(response, &own, step);
+        let stage = match agreed {
+            Ok(()) => {
+                let headers = crossing(response, leg.line.link.profile, step);
+                join(self.caller.take(), leg, session, &headers, record, step)
+            }
+            Err(error) => {
+                let ending = Ending::for_sdp(leg.line.id, error);
+                part(self.caller.take(), leg, session, ending, record, step)
+            }
+        };
+        for Branch { leg, mut session } in self.branches {
+            record.part(leg.take().give_up(Some(ELSEWHERE.to_owned()), step));
+            session.drop_unheard(step);
+        }
+        stage
+    }
+
+    /// The call comes to nothing.
+    fn end(mut self, ending: Ending, record: &mut Record, step: &mut Step<'_>) -> Stage {
+        step.stop(CallTimer::NoAnswer);
+        let mut sessions = self.branches.iter_mut().map(|branch| &mut branch.session);
+        sessions.by_ref().take(1).for_each(|session| session.release(step));
+        sessions.for_each(|session| session.drop_unheard(step));
+        record.refuse(self.caller.take(), &ending, step);
+        for Branch { leg, .. } in self.branches {
+            record.part(leg.take().give_up(ending.reason(), step));
+        }
+        Stage::Ending(ending)
+    }
+
+    fn session_of(&self, id: &SessionId, call: CallId) -> Option<usize> {
+        self.branches.iter().position(|branch| branch.session.is(id, call))
+    }
+
+    fn branch_of(&self, leg: LegId) -> Option<usize> {
+        self.branches.iter().position(|branch| branch.leg.line.id == leg)
+    }
+}
+
+impl Branch {
+    fn new(at: usize, callee: &Callee, way: Candidate, step: &Step<'_>) -> Option<Self> {
+        let id = LegId::called(at)?;
+        Some(Self { leg: Shared::new(Calling::new(id, callee, way, step)), session: Session::new(id) })
+    }
+
+    fn declare(&mut self, caller: &Called, step: &mut Step<'_>) {
+        let a = caller.media.spec_beside(&caller.line.link, self.session.for_caller());
+        self.session.declare(a, self.leg.media().spec(&self.leg.line.link), step);
+    }
+
+    /// The caller's answer, as soon as the callee's is known; the same text each time.
+    fn early_answer(&self, caller: &mut Called) -> Option<String> {
+        match caller.media.has_open_offer() {
+            true => {
+                caller.media.describe_as(self.session.for_caller());
+                caller.media.make_answer(&self.leg.media().common(), self.leg.media().wishes())
+            }
+            // Without an offer of the caller ours waits for the 200 (RFC 3261 §13.2.1: a 18x of ours is not reliable).
+            false => caller.media.is_agreed().then(|| caller.media.repeated())?,
+        }
+    }
+
+    fn own_addresses(&self) -> Vec<SocketAddr> {
+        own_addresses(&self.session, self.leg.media())
+    }
+}
+
+/// Addresses that no peer can have.
+fn own_addresses(session: &Session, far: &LegMedia) -> Vec<SocketAddr> {
+    let caller = session.for_caller().and_then(media::rtp_address);
+    caller.into_iter().chain(far.own_address()).collect()
+}
+
+/// The caller's 200, and the two are joined.
+fn join(
+    mut caller: Called,
+    b: Confirmed,
+    mut session: Session,
+    headers: &[(String, String)],
+    record: &mut Record,
+    step: &mut Step<'_>,
+) -> Stage {
+    caller.media.describe_as(session.for_caller());
+    let (sdp, kind) = caller.describe_towards(&b.media.common(), b.media.wishes());
+    let Some(sdp) = sdp else {
+        return part(caller, b, session, Ending::of(Cause::NoCommonCodec, None, None), record, step);
+    };
+    session.declare(caller.media.spec(&caller.line.link), b.media.spec(&b.line.link), step);
+    match caller.accept(sdp, kind, headers, step) {
+        Ok(a) => {
+            record.answered(step.now);
+            Stage::Joined(Joined::new(a, b, session))
+        }
+        Err(caller) => part(*caller, b, session, Ending::of(Cause::DialogLost, None, None), record, step),
+    }
+}
+
+/// The callee took the call, but the caller can't be joined to him.
+fn part(
+    caller: Called,
+    b: Confirmed,
+    mut session: Session,
+    ending: Ending,
+    record: &mut Record,
+    step: &mut Step<'_>,
+) -> Stage {
+    session.release(step);
+    record.refuse(caller, &ending, step);
+    record.part(b.hang_up(ending.reason(), step));
+    Stage::Ending(ending)
+}
+
+/// The formats of our first offer: the caller's order and payload types when it made an offer, else what both sides' settings
+/// allow.
+fn first_formats(caller: &Called, allowed: &[CodecName]) -> Vec<Format> {
+    match caller.media.has_open_offer() {
+        true => sdp::select(caller.media.acceptable(), allowed),
+        false => {
+            let codecs = &caller.line.link.codecs;
+            let both: Vec<CodecName> =
+                allowed.iter().filter(|codec| codecs.contains(codec)).copied().collect();
+            sdp::offered(&both)
+        }
+    }
+}
+
+/// RFC 3263 §4.3 for 503; RFC 5626 §5.3 for 430; a binding that does not answer is passed over as well.
+fn is_way_closed(told: Status, to: &Destination) -> bool {
+    match told.code() {
+        503 => true,
+        408 | 430 => to.flow().is_some(),
+        _ => false,
     }
 }
 
@@ -124,158 +570,24 @@ impl Prepared {
     }
 }
 
+impl Callee {
+    /// All ways to him, best first.
+    fn ways(&self) -> Vec<Candidate> {
+        let first = Candidate {
+            destination: self.link.destination.clone(),
+            local: self.link.local.clone(),
+            request_uri: self.request_uri.clone(),
+        };
+        std::iter::once(first).chain(self.further.iter().cloned()).take(MAX_CANDIDATES).collect()
+    }
+}
+
 impl Identity {
-    fn name_addr(&self) -> String {
+    pub(super) fn name_addr(&self) -> String {
         match &self.display {
             Some(display) => format!("{} <{}>", Quoted(display), self.uri),
             None => format!("<{}>", self.uri),
         }
-    }
-}
-
-impl Call {
-    /// The media is there: the callee is called, or the service answers.
-    pub(super) fn call_out(&mut self, step: &mut Step<'_>) {
-        match self.b {
-            FarEnd::Service(_) => self.answer_caller(Vec::new(), step),
-            FarEnd::Leg(_) => self.invite_callee(step),
-        }
-    }
-
-    pub(super) fn invite_callee(&mut self, step: &mut Step<'_>) {
-        let (formats, wish) = (self.first_formats(), self.a.media.wishes());
-        let (FarEnd::Leg(b), Some(prepared)) = (&mut self.b, self.prepared.take()) else { return };
-        let cseq = b.dialog.next_cseq();
-        let sent = b.media.make_offer(formats, wish).and_then(|sdp| {
-            let invite = b.request(&Method::Invite, cseq, BranchPart::Own, prepared.hops, step);
-            let invite = with_headers(b.presented(invite), &prepared.headers);
-            step.send(LegName::B, b.expiring(invite, step).body(SDP, sdp), b.destination())
-        });
-        match sent.as_ref().and_then(|invite| invite.header(Name::Via)) {
-            Some(via) => {
-                let via = via.to_owned();
-                b.asking = Some(Asking { cseq, via, provisional: false, offer: None });
-                b.called = Some(cseq);
-                b.state = State::Early;
-                step.start(CallTimer::FirstReply, b.patience(cseq));
-                step.start(CallTimer::NoAnswer, step.policy.no_answer);
-                self.prepared = Some(prepared).filter(|_| !b.further.is_empty());
-            }
-            None => self.end(Cause::Refused, None, None, step),
-        }
-    }
-
-    /// The formats of our first offer: to leg B, or of what a service can do. The caller's order and payload types when it
-    /// made an offer, else what both sides' settings allow.
-    fn first_formats(&self) -> Vec<Format> {
-        let allowed = self.far_codecs();
-        match self.a.media.has_open_offer() {
-            true => sdp::select(self.a.media.acceptable(), &allowed),
-            false => {
-                let both: Vec<CodecName> =
-                    allowed.into_iter().filter(|codec| self.a.link.codecs.contains(codec)).collect();
-                sdp::offered(&both)
-            }
-        }
-    }
-
-    fn far_codecs(&self) -> Vec<CodecName> {
-        match &self.b {
-            FarEnd::Leg(leg) => leg.link.codecs.clone(),
-            FarEnd::Service(Service::Echo) => self.a.link.codecs.clone(),
-            // The relay's melody exists in these two encodings.
-            FarEnd::Service(Service::Tone) => {
-                vec![CodecName::Pcmu, CodecName::Pcma, CodecName::TelephoneEvent]
-            }
-        }
-    }
-
-    /// What the caller's answer may hold: what the far end has taken, or can do.
-    pub(super) fn far_formats(&self) -> Vec<Format> {
-        match &self.b {
-            FarEnd::Leg(leg) => leg.media.common(),
-            FarEnd::Service(_) if self.a.media.has_open_offer() => self.first_formats(),
-            FarEnd::Service(_) => sdp::offered(&self.far_codecs()),
-        }
-    }
-
-    pub(super) fn far_wishes(&self) -> Wish {
-        match &self.b {
-            FarEnd::Leg(leg) => leg.media.wishes(),
-            FarEnd::Service(_) => Wish::default(),
-        }
-    }
-
-    /// A provisional response to leg B's first INVITE.
-    pub(super) fn progress(&mut self, response: &Message, told: Status, step: &mut Step<'_>) {
-        let own = self.own_addresses();
-        let FarEnd::Leg(b) = &mut self.b else { return };
-        b.note_provisional(step);
-        if matches!(b.state, State::Cancelled { .. }) {
-            b.send_cancel(step);
-            return;
-        }
-        b.note_fork(response);
-        let early = sdp_of(response).is_some_and(|sdp| b.media.receive_answer(sdp, &own).is_ok());
-        let Some(status) = status::provisional(told) else { return };
-        let headers = crossing(response, b.link.profile, step);
-        let body = if early { self.early_answer() } else { None };
-        self.declare_media(step);
-        self.ring(status, body, headers, step);
-    }
-
-    /// The caller's answer, as soon as the callee's is known; the same text each time.
-    fn early_answer(&mut self) -> Option<String> {
-        let (formats, wish) = (self.far_formats(), self.far_wishes());
-        match self.a.media.has_open_offer() {
-            true => self.a.media.make_answer(&formats, wish),
-            // Without an offer of the caller ours waits for the 200 (RFC 3261 §13.2.1: a 18x of ours is not reliable).
-            false => self.a.media.is_agreed().then(|| self.a.media.repeated())?,
-        }
-    }
-
-    /// Tells the caller.
-    fn ring(
-        &mut self,
-        status: Status,
-        body: Option<String>,
-        headers: Vec<(String, String)>,
-        step: &mut Step<'_>,
-    ) {
-        let Some(mut asked) = self.a.asked.take() else { return };
-        asked.told = Some(status);
-        let response = self.a.presented(self.a.response(&asked.request.0, status));
-        let response = with_headers(response, &headers);
-        let response = match body {
-            Some(sdp) => response.body(SDP, sdp),
-            None => response,
-        };
-        step.respond(LegName::A, response, &asked.from);
-        self.a.asked = Some(asked);
-    }
-}
-
-impl Leg {
-    /// RFC 3261 §13.2.1: where all responses may be lost, nobody is there to cancel a phone that rings for ever.
-    fn expiring(&self, invite: Builder, step: &Step<'_>) -> Builder {
-        match self.destination().is_reliable() {
-            true => invite,
-            false => invite.header(Name::Expires, step.policy.no_answer.as_secs().max(1)),
-        }
-    }
-
-    /// Remembers an early dialog (RFC 3261 §12.1.2). The dialog proper takes shape with the 2xx.
-    fn note_fork(&mut self, response: &Message) {
-        let Some(tag) = response.to_tag() else { return };
-        if self.forks.len() < MAX_FORKS && self.fork_mut(tag).is_none() {
-            self.forks.push(Fork { tag: tag.to_owned(), cseq: None, stray: false });
-        }
-        // Requests of the early dialog are answered; nothing is sent there but a CANCEL, which needs no dialog.
-        self.note_peer(response);
-    }
-
-    pub(super) fn fork_mut(&mut self, tag: &str) -> Option<&mut Fork> {
-        self.forks.iter_mut().find(|fork| fork.tag == tag)
     }
 }
 
@@ -300,6 +612,8 @@ fn is_structural(name: &str) -> bool {
     STRUCTURAL.iter().any(|known| known.eq_ignore_ascii_case(name))
 }
 
+/// The Reason of the CANCEL that the callee's other devices get (RFC 3326 §2).
+const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 const STRUCTURAL: [&str; 44] = [
     "Via",
     "v",

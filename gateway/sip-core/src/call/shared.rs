@@ -15,6 +15,13 @@ impl<T> Shared<T> {
     }
 }
 
+impl<T: Clone> Shared<T> {
+    /// The value itself: copied only if others share it.
+    pub(super) fn take(self) -> T {
+        Arc::unwrap_or_clone(self.0)
+    }
+}
+
 impl<T> Deref for Shared<T> {
     type Target = T;
 

@@ -98,6 +98,18 @@ pub(super) fn retry_after(message: &Message) -> Option<u32> {
     digits.parse().ok()
 }
 
+/// For how many seconds a refusal says that its server takes no calls (RFC 3261 §21.5.4).
+pub(super) fn asks_to_wait(response: &Message, status: Status) -> Option<u32> {
+    retry_after(response).filter(|_| status == Status::SERVICE_UNAVAILABLE)
+}
+
+/// What a callee's refusal means for the caller: its status, and when to come again.
+pub(super) fn refusal(response: &Message, told: Status) -> (Status, Option<u32>) {
+    let status = towards_caller(told);
+    let waits = matches!(status.code(), 480 | 486 | 503 | 600 | 603);
+    (status, if waits { retry_after(response) } else { None })
+}
+
 /// The Reason (RFC 3326) we give for ending a call ourselves.
 pub(super) fn reason_of(cause: Cause) -> Option<&'static str> {
     Some(match cause {

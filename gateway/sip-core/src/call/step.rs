@@ -1,9 +1,7 @@
 //! One step of a call: what it may consult, and the effects it gathers.
 
-use relay_api::LegName;
-
 use crate::message::{Builder, Message};
-use crate::routing::{CallId, Destination, Sealer};
+use crate::routing::{CallId, Destination, LegId, Sealer};
 use crate::time::UnixMillis;
 
 use super::{CallTimer, Effect, Policy};
@@ -31,14 +29,14 @@ impl<'a> Step<'a> {
     }
 
     /// A response; one that can't be built (headers of the peer that are too long together) is not sent.
-    pub(super) fn respond(&mut self, leg: LegName, response: Builder, to: &Destination) -> Option<Message> {
+    pub(super) fn respond(&mut self, leg: LegId, response: Builder, to: &Destination) -> Option<Message> {
         let message = response.build().ok()?;
         self.push(Effect::Respond { leg, message: message.clone(), to: to.clone() });
         Some(message)
     }
 
     /// A request; `None` if it can't be built.
-    pub(super) fn send(&mut self, leg: LegName, request: Builder, to: Destination) -> Option<Message> {
+    pub(super) fn send(&mut self, leg: LegId, request: Builder, to: Destination) -> Option<Message> {
         let message = request.build().ok()?;
         self.push(Effect::Send { leg, message: message.clone(), to });
         Some(message)

@@ -1,9 +1,8 @@
 //! How a call ended.
 
-use relay_api::LegName;
 use serde::{Deserialize, Serialize};
 
-use crate::routing::CallId;
+use crate::routing::{CallId, LegId};
 use crate::time::UnixMillis;
 
 use super::Parties;
@@ -21,8 +20,8 @@ pub struct Summary {
     pub answered: Option<UnixMillis>,
     /// When the last leg ended.
     pub ended: UnixMillis,
-    /// Which side ended it; `None` is the gateway itself.
-    pub ended_by: Option<LegName>,
+    /// Which leg ended it; `None` is the gateway itself.
+    pub ended_by: Option<LegId>,
     /// Why.
     pub cause: Cause,
     /// The final status that the caller's INVITE got.

@@ -11,8 +11,7 @@ use ring::hmac;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use subtle::ConstantTimeEq;
 
-use relay_api::LegName;
-
+use super::LegId;
 use crate::message::Message;
 
 /// Names one call everywhere: in tokens, in the store, at the relay.
@@ -20,9 +19,18 @@ use crate::message::Message;
 pub struct CallId(pub [u8; 12]);
 
 impl CallId {
-    /// The relay's name of the call's media.
-    pub fn session(&self) -> relay_api::SessionId {
-        relay_api::SessionId(self.to_string())
+    /// The relay's name of the call's media towards this leg that we called.
+    pub fn session(&self, called: LegId) -> relay_api::SessionId {
+        match called {
+            LegId::A | LegId::B => relay_api::SessionId(self.to_string()),
+            other => relay_api::SessionId(format!("{self}-{other}")),
+        }
+    }
+
+    /// The call whose media the relay names so.
+    pub fn of_session(session: &relay_api::SessionId) -> Option<Self> {
+        let call = session.0.split_once('-').map_or(session.0.as_str(), |(call, _)| call);
+        Self::parse(call)
     }
 
     /// The text form read back.
@@ -74,7 +82,7 @@ pub struct Named {
     /// The call.
     pub call: CallId,
     /// The leg of the call.
-    pub leg: LegName,
+    pub leg: LegId,
     /// Told apart by this number (zero, or for [`Purpose::Branch`] what was sealed).
     pub number: u32,
 }
@@ -130,12 +138,12 @@ impl Sealer {
     }
 
     /// Our tag on one leg.
-    pub fn tag(&self, call: CallId, leg: LegName) -> String {
+    pub fn tag(&self, call: CallId, leg: LegId) -> String {
         self.seal(&Named { purpose: Purpose::Tag, call, leg, number: 0 })
     }
 
     /// A Via branch with the magic cookie (RFC 3261 §8.1.1.7). `number` tells requests of one leg apart.
-    pub fn branch(&self, call: CallId, leg: LegName, number: u32) -> String {
+    pub fn branch(&self, call: CallId, leg: LegId, number: u32) -> String {
         let mut branch = String::from(MAGIC_COOKIE);
         branch.push_str(&self.seal(&Named { purpose: Purpose::Branch, call, leg, number }));
         branch
@@ -169,11 +177,11 @@ impl Sealer {
     }
 
     /// A number that peers can't foresee, but every node computes alike: for retry delays.
-    pub fn number(&self, call: CallId, leg: LegName, what: &str) -> u64 {
+    pub fn number(&self, call: CallId, leg: LegId, what: &str) -> u64 {
         let mut hash = hmac::Context::with_key(&self.current.hash);
         hash.update(b"number");
         hash.update(&call.0);
-        hash.update(&[leg as u8]);
+        hash.update(&[leg.number()]);
         hash.update(what.as_bytes());
         u64::from_be_bytes(first_bytes(hash.sign().as_ref()))
     }
@@ -210,7 +218,7 @@ impl Body {
     fn of(key: u8, named: &Named) -> Self {
         let mut body = [0; BODY];
         body[0] = key;
-        body[1] = purpose_code(named.purpose) << 1 | u8::from(named.leg == LegName::B);
+        body[1] = named.leg.number() << PURPOSE_BITS | purpose_code(named.purpose);
         body[2..14].copy_from_slice(&named.call.0);
         body[14..].copy_from_slice(&named.number.to_be_bytes());
         Self(body)
@@ -225,13 +233,16 @@ impl Body {
 
     fn named(&self) -> Option<Named> {
         Some(Named {
-            purpose: purpose_of(self.0[1] >> 1)?,
+            purpose: purpose_of(self.0[1] & ((1 << PURPOSE_BITS) - 1))?,
             call: CallId(first_bytes(&self.0[2..14])),
-            leg: if self.0[1] & 1 == 0 { LegName::A } else { LegName::B },
+            leg: LegId::of_number(self.0[1] >> PURPOSE_BITS)?,
             number: u32::from_be_bytes(first_bytes(&self.0[14..])),
         })
     }
 }
+
+/// A leg's number has the bits above.
+const PURPOSE_BITS: u32 = 2;
 
 fn purpose_code(purpose: Purpose) -> u8 {
     match purpose {
@@ -324,7 +335,7 @@ mod tests {
     }
 
     fn named(purpose: Purpose) -> Named {
-        Named { purpose, call: CallId([9; 12]), leg: LegName::B, number: 77 }
+        Named { purpose, call: CallId([9; 12]), leg: LegId::B, number: 77 }
     }
 
     fn invite(branch: &str, tag: &str) -> Message {
@@ -343,7 +354,7 @@ mod tests {
             assert_eq!(sealer().open(&token), Some(named(purpose)));
             assert_eq!(sealer().open(&token.to_uppercase()), Some(named(purpose)), "peers fold case");
         }
-        let branch = sealer().branch(CallId([9; 12]), LegName::B, 77);
+        let branch = sealer().branch(CallId([9; 12]), LegId::B, 77);
         assert!(branch.starts_with("z9hG4bK"));
         assert_eq!(sealer().open(&branch), Some(named(Purpose::Branch)));
     }
@@ -387,6 +398,6 @@ mod tests {
         assert_eq!(CallId::parse("77777777777777777777"), None, "one spelling of each id");
         let json = serde_json::to_string(&call).unwrap();
         assert_eq!(serde_json::from_str::<CallId>(&json).unwrap(), call);
-        assert_eq!(call.session().0.len(), 20);
+        assert_eq!(call.session(LegId::B).0.len(), 20);
     }
 }

@@ -1,6 +1,7 @@
 //! What each side was told agrees with what the other side said: forks, later answers, codecs, RTP events, packet times.
 
-use relay_api::{EventKind, LegName};
+use relay_api::EventKind;
+use sip_core::call::LegId;
 use sip_core::message::Method;
 use sip_core::sdp::Profile;
 
@@ -8,7 +9,7 @@ use super::sdp::{browser, trunk};
 use super::trace::{A, B, Kind, Trace};
 
 /// A peer's answer, or its offer with `actpass`.
-fn says(t: &Trace, leg: LegName, version: u32, formats: &str, direction: &str, setup: &str) -> String {
+fn says(t: &Trace, leg: LegId, version: u32, formats: &str, direction: &str, setup: &str) -> String {
     match t.peer(leg).profile {
         Profile::WebRtc => {
             browser(version, if leg == A { "aaaa" } else { "bbbb" }, formats, direction, setup)
@@ -17,22 +18,22 @@ fn says(t: &Trace, leg: LegName, version: u32, formats: &str, direction: &str, s
     }
 }
 
-fn offers(t: &Trace, leg: LegName, version: u32, formats: &str) -> String {
+fn offers(t: &Trace, leg: LegId, version: u32, formats: &str) -> String {
     says(t, leg, version, formats, "sendrecv", "actpass")
 }
 
-fn answers(t: &Trace, leg: LegName, version: u32, formats: &str) -> String {
+fn answers(t: &Trace, leg: LegId, version: u32, formats: &str) -> String {
     says(t, leg, version, formats, "sendrecv", "active")
 }
 
 /// The formats of the last description that a peer got.
-fn listed(t: &Trace, leg: LegName) -> String {
+fn listed(t: &Trace, leg: LegId) -> String {
     let sdp = t.peer(leg).last_sdp();
     let line = sdp.lines().find(|line| line.starts_with("m=audio")).unwrap();
     line.split(' ').skip(3).collect::<Vec<_>>().join(" ")
 }
 
-fn has_line(t: &Trace, leg: LegName, wanted: &str) -> bool {
+fn has_line(t: &Trace, leg: LegId, wanted: &str) -> bool {
     t.peer(leg).last_sdp().lines().any(|line| line == wanted)
 }
 

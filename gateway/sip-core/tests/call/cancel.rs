@@ -52,7 +52,7 @@ fn after_ringing() {
     assert_eq!(invite.via().branch, cancel.via().branch);
     assert_eq!(invite.uri(), cancel.uri());
     assert_eq!(invite.cseq().0, cancel.cseq().0);
-    assert_eq!(t.due(CallTimer::CancelWait), Some(32_000));
+    assert_eq!(t.due(CallTimer::CancelWait(B)), Some(32_000));
     t.answers(B, 200, None).does("");
     t.answers_to(B, &invite, 487, None, None, &[]).does("ended Cancelled by A");
     assert!(t.timers.is_empty());
@@ -80,7 +80,7 @@ fn after_the_200_it_changes_nothing() {
 fn a_callee_that_never_ends_a_cancelled_invite_is_forgotten() {
     let mut t = calling();
     t.answers(B, 180, None).cancels(A, &[]).and();
-    t.fires(CallTimer::CancelWait).does("B abandon INVITE, ended Cancelled by A");
+    t.fires(CallTimer::CancelWait(B)).does("B abandon INVITE, ended Cancelled by A");
 }
 
 #[test] // RFC 3261 §13.2.2.4: also a 2xx that comes after all patience is acknowledged and ended
@@ -89,7 +89,7 @@ fn a_200_after_the_invite_was_forgotten_is_hung_up() {
     let (offer, answer) = (t.a.offer(), t.b.answer());
     t.invites(Some(&offer)).relay_ready().answers(B, 180, None).cancels(A, &[]);
     let invite = t.b.inbox[0].clone();
-    t.fires(CallTimer::CancelWait).and();
+    t.fires(CallTimer::CancelWait(B)).and();
     t.answers_to(B, &invite, 200, Some(&answer), None, &[]).does("B ACK, B BYE");
 }
 

@@ -17,8 +17,8 @@ fn calling(kind: Kind, candidates: u8) -> Trace {
 #[test] // RFC 3263 §4.3, RFC 3261 §8.2.2.2
 fn a_silent_address_is_left_for_the_next_one() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
-    assert_eq!(t.due(CallTimer::FirstReply), Some(2_500));
-    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, B INVITE+sdp");
+    assert_eq!(t.due(CallTimer::FirstReply(B)), Some(2_500));
+    t.fires(CallTimer::FirstReply(B)).does("pass over 5060, B quiet INVITE, B INVITE+sdp");
     assert_eq!(t.ways, ["5060", "5061"]);
     let (first, second) = (t.b.inbox[0].clone(), t.b.inbox[1].clone());
     assert_ne!(first.via().branch, second.via().branch, "a new client transaction");
@@ -44,7 +44,7 @@ fn every_failure_of_the_way_leads_to_the_next_address() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
     t.answers_as(B, 503, None, None, &[("Retry-After", "120 (full)")]);
     t.does("pass over 5060 for 120 s, B INVITE+sdp");
-    assert_eq!(t.due(CallTimer::FirstReply), Some(1_250), "half the time of the one before");
+    assert_eq!(t.due(CallTimer::FirstReply(B)), Some(1_250), "half the time of the one before");
 }
 
 #[test]
@@ -59,9 +59,9 @@ fn a_users_refusal_is_the_last_word() {
 #[test]
 fn when_every_address_failed_the_caller_gets_503() {
     let mut t = calling(Kind::BrowserToTrunk, 3);
-    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, B INVITE+sdp");
+    t.fires(CallTimer::FirstReply(B)).does("pass over 5060, B quiet INVITE, B INVITE+sdp");
     t.fails(B, Method::Invite, Failure::Transport).does("pass over 5061, B INVITE+sdp");
-    t.fires(CallTimer::FirstReply).does("pass over 5062, B quiet INVITE, release, A 503");
+    t.fires(CallTimer::FirstReply(B)).does("pass over 5062, B quiet INVITE, release, A 503");
     let (first, third) = (t.b.inbox[0].clone(), t.b.inbox[2].clone());
     t.answers_to(B, &first, 486, None, None, &[]).does("");
     t.answers_to(B, &third, 503, None, None, &[]).does("ended Refused by B");
@@ -71,7 +71,7 @@ fn when_every_address_failed_the_caller_gets_503() {
 #[test]
 fn the_last_503_says_when_to_come_again() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
-    t.fires(CallTimer::FirstReply).and();
+    t.fires(CallTimer::FirstReply(B)).and();
     t.answers_as(B, 503, None, None, &[("Retry-After", "7")]).does("pass over 5061 for 7 s, release, A 503");
     assert_eq!(t.a.last().header(Name::RetryAfter), Some("7"));
     t.fires(CallTimer::Abandoned).does("ended Refused by B");
@@ -81,7 +81,7 @@ fn the_last_503_says_when_to_come_again() {
 fn a_late_ringing_is_cancelled() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
     let first = t.b.inbox[0].clone();
-    t.fires(CallTimer::FirstReply).answers(B, 200, Some(&trunk_answer())).and();
+    t.fires(CallTimer::FirstReply(B)).answers(B, 200, Some(&trunk_answer())).and();
     t.answers_to(B, &first, 180, None, None, &[]).does("B CANCEL");
     let cancel = t.b.last().clone();
     assert_eq!(cancel.via().branch, first.via().branch);
@@ -96,7 +96,7 @@ fn a_late_ringing_is_cancelled() {
 fn a_late_200_gets_its_ack_and_a_bye() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
     let first = t.b.inbox[0].clone();
-    t.fires(CallTimer::FirstReply).answers(B, 200, Some(&trunk_answer())).acks(A, None).and();
+    t.fires(CallTimer::FirstReply(B)).answers(B, 200, Some(&trunk_answer())).acks(A, None).and();
     t.answers_to(B, &first, 200, Some(&trunk_answer()), None, &[]).does("B ACK, B BYE");
     assert_eq!(t.ways[t.ways.len() - 2..], ["5060", "5060"]);
     assert_eq!(t.b.last().to_tag(), Some("tag-B"), "the dialog of the first phone");
@@ -108,7 +108,7 @@ fn a_late_200_gets_its_ack_and_a_bye() {
 fn the_caller_gives_up_at_the_second_address() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
     let first = t.b.inbox[0].clone();
-    t.fires(CallTimer::FirstReply).answers(B, 180, None).and();
+    t.fires(CallTimer::FirstReply(B)).answers(B, 180, None).and();
     t.cancels(A, &[]).does("A 200 CANCEL, release, A 487, B CANCEL");
     let second = t.b.inbox[1].clone();
     t.answers_to(B, &second, 487, None, None, &[]).does("");
@@ -141,7 +141,7 @@ fn a_user_is_tried_at_his_next_binding() {
 #[test]
 fn a_browser_that_does_not_answer_at_all_is_unavailable() {
     let mut t = calling(Kind::TrunkToBrowser, 1);
-    t.fires(CallTimer::FirstReply).does("pass over 20, B quiet INVITE, release, A 480");
+    t.fires(CallTimer::FirstReply(B)).does("pass over 20, B quiet INVITE, release, A 480");
     t.answers(B, 100, None).does("B CANCEL");
     t.fires(CallTimer::Abandoned).does("ended Refused by B");
 }
@@ -149,15 +149,15 @@ fn a_browser_that_does_not_answer_at_all_is_unavailable() {
 #[test]
 fn a_connection_of_a_former_attempt_does_not_count() {
     let mut t = calling(Kind::TrunkToBrowser, 2);
-    let former = t.call.as_ref().unwrap().flows()[1].unwrap();
-    t.fires(CallTimer::FirstReply).answers(B, 180, None).and();
+    let former = t.call.as_ref().unwrap().flows()[0].1;
+    t.fires(CallTimer::FirstReply(B)).answers(B, 180, None).and();
     t.feed(sip_core::call::Event::FlowLost { leg: B, flow: former }).does("");
 }
 
 #[test] // RFC 3261 §9.1, §17.1.1.2: timer A would ring a phone that nobody waits for
 fn a_silent_address_gets_no_more_invites_once_it_is_given_up() {
     let mut t = calling(Kind::BrowserToTrunk, 1);
-    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, release, A 503");
+    t.fires(CallTimer::FirstReply(B)).does("pass over 5060, B quiet INVITE, release, A 503");
     let invite = t.b.last_request().clone();
     t.after(std::time::Duration::from_secs(20)).answers(B, 180, None).does("B CANCEL");
     t.answers_to(B, &invite, 200, Some(&trunk_answer()), None, &[]).does("B ACK, B BYE, ended Refused by B");
@@ -168,7 +168,7 @@ fn a_silent_address_gets_no_more_invites_once_it_is_given_up() {
 fn a_call_that_its_caller_cancelled_is_not_repeated_for_ever_either() {
     let mut t = calling(Kind::BrowserToTrunk, 2);
     t.cancels(A, &[]).does("A 200 CANCEL, release, A 487");
-    t.fires(CallTimer::FirstReply).does("B quiet INVITE");
+    t.fires(CallTimer::FirstReply(B)).does("B quiet INVITE");
     let invite = t.b.last_request().clone();
     t.answers(B, 100, None).does("B CANCEL");
     t.answers_to(B, &invite, 487, None, None, &[]).does("ended Cancelled by A");
@@ -176,5 +176,5 @@ fn a_call_that_its_caller_cancelled_is_not_repeated_for_ever_either() {
 
     let mut t = calling(Kind::BrowserToTrunk, 1);
     t.cancels(A, &[]).and().answers(B, 100, None).does("B CANCEL");
-    assert_eq!(t.due(CallTimer::FirstReply), None, "it was heard");
+    assert_eq!(t.due(CallTimer::FirstReply(B)), None, "it was heard");
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use relay_api::{LegSpec, RelayError};
-use sip_core::call::{CallTimer, Event};
+use sip_core::call::CallTimer;
 use sip_core::message::{Method, Name};
 
 use super::sdp::{browser_answer, trunk, trunk_answer, trunk_offer};
@@ -66,7 +66,7 @@ fn a_trunk_that_offers_ipv6_is_answered_with_ipv6() {
 fn an_offer_of_a_family_that_the_relay_has_not_is_refused_with_the_reason() {
     let mut t = Trace::new(Kind::TrunkToBrowser);
     t.invites(Some(&of_ipv6(&trunk_offer()))).and();
-    t.feed(Event::MediaFailed(RelayError::NoAddress { peer: ip("2001:db8::9") }));
+    t.no_media(RelayError::NoAddress { peer: ip("2001:db8::9") });
     t.does("release, A 488, ended NoCommonAddress");
     let warning = t.a.last().header(Name::Warning).unwrap();
     assert_eq!(warning, "301 gw.example:5060 \"Incompatible network address formats\"");
@@ -77,7 +77,7 @@ fn a_family_that_the_relay_has_not_for_the_caller_is_no_reason_to_try_the_callee
     let mut t = Trace::new(Kind::TrunkToBrowser);
     t.candidates = 2;
     t.invites(Some(&of_ipv6(&trunk_offer()))).and();
-    t.feed(Event::MediaFailed(RelayError::NoAddress { peer: ip("2001:db8::9") }));
+    t.no_media(RelayError::NoAddress { peer: ip("2001:db8::9") });
     t.does("release, A 488, ended NoCommonAddress");
     assert!(t.a.last().header(Name::Warning).is_some());
 }
@@ -88,7 +88,7 @@ fn another_port_of_an_address_that_the_relay_can_not_reach_is_not_tried() {
     t.candidates = 2;
     let offer = t.a.offer();
     t.invites(Some(&offer)).and();
-    t.feed(Event::MediaFailed(RelayError::NoAddress { peer: ip("192.0.2.8") }));
+    t.no_media(RelayError::NoAddress { peer: ip("192.0.2.8") });
     t.does("release, A 488, ended NoCommonAddress");
 }
 
@@ -96,7 +96,7 @@ fn another_port_of_an_address_that_the_relay_can_not_reach_is_not_tried() {
 fn a_trunks_next_address_of_another_family_waits_for_our_address_of_that_family() {
     let mut t = calling_two_families();
     t.relay_ready().and();
-    t.fires(CallTimer::FirstReply).does("pass over 5060, B quiet INVITE, media");
+    t.fires(CallTimer::FirstReply(B)).does("pass over 5060, B quiet INVITE, media");
     assert_eq!(peer(&t), Some(ip("2001:db8::8")));
     assert_eq!(t.due(CallTimer::NoAnswer), None);
     t.relay_ready().does("B INVITE+sdp");
@@ -111,7 +111,7 @@ fn a_trunks_next_address_of_another_family_waits_for_our_address_of_that_family(
 #[test]
 fn the_caller_gives_up_while_the_relay_looks_for_an_address() {
     let mut t = calling_two_families();
-    t.relay_ready().fires(CallTimer::FirstReply).and();
+    t.relay_ready().fires(CallTimer::FirstReply(B)).and();
     t.cancels(A, &[]).does("A 200 CANCEL, release, A 487");
     t.relay_ready().does("");
     t.fires(CallTimer::Abandoned).does("ended Cancelled by A");
@@ -121,11 +121,11 @@ fn the_caller_gives_up_while_the_relay_looks_for_an_address() {
 #[test]
 fn a_trunks_address_of_a_family_that_the_relay_has_not_is_left_for_the_next_one() {
     let mut t = calling_two_families();
-    let no_address = Event::MediaFailed(RelayError::NoAddress { peer: ip("192.0.2.8") });
-    t.feed(no_address.clone()).does("media");
+    let no_address = RelayError::NoAddress { peer: ip("192.0.2.8") };
+    t.no_media(no_address.clone()).does("media");
     t.relay_ready().does("B INVITE+sdp");
     let mut t = calling_two_families();
-    t.feed(no_address.clone()).feed(no_address).does("media, release, A 488, ended NoCommonAddress");
+    t.no_media(no_address.clone()).no_media(no_address).does("media, release, A 488, ended NoCommonAddress");
 }
 
 #[test] // RFC 3261 §14.2: the session goes on as it was.

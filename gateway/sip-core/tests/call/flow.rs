@@ -36,10 +36,10 @@ fn a_browser_that_stays_away_ends_the_call_after_the_grace() {
 #[test]
 fn a_browser_that_comes_back_goes_on_over_its_new_flow() {
     let mut t = Trace::established(Kind::BrowserToTrunk);
-    assert_eq!(t.call.as_ref().unwrap().flows(), [Some(FlowId { node: 1, connection: 10 }), None]);
+    assert_eq!(t.call.as_ref().unwrap().flows(), [(A, FlowId { node: 1, connection: 10 })]);
     t.flow_lost(A).flow_restored(A).does("");
     assert!(t.timers.is_empty());
-    assert_eq!(t.call.as_ref().unwrap().flows(), [Some(FlowId { node: 9, connection: 99 }), None]);
+    assert_eq!(t.call.as_ref().unwrap().flows(), [(A, FlowId { node: 9, connection: 99 })]);
     t.sends(B, Method::Bye, None).does("B 200 BYE, release, A BYE");
 }
 

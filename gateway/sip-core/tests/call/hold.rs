@@ -1,18 +1,18 @@
 //! Holds: what a peer wants is kept apart from what it could answer (RFC 6337 §5.1, RFC 3261 §14.2). Each on either leg.
 
-use relay_api::{Direction, LegName, LegSpec};
-use sip_core::call::CallTimer;
+use relay_api::{Direction, LegSpec};
+use sip_core::call::{CallTimer, LegId};
 use sip_core::message::Method;
 use sip_core::sdp::Profile;
 
 use super::sdp::{browser, trunk};
-use super::trace::{A, B, Kind, Trace};
+use super::trace::{A, B, Kind, Trace, other};
 
 /// A call that is up, one of whose ends will hold.
 struct Holding {
     t: Trace,
-    holder: LegName,
-    other: LegName,
+    holder: LegId,
+    other: LegId,
     version: u32,
 }
 
@@ -23,12 +23,12 @@ impl Holding {
         kinds.into_iter().flat_map(|kind| [A, B].map(|holder| Self::of(kind, holder)))
     }
 
-    fn of(kind: Kind, holder: LegName) -> Self {
-        Self { t: Trace::established(kind), holder, other: holder.other(), version: 10 }
+    fn of(kind: Kind, holder: LegId) -> Self {
+        Self { t: Trace::established(kind), holder, other: other(holder), version: 10 }
     }
 
     /// What a peer says, in an offer or an answer.
-    fn sdp(&mut self, leg: LegName, direction: &str, setup: &str) -> String {
+    fn sdp(&mut self, leg: LegId, direction: &str, setup: &str) -> String {
         self.version += 1;
         match self.t.peer(leg).profile {
             Profile::WebRtc => {
@@ -40,7 +40,7 @@ impl Holding {
     }
 
     /// The direction that a peer was told last.
-    fn told(&self, leg: LegName) -> String {
+    fn told(&self, leg: LegId) -> String {
         let sdp = self.t.peer(leg).last_sdp();
         let names = ["sendrecv", "sendonly", "recvonly", "inactive"];
         let mut lines = sdp.lines().filter_map(|line| line.strip_prefix("a="));
@@ -49,8 +49,8 @@ impl Holding {
 
     /// An offer that the other peer is asked about and answers.
     #[track_caller]
-    fn offers(&mut self, leg: LegName, direction: &str, answer: &str) -> &mut Self {
-        let (asker, asked) = (leg, leg.other());
+    fn offers(&mut self, leg: LegId, direction: &str, answer: &str) -> &mut Self {
+        let (asker, asked) = (leg, other(leg));
         let offer = self.sdp(asker, direction, "actpass");
         self.t.sends(asker, Method::Invite, Some(&offer)).does(&format!("{asked:?} INVITE+sdp"));
         self.answered(asked, answer, &format!(", {asker:?} 200+sdp"));
@@ -59,7 +59,7 @@ impl Holding {
     }
 
     #[track_caller]
-    fn answered(&mut self, leg: LegName, direction: &str, then: &str) -> &mut Self {
+    fn answered(&mut self, leg: LegId, direction: &str, then: &str) -> &mut Self {
         let answer = self.sdp(leg, direction, "active");
         self.t.answers(leg, 200, Some(&answer)).does(&format!("{leg:?} ACK, media{then}"));
         self

@@ -3,8 +3,8 @@
 
 use std::collections::VecDeque;
 
-use relay_api::{EventKind, LegName, RelayError, Service};
-use sip_core::call::{Call, CallTimer, Event, Failure};
+use relay_api::{EventKind, RelayError, Service};
+use sip_core::call::{Call, CallTimer, Event, Failure, LegId};
 use sip_core::message::{Message, Method};
 
 use super::sdp::{browser, trunk};
@@ -24,7 +24,7 @@ pub struct Walk {
     pub t: Trace,
     version: u32,
     /// Requests of the peers, to be sent again.
-    sent: Vec<(LegName, Message)>,
+    sent: Vec<(LegId, Message)>,
 }
 
 impl Walk {
@@ -86,7 +86,7 @@ impl Walk {
         assert!(self.t.timers.is_empty(), "{:?}", self.t.timers);
     }
 
-    fn request(&mut self, leg: LegName) {
+    fn request(&mut self, leg: LegId) {
         if self.t.peer(leg).gateway_tag.is_none() {
             return;
         }
@@ -121,7 +121,7 @@ impl Walk {
         self.t.answers_to(leg, &request, status, sdp.as_deref(), fork, &[]);
     }
 
-    fn ack(&mut self, leg: LegName) {
+    fn ack(&mut self, leg: LegId) {
         if !self.t.peer(leg).inbox.iter().any(|message| !message.is_request()) {
             return;
         }
@@ -131,15 +131,15 @@ impl Walk {
         }
     }
 
-    fn relay(&mut self, leg: LegName) {
+    fn relay(&mut self, leg: LegId) {
         match self.choices.below(16) {
             0 => self.t.relay_says(leg, EventKind::MediaTimeout),
-            1 => self.t.feed(Event::MediaFailed(RelayError::Unavailable)),
-            2 => self.t.feed(Event::MediaFailed(RelayError::Stale { revision: 1 })),
+            1 => self.t.no_media(RelayError::Unavailable),
+            2 => self.t.no_media(RelayError::Stale { revision: 1 }),
             3 => self.t.relay_says(leg, EventKind::MediaStarted),
             4 => {
                 let peer = "2001:db8::8".parse().unwrap();
-                self.t.feed(Event::MediaFailed(RelayError::NoAddress { peer }))
+                self.t.no_media(RelayError::NoAddress { peer })
             }
             _ => {
                 let spec = self.t.spec.clone().expect("media was declared with the INVITE");
@@ -180,7 +180,7 @@ impl Walk {
         }
     }
 
-    fn flow(&mut self, leg: LegName) {
+    fn flow(&mut self, leg: LegId) {
         match self.choices.below(2) {
             0 => self.t.flow_lost(leg),
             _ => self.t.flow_restored(leg),
@@ -201,13 +201,13 @@ impl Walk {
         }
     }
 
-    fn fail(&mut self, leg: LegName, request: &Message, failure: Failure) {
+    fn fail(&mut self, leg: LegId, request: &Message, failure: Failure) {
         let (cseq, method) = request.cseq();
         self.t.feed(Event::ClientFailed { leg, cseq, method: method.clone(), failure });
     }
 
-    fn any_request(&mut self) -> Option<(LegName, Message)> {
-        let asked = |leg: LegName| {
+    fn any_request(&mut self) -> Option<(LegId, Message)> {
+        let asked = |leg: LegId| {
             let inbox = self.t.peer(leg).inbox.iter();
             inbox.filter(|m| m.is_request() && *m.method() != Method::Ack).map(move |m| (leg, m.clone()))
         };
@@ -215,11 +215,11 @@ impl Walk {
         (!all.is_empty()).then(|| all[self.choices.below(all.len() as u64) as usize].clone())
     }
 
-    fn has(&self, leg: LegName) -> bool {
+    fn has(&self, leg: LegId) -> bool {
         leg == A || !self.t.b.inbox.is_empty()
     }
 
-    fn description(&mut self, leg: LegName) -> String {
+    fn description(&mut self, leg: LegId) -> String {
         self.version += 1;
         let version = self.version;
         let direction = self.choices.one_of(&["sendrecv", "sendrecv", "sendonly", "recvonly", "inactive"]);

@@ -23,6 +23,7 @@ mod replay;
 mod sdp;
 mod session_timer;
 mod setup;
+mod together;
 mod trace;
 mod walk;
 mod way;

@@ -82,7 +82,7 @@ fn the_relay_hears_of_the_caller_before_the_callee_is_asked() {
 #[test]
 fn a_media_failure_in_the_call_ends_it_but_a_stale_revision_does_not() {
     let mut t = Trace::established(Kind::BrowserToTrunk);
-    t.feed(sip_core::call::Event::MediaFailed(relay_api::RelayError::Stale { revision: 9 })).does("");
-    t.feed(sip_core::call::Event::MediaFailed(relay_api::RelayError::Unknown)).does("release, A BYE, B BYE");
+    t.no_media(relay_api::RelayError::Stale { revision: 9 }).does("");
+    t.no_media(relay_api::RelayError::Unknown).does("release, A BYE, B BYE");
     t.answers(A, 200, None).answers(B, 200, None).does("ended MediaLost");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use relay_api::LegName;
+use sip_core::call::LegId;
 use sip_core::message::{Builder, Limits, Message, Method, Name, Status};
 use sip_core::sdp::Profile;
 
@@ -10,7 +10,7 @@ use super::trace::{A, B};
 
 /// A scripted user agent.
 pub struct Peer {
-    leg: LegName,
+    leg: LegId,
     pub profile: Profile,
     /// What the call sent here, oldest first.
     pub inbox: Vec<Message>,
@@ -28,7 +28,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub fn new(leg: LegName, profile: Profile) -> Self {
+    pub fn new(leg: LegId, profile: Profile) -> Self {
         Self {
             leg,
             profile,
@@ -146,6 +146,13 @@ impl Peer {
         self.inbox.iter().rfind(request).expect("a request came")
     }
 
+    /// The first INVITE that it got.
+    #[track_caller]
+    pub fn invited(&self) -> Message {
+        let invite = |message: &&Message| message.is_request() && *message.method() == Method::Invite;
+        self.inbox.iter().find(invite).expect("an INVITE came").clone()
+    }
+
     #[track_caller]
     pub fn last_response(&self) -> &Message {
         self.inbox.iter().rfind(|message| !message.is_request()).expect("a response came")
@@ -177,7 +184,7 @@ impl Peer {
     }
 
     fn check_request(&mut self, message: &Message) {
-        if self.leg == B {
+        if self.leg != A {
             self.call_id = message.call_id().to_owned();
             self.gateway_tag = message.from_tag().map(str::to_owned);
             if *message.method() == Method::Invite && message.to_tag().is_none() {

@@ -1,11 +1,11 @@
 //! re-INVITE and UPDATE both ways: refresh, hold, glare, refusal.
 
-use relay_api::{Direction, LegName, LegSpec};
-use sip_core::call::{CallTimer, Failure};
+use relay_api::{Direction, LegSpec};
+use sip_core::call::{CallTimer, Failure, LegId};
 use sip_core::message::{Method, Name};
 
 use super::sdp::{browser, trunk};
-use super::trace::{A, B, Kind, Trace};
+use super::trace::{A, B, Kind, Trace, other};
 
 fn held_by_browser() -> String {
     browser(3, "aaaa", "0 101", "sendonly", "actpass")
@@ -245,17 +245,17 @@ fn a_service_answers_hold_by_itself() {
 }
 
 /// One end holds; what the other leg's peer is asked.
-fn holding(leg: LegName) -> Trace {
+fn holding(leg: LegId) -> Trace {
     let mut t = Trace::established(Kind::BrowserToTrunk);
     let held = if leg == A { held_by_browser() } else { trunk(2, "192.0.2.9", "0 101", "sendonly") };
-    t.sends(leg, Method::Invite, Some(&held)).does(&format!("{:?} INVITE+sdp", leg.other()));
+    t.sends(leg, Method::Invite, Some(&held)).does(&format!("{:?} INVITE+sdp", other(leg)));
     t
 }
 
-fn accepting(leg: LegName, formats: &str) -> String {
+fn accepting(leg: LegId, formats: &str) -> String {
     match leg {
         A => browser(4, "aaaa", formats, "recvonly", "active"),
-        B => trunk(4, "192.0.2.9", formats, "recvonly"),
+        _ => trunk(4, "192.0.2.9", formats, "recvonly"),
     }
 }
 

@@ -7,7 +7,7 @@ use sip_core::routing::Purpose;
 use sip_core::sdp::Profile;
 
 use super::sdp::{browser, trunk, trunk_answer};
-use super::trace::{A, B, Kind, Trace};
+use super::trace::{A, B, Kind, Trace, other};
 
 #[test]
 fn a_browser_calls_through_the_trunk_and_hangs_up() {
@@ -117,13 +117,13 @@ fn a_header_that_trunks_write_never_crosses_from_a_browser() {
                     Profile::PlainRtp => trunk(9, "192.0.2.9", "0 101", "sendonly"),
                 };
                 t.sends_with(leg, Method::Invite, Some(&held), &uuid);
-                let answer = t.peer(leg.other()).answer().replace("sendrecv", "recvonly");
-                t.answers_as(leg.other(), 200, Some(&answer), None, &uuid).acks(leg, None);
+                let answer = t.peer(other(leg)).answer().replace("sendrecv", "recvonly");
+                t.answers_as(other(leg), 200, Some(&answer), None, &uuid).acks(leg, None);
                 t.sends_with(leg, Method::Update, None, &uuid).sends_with(leg, Method::Options, None, &uuid);
                 let resumed = t.peer(leg).offer();
                 t.sends_with(leg, Method::Update, Some(&resumed), &uuid);
-                let answer = t.peer(leg.other()).answer();
-                t.answers_as(leg.other(), 200, Some(&answer), None, &uuid);
+                let answer = t.peer(other(leg)).answer();
+                t.answers_as(other(leg), 200, Some(&answer), None, &uuid);
             }
             t.sends_with(A, Method::Bye, None, &uuid).answers_as(B, 200, None, None, &uuid);
             for leg in [A, B] {
@@ -392,7 +392,7 @@ fn what_the_relay_refuses_is_told() {
         let mut t = Trace::new(Kind::BrowserToTrunk);
         let offer = t.a.offer();
         t.invites(Some(&offer)).and();
-        t.feed(sip_core::call::Event::MediaFailed(error));
+        t.no_media(error);
         let cause = if status == 488 { Cause::NoCommonCodec } else { Cause::MediaLost };
         t.does(&format!("release, A {status}, ended {cause:?}"));
     }

@@ -1,16 +1,17 @@
 //! A little language of SIP traces: what a peer does, and what the call does about it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use relay_api::{
-    EventKind, Fingerprint, LegDescription, LegName, LegSpec, RelayName, SessionDescription, SessionSpec,
+    EventKind, Fingerprint, LegDescription, LegName, LegSpec, RelayError, RelayName, SessionDescription,
+    SessionId, SessionSpec,
 };
 use sip_core::call::{
-    Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, Link, Parties,
-    Policy, Summary, Target, Way,
+    Admission, Call, CallTimer, Callee, Candidate, Cause, Effect, Event, Failure, Identity, LegId, Link,
+    Parties, Policy, Ring, Summary, Target, Way,
 };
 use sip_core::message::{Limits, Message, Method};
 use sip_core::routing::{Destination, FlowId, Network, Sealer, Transport, TrunkAddress};
@@ -19,7 +20,13 @@ use sip_core::time::UnixMillis;
 
 use super::peer::Peer;
 
-pub use relay_api::LegName::{A, B};
+pub const A: LegId = LegId::A;
+pub const B: LegId = LegId::B;
+
+/// The second device of the callee.
+pub fn c() -> LegId {
+    LegId::called(1).unwrap()
+}
 
 /// Which two ends the call has.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -38,6 +45,7 @@ pub struct Trace {
     pub now: UnixMillis,
     pub a: Peer,
     pub b: Peer,
+    pub c: Peer,
     pub timers: HashMap<CallTimer, UnixMillis>,
     pub spec: Option<SessionSpec>,
     pub summary: Option<Summary>,
@@ -46,10 +54,14 @@ pub struct Trace {
     pub stores: bool,
     /// Ways to the callee.
     pub candidates: u8,
+    /// Are all of them called at once?
+    pub ring: Ring,
     /// Are all but the first of another address family?
     pub is_mixed: bool,
-    /// Has the relay made the session?
-    is_made: bool,
+    /// What the relay was told of each session.
+    specs: HashMap<SessionId, SessionSpec>,
+    /// Sessions that the relay has made.
+    made: HashSet<SessionId>,
     /// Where each message to leg B went.
     pub ways: Vec<String>,
     /// Where the last request went.
@@ -76,14 +88,17 @@ impl Trace {
             now: UnixMillis(1_000_000),
             a: Peer::new(A, a),
             b: Peer::new(B, b),
+            c: Peer::new(c(), b),
             timers: HashMap::new(),
             spec: None,
             summary: None,
             released: 0,
             stores: true,
             candidates: 1,
+            ring: Ring::InTurn,
             is_mixed: false,
-            is_made: false,
+            specs: HashMap::new(),
+            made: HashSet::new(),
             ways: Vec::new(),
             went: None,
             configured: Transport::Udp,
@@ -130,13 +145,13 @@ impl Trace {
     }
 
     /// A request within the dialog.
-    pub fn sends(&mut self, leg: LegName, method: Method, sdp: Option<&str>) -> &mut Self {
+    pub fn sends(&mut self, leg: LegId, method: Method, sdp: Option<&str>) -> &mut Self {
         self.sends_with(leg, method, sdp, &[])
     }
 
     pub fn sends_with(
         &mut self,
-        leg: LegName,
+        leg: LegId,
         method: Method,
         sdp: Option<&str>,
         headers: &[(&str, &str)],
@@ -145,13 +160,13 @@ impl Trace {
         self.delivers(leg, message)
     }
 
-    pub fn sends_body(&mut self, leg: LegName, method: Method, kind: &str, body: &str) -> &mut Self {
+    pub fn sends_body(&mut self, leg: LegId, method: Method, kind: &str, body: &str) -> &mut Self {
         let message = self.peer_mut(leg).builder(&method, &[]).body(kind, body).build().unwrap();
         self.delivers(leg, message)
     }
 
     /// Any request, as it is.
-    pub fn delivers(&mut self, leg: LegName, message: Message) -> &mut Self {
+    pub fn delivers(&mut self, leg: LegId, message: Message) -> &mut Self {
         let from = self.destination(leg);
         if *message.method() == Method::Invite {
             self.peer_mut(leg).invite = Some(message.clone());
@@ -160,7 +175,7 @@ impl Trace {
     }
 
     /// The ACK of the last 2xx.
-    pub fn acks(&mut self, leg: LegName, sdp: Option<&str>) -> &mut Self {
+    pub fn acks(&mut self, leg: LegId, sdp: Option<&str>) -> &mut Self {
         let peer = self.peer_mut(leg);
         let cseq = peer.last_response().cseq().0;
         let ack = peer.builder_with_cseq(&Method::Ack, cseq, &[]);
@@ -168,21 +183,21 @@ impl Trace {
         self.delivers(leg, ack)
     }
 
-    pub fn cancels(&mut self, leg: LegName, headers: &[(&str, &str)]) -> &mut Self {
+    pub fn cancels(&mut self, leg: LegId, headers: &[(&str, &str)]) -> &mut Self {
         let message = self.peer_mut(leg).cancel(headers);
         let from = self.destination(leg);
         self.feed(Event::Cancel { leg, message, from })
     }
 
     /// A response to the call's last request of that leg.
-    pub fn answers(&mut self, leg: LegName, status: u16, sdp: Option<&str>) -> &mut Self {
+    pub fn answers(&mut self, leg: LegId, status: u16, sdp: Option<&str>) -> &mut Self {
         self.answers_as(leg, status, sdp, None, &[])
     }
 
     /// The same, from a fork of that tag, with more headers.
     pub fn answers_as(
         &mut self,
-        leg: LegName,
+        leg: LegId,
         status: u16,
         sdp: Option<&str>,
         tag: Option<&str>,
@@ -194,7 +209,7 @@ impl Trace {
 
     pub fn answers_to(
         &mut self,
-        leg: LegName,
+        leg: LegId,
         request: &Message,
         status: u16,
         sdp: Option<&str>,
@@ -211,11 +226,25 @@ impl Trace {
         self.feed(Event::MediaReady(Box::new(description)))
     }
 
-    pub fn relay_says(&mut self, leg: LegName, kind: EventKind) -> &mut Self {
-        self.feed(Event::Media { leg, kind })
+    /// The relay made the session of this leg that is called.
+    pub fn relay_ready_for(&mut self, leg: LegId) -> &mut Self {
+        let session = self.call.as_ref().unwrap().id().session(leg);
+        let description = describe(&self.specs[&session]);
+        self.feed(Event::MediaReady(Box::new(description)))
     }
 
-    pub fn fails(&mut self, leg: LegName, method: Method, failure: Failure) -> &mut Self {
+    pub fn relay_says(&mut self, leg: LegId, kind: EventKind) -> &mut Self {
+        let session = self.spec.as_ref().unwrap().id.clone();
+        let side = if leg == A { LegName::A } else { LegName::B };
+        self.feed(Event::Media { session, side, kind })
+    }
+
+    pub fn no_media(&mut self, error: RelayError) -> &mut Self {
+        let session = self.spec.as_ref().unwrap().id.clone();
+        self.feed(Event::MediaFailed { session, error })
+    }
+
+    pub fn fails(&mut self, leg: LegId, method: Method, failure: Failure) -> &mut Self {
         let cseq = self.peer(leg).last_request().cseq().0;
         self.feed(Event::ClientFailed { leg, cseq, method, failure })
     }
@@ -237,19 +266,20 @@ impl Trace {
         self.timers.get(&timer).map(|at| at.since(self.now).as_millis())
     }
 
-    pub fn flow_lost(&mut self, leg: LegName) -> &mut Self {
+    pub fn flow_lost(&mut self, leg: LegId) -> &mut Self {
         let flow = self.flow_of(leg);
         self.feed(Event::FlowLost { leg, flow })
     }
 
-    pub fn flow_restored(&mut self, leg: LegName) -> &mut Self {
+    pub fn flow_restored(&mut self, leg: LegId) -> &mut Self {
         let was = self.flow_of(leg);
         self.feed(Event::FlowRestored { leg, was, flow: FlowId { node: 9, connection: 99 } })
     }
 
-    fn flow_of(&self, leg: LegName) -> FlowId {
+    fn flow_of(&self, leg: LegId) -> FlowId {
         let flows = self.call.as_ref().expect("the call began").flows();
-        flows[leg as usize].unwrap_or(FlowId { node: 0, connection: 0 })
+        let flow = flows.into_iter().find(|(of, _)| *of == leg);
+        flow.map_or(FlowId { node: 0, connection: 0 }, |(_, flow)| flow)
     }
 
     pub fn terminated(&mut self) -> &mut Self {
@@ -262,7 +292,9 @@ impl Trace {
         if self.stores {
             call = stored(&call);
         }
-        self.is_made |= matches!(event, Event::MediaReady(_));
+        if let Event::MediaReady(made) = &event {
+            self.made.insert(made.id.clone());
+        }
         let effects = call.handle(event, &self.sealer, &self.policy, self.now);
         if self.stores {
             call = stored(&call);
@@ -286,21 +318,23 @@ impl Trace {
         self
     }
 
-    pub fn peer(&self, leg: LegName) -> &Peer {
+    pub fn peer(&self, leg: LegId) -> &Peer {
         match leg {
             A => &self.a,
             B => &self.b,
+            _ => &self.c,
         }
     }
 
-    pub fn peer_mut(&mut self, leg: LegName) -> &mut Peer {
+    pub fn peer_mut(&mut self, leg: LegId) -> &mut Peer {
         match leg {
             A => &mut self.a,
             B => &mut self.b,
+            _ => &mut self.c,
         }
     }
 
-    pub fn destination(&self, leg: LegName) -> Destination {
+    pub fn destination(&self, leg: LegId) -> Destination {
         match (self.peer(leg).profile, self.comes_by) {
             (Profile::PlainRtp, (transport, address)) => Destination::Trunk(TrunkAddress {
                 trunk: "genesys".to_owned(),
@@ -312,7 +346,7 @@ impl Trace {
         }
     }
 
-    fn link(&self, leg: LegName) -> Link {
+    fn link(&self, leg: LegId) -> Link {
         let link = link(leg, self.peer(leg).profile);
         match link.profile {
             Profile::PlainRtp => {
@@ -342,6 +376,7 @@ impl Trace {
                 uri: "sip:1001@gw.example".to_owned(),
             },
             further: (1..self.candidates).map(|at| candidate(at, self.b.profile, self.is_mixed)).collect(),
+            ring: self.ring,
             asserted: self.b.profile == Profile::PlainRtp,
             headers: Vec::new(),
         }
@@ -379,17 +414,20 @@ impl Trace {
             }
             Effect::Media { spec, relay } => {
                 assert!(self.released == 0, "media after its release");
-                assert_eq!(relay, self.is_made.then(home), "the session stays on its relay");
-                assert!(self.spec.as_ref().is_none_or(|old| old.revision < spec.revision));
+                let is_made = self.made.contains(&spec.id);
+                assert_eq!(relay, is_made.then(home), "the session stays on its relay");
+                let old = self.specs.insert(spec.id.clone(), (*spec).clone());
+                assert!(old.is_none_or(|old| old.revision < spec.revision));
                 self.spec = Some(*spec);
                 "media".to_owned()
             }
             Effect::ReleaseMedia(place) => {
-                assert_eq!(place.id, self.spec.as_ref().unwrap().id);
+                assert!(self.specs.contains_key(&place.id));
                 self.released += 1;
                 "release".to_owned()
             }
-            Effect::Dtmf { leg, digit, duration_ms, .. } => format!("{leg:?} dtmf {digit} {duration_ms}"),
+            Effect::DropMedia(_) => "drop".to_owned(),
+            Effect::Dtmf { side, digit, duration_ms, .. } => format!("{side:?} dtmf {digit} {duration_ms}"),
             Effect::StartTimer(timer, at) => {
                 self.timers.insert(timer, at);
                 return;
@@ -410,7 +448,7 @@ impl Trace {
     }
 }
 
-fn told(leg: LegName, message: &Message) -> String {
+fn told(leg: LegId, message: &Message) -> String {
     let sdp = if message.body().is_empty() { "" } else { "+sdp" };
     match message.status() {
         Some(status) if *message.method() == Method::Invite => format!("{leg:?} {status}{sdp}"),
@@ -465,7 +503,7 @@ fn describe_leg(leg: &LegSpec, port: u16) -> LegDescription {
     }
 }
 
-fn link(leg: LegName, profile: Profile) -> Link {
+fn link(leg: LegId, profile: Profile) -> Link {
     let browser = profile == Profile::WebRtc;
     let codecs = if browser {
         vec![CodecName::Opus, CodecName::Pcmu, CodecName::Pcma, CodecName::TelephoneEvent]
@@ -519,7 +557,7 @@ fn place(to: &Destination) -> String {
     }
 }
 
-fn destination(leg: LegName, profile: Profile) -> Destination {
+fn destination(leg: LegId, profile: Profile) -> Destination {
     match profile {
         Profile::WebRtc => Destination::Flow(FlowId { node: 1, connection: if leg == A { 10 } else { 20 } }),
         Profile::PlainRtp => Destination::Trunk(TrunkAddress {
@@ -533,4 +571,9 @@ fn destination(leg: LegName, profile: Profile) -> Destination {
 
 pub fn parsed(text: &str) -> Message {
     Message::parse(Bytes::from(text.replace('\n', "\r\n")), &Limits::default()).unwrap()
+}
+
+/// The other of the two legs that a call without forks has.
+pub fn other(leg: LegId) -> LegId {
+    if leg == A { B } else { A }
 }

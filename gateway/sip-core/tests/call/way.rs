@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use relay_api::LegName;
-use sip_core::call::{CallTimer, Failure};
+use sip_core::call::{CallTimer, Failure, LegId};
 use sip_core::message::{Method, Name};
 use sip_core::routing::{Destination, Transport, TrunkAddress};
 
 use super::sdp::{browser_answer, trunk_answer, trunk_offer};
-use super::trace::{A, B, Kind, Trace};
+use super::trace::{A, B, Kind, Trace, other};
 
 /// The trunk's leg of a call that is up.
-fn plain(kind: Kind) -> LegName {
+fn plain(kind: Kind) -> LegId {
     if kind == Kind::TrunkToBrowser { A } else { B }
 }
 
@@ -35,7 +34,7 @@ fn established(
 
 /// The browser hangs up: where the trunk's BYE goes.
 fn hangs_up(t: &mut Trace, kind: Kind) -> TrunkAddress {
-    t.sends(plain(kind).other(), Method::Bye, None);
+    t.sends(other(plain(kind)), Method::Bye, None);
     went(t)
 }
 
@@ -192,7 +191,7 @@ fn a_bye_that_was_not_delivered_is_tried_again_for_a_while() {
         }
         let last = t.peer(leg).last_request().clone();
         assert_eq!(last.cseq().0, first.cseq().0 + 3, "each is a request of its own");
-        t.fails(leg, Method::Bye, Failure::Transport).does(&format!("ended HungUp by {:?}", leg.other()));
+        t.fails(leg, Method::Bye, Failure::Transport).does(&format!("ended HungUp by {:?}", other(leg)));
         assert!(t.timers.is_empty(), "{:?}", t.timers);
     }
 }
