@@ -1,5 +1,6 @@
 // Beside the other files of this folder, in a process of its own: what waits for a day or an outage to go by, then what is short.
 import '../day.test.js';
+import '../devices.test.js';
 import '../embedding.test.js';
 import '../outage.test.js';
 import '../firewall.test.js';
