@@ -98,5 +98,7 @@ for (const pair of PAIRS) {
       await Promise.all([alice.hears(BOB_HERTZ), other.hears(ALICE_HERTZ), busy.hears(BOB_HERTZ)]);
       for (const phone of [alice, busy, other]) phone.hadNoErrors();
     });
+
+    it('nothing is left of these calls, nor of the devices that did not take them', () => gateway.holdsNoCall());
   });
 }
