@@ -1,6 +1,6 @@
 //! The browsers' connections of this node: who has shown on them who he is, and which calls they carry.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -157,11 +157,12 @@ impl Flows {
         self.lock().flows.get_mut(&connection).is_some_and(|flow| flow.nonces.accept(nonce, nc))
     }
 
-    /// Calls that all connections of this user carry.
+    /// Calls that all connections of this user carry, each counted once: it may ring on all of them.
     pub(super) fn calls_of(&self, user: &str) -> usize {
         let table = self.lock();
         let connections = table.connections.get(user).into_iter().flatten();
-        connections.filter_map(|connection| table.flows.get(connection)).map(|flow| flow.calls.len()).sum()
+        let flows = connections.filter_map(|connection| table.flows.get(connection));
+        flows.flat_map(|flow| &flow.calls).map(|(call, _)| call).collect::<HashSet<_>>().len()
     }
 
     /// From now on this leg is reached here.

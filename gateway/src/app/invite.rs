@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use sip_core::call::{Admission, Call, CallKind, Callee, Candidate, Identity, Link, Parties, Ring, Target};
+use sip_core::call::{
+    Admission, Call, CallKind, Callee, Candidate, Identity, Link, MAX_CANDIDATES, Parties, Ring, Target,
+};
 use sip_core::message::{Message, Name, Scheme, Status, Uri};
 use sip_core::registrar::{Aor, Binding};
 use sip_core::routing::{Destination, Network, TrunkAddress};
@@ -88,6 +90,7 @@ impl<R: Runtime> Node<R> {
             Admission { caller: self.caller_link(request, &caller), target, parties: parties.clone() };
         let now = self.0.runtime.unix_now();
         let (sealer, policy) = (&self.0.identity.sealer, &self.0.settings.calls);
+        let devices = target_devices(&admission.target);
         let (call, effects) = match Call::invite(&request.message, admission, sealer, policy, now) {
             Ok(begun) => begun,
             Err(response) => {
@@ -96,7 +99,8 @@ impl<R: Runtime> Node<R> {
                 return self.reply(request, response);
             }
         };
-        let bytes = CALL.saturating_add(request.message.bytes().len().saturating_mul(COPIES));
+        let bytes =
+            (CALL + devices * DEVICE).saturating_add(request.message.bytes().len().saturating_mul(COPIES));
         let Some(share) = self.0.call_memory.take(holder, bytes, Urgency::New) else {
             self.0.metrics.shares_refused.inc();
             return self.refuse_call(request, &parties, Status::SERVICE_UNAVAILABLE);
@@ -353,6 +357,14 @@ fn kind(caller: &Caller<'_>, target: &Target) -> CallKind {
     }
 }
 
+/// Devices that ring beside the first.
+fn target_devices(target: &Target) -> usize {
+    match target {
+        Target::Sip(callee) if callee.ring == Ring::Together => callee.further.len().min(MAX_CANDIDATES - 1),
+        Target::Sip(_) | Target::Service(_) => 0,
+    }
+}
+
 fn called_user(invite: &Message) -> Option<String> {
     Uri::parse(invite.uri()?).ok()?.user.map(str::to_string)
 }
@@ -399,6 +411,8 @@ fn is_graphic(c: char) -> bool {
 const BROWSER_REPLIES_WITHIN: Duration = Duration::from_secs(5);
 /// Bytes of a call beside what it keeps of its INVITE: two legs with what they agreed on, timers, the offer of the other side.
 const CALL: usize = 16 * 1_024;
+/// Bytes of each further device that rings.
+const DEVICE: usize = 6 * 1_024;
 /// What a call keeps of its INVITE, it may keep in this many forms: read, told to the other leg, told to the relay.
 const COPIES: usize = 4;
 /// Characters of a number or a display name.

@@ -295,25 +295,39 @@ impl LegMedia {
 
     /// What the relay is to do.
     pub(super) fn spec(&self, link: &Link) -> LegSpec {
-        self.spec_beside(link, self.description.as_ref())
+        self.spec_of(link, self.description.as_ref(), self.codecs(), self.flow())
     }
 
-    /// The same in a session where the relay's side is this one.
-    pub(super) fn spec_beside(&self, link: &Link, ours: Option<&LegDescription>) -> LegSpec {
+    /// The same while the call is set up, in a session where our side is this one. A caller who was told no answer neither hears
+    /// nor is listened to, however long it rings.
+    pub(super) fn spec_in_set_up(&self, link: &Link, ours: Option<&LegDescription>) -> LegSpec {
+        match self.is_agreed() {
+            true => self.spec_of(link, ours, self.codecs(), self.flow()),
+            false => self.spec_of(link, ours, Vec::new(), Direction::Inactive),
+        }
+    }
+
+    fn spec_of(
+        &self,
+        link: &Link,
+        ours: Option<&LegDescription>,
+        codecs: Vec<Codec>,
+        direction: Direction,
+    ) -> LegSpec {
         let remote = self.transport_remote();
         match link.profile {
             Profile::WebRtc => LegSpec::WebRtc(WebRtcLeg {
                 remote: remote.and_then(RemoteAudio::webrtc_remote),
                 dtls: self.role(),
-                codecs: self.codecs(),
-                direction: self.flow(),
+                codecs,
+                direction,
             }),
             Profile::PlainRtp => LegSpec::Rtp(RtpLeg {
                 interface: link.interface.clone(),
                 peer: self.origin.or(link.destination.trunk_ip()),
                 remote: remote.and_then(|remote| remote.rtp_remote(ours)),
-                codecs: self.codecs(),
-                direction: self.flow(),
+                codecs,
+                direction,
                 learn: link.learn,
             }),
         }

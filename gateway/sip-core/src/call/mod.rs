@@ -8,11 +8,11 @@
 //!
 //! | stage | room | legs |
 //! |---|---|---|
-//! | the callee is looked for | `setup` | A [`leg::Called`], one or several [`leg::Calling`] |
-//! | the relay prepares a service | `served` | A [`leg::Called`] |
-//! | two legs are joined | `joined` | both [`leg::Confirmed`] |
-//! | the relay serves the caller | `served` | A [`leg::Confirmed`] |
-//! | the call ends | here | all [`leg::Parting`] |
+//! | the callee is looked for | `setup` | A `leg::Called`, one or several `leg::Calling` |
+//! | the relay prepares a service | `served` | A `leg::Called` |
+//! | two legs are joined | `joined` | both `leg::Confirmed` |
+//! | the relay serves the caller | `served` | A `leg::Confirmed` |
+//! | the call ends | here | all `leg::Parting` |
 //!
 //! Legs that are left while the call goes on are parting as well: devices that another one was faster than. What either side
 //! of a leg owes the other is in `exchange`, its sound in `media`, the relay's part in `session`.

@@ -467,7 +467,7 @@ impl Branch {
     }
 
     fn declare(&mut self, caller: &Called, step: &mut Step<'_>) {
-        let a = caller.media.spec_beside(&caller.line.link, self.session.for_caller());
+        let a = caller.media.spec_in_set_up(&caller.line.link, self.session.for_caller());
         self.session.declare(a, self.leg.media().spec(&self.leg.line.link), step);
     }
 

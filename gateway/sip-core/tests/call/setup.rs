@@ -1,6 +1,6 @@
 //! INVITE to ACK, with and without early media, services, forks, refusals.
 
-use relay_api::{LegSpec, Service};
+use relay_api::{Direction, LegSpec, Service};
 use sip_core::call::{CallTimer, Cause, Failure, screen};
 use sip_core::message::{Message, Method, Name};
 use sip_core::routing::Purpose;
@@ -24,6 +24,20 @@ fn a_browser_calls_through_the_trunk_and_hangs_up() {
     assert!(t.timers.is_empty(), "{:?}", t.timers);
     assert_eq!(t.released, 1);
     assert_eq!(t.summary.unwrap().status, Some(200));
+}
+
+#[test] // a phone may ring for longer than silence is bearable
+fn a_caller_who_was_not_answered_neither_hears_nor_is_listened_to() {
+    let mut t = Trace::new(Kind::TrunkToBrowser);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().answers(B, 180, None);
+    let LegSpec::Rtp(leg) = &t.spec.as_ref().unwrap().a else { panic!("a trunk calls") };
+    assert!(leg.remote.is_some(), "our port is the caller's from now on");
+    assert_eq!((leg.codecs.len(), leg.direction), (0, Direction::Inactive));
+    let answer = t.b.answer();
+    t.answers(B, 200, Some(&answer));
+    let LegSpec::Rtp(leg) = &t.spec.as_ref().unwrap().a else { panic!("a trunk calls") };
+    assert_eq!((leg.codecs.is_empty(), leg.direction), (false, Direction::SendRecv));
 }
 
 #[test]
