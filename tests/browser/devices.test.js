@@ -77,7 +77,7 @@ for (const pair of PAIRS) {
     it('declining on one page declines the call, and the other stops ringing', async () => {
       const [alice, declining, other] = await ringing();
       await declining.press('Decline');
-      await Promise.all([alice.says('call-state', 'The call was declined.'), other.shows('call', 'ended')]);
+      await Promise.all([alice.says('call-state', 'The call was declined.'), other.says('call-state', 'The call was declined elsewhere.')]);
       for (const phone of [alice, declining, other]) phone.hadNoErrors();
     });
 

@@ -15,7 +15,7 @@ use super::redact::{Number, Peers};
 /// Around all work for a call, and within no other: what a call does on the way of another is its own. Of the highest level, so that
 /// a line of any level says of which call it is.
 pub(super) fn span(call: &CallId, leg: Option<LegId>) -> Span {
-    tracing::error_span!("call", id = %call, leg = leg.map(LegId::letter))
+    tracing::error_span!(parent: None, "call", id = %call, leg = leg.map(LegId::letter))
 }
 
 /// Calls whose end waits for the relay's last word about their sound, or the other way round.

@@ -24,8 +24,8 @@ export function registrationFailure(event: { response?: Failure | null; cause?: 
 
 export function callFailure(message: Failure | null | undefined, cause: string): string {
   const status = message?.status_code;
-  // RFC 3326 §2: the CANCEL of a call that rang here too.
-  if (/cause\s*=\s*200\b/i.test(message?.getHeader?.('reason') ?? '')) return 'The call was answered elsewhere.';
+  const cancelled = CANCELLED[Number(/cause\s*=\s*(\d+)/i.exec(message?.getHeader?.('reason') ?? '')?.[1] ?? 0)];
+  if (cancelled) return cancelled;
   if (status && CALL[status]) return CALL[status];
   if (CAUSE[cause]) return CAUSE[cause];
   return status ? `The call failed (${status}). Try again, or ask whoever runs the gateway.` : `The call failed: ${cause}.`;
@@ -72,6 +72,13 @@ function isStale(response: Failure | null | undefined): boolean {
 }
 
 const RETRY_SECONDS = 10;
+
+/** Why a call that rang here rings no more: the Reason of its CANCEL (RFC 3326 §2). */
+const CANCELLED: Record<number, string> = {
+  200: 'The call was answered elsewhere.',
+  480: 'You missed this call.',
+  603: 'The call was declined elsewhere.',
+};
 
 const DISTURBANCE: Record<Sound, string> = {
   flows: '',

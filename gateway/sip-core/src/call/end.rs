@@ -39,7 +39,9 @@ impl Ending {
 
     /// This leg can't be reached, or refused.
     pub(super) fn refused(by: LegId, status: Status, retry_after: Option<u32>) -> Self {
-        Self { status, retry_after, ..Self::of(Cause::Refused, Some(by), None) }
+        // Who declines for all his devices tells them why they ring no more (RFC 3326 §2).
+        let reason = (status.code() >= 600).then(|| format!("SIP;cause={}", status.code()));
+        Self { status, retry_after, ..Self::of(Cause::Refused, Some(by), reason) }
     }
 
     /// Because of what this leg's answer says.

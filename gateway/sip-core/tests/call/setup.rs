@@ -1,13 +1,13 @@
 //! INVITE to ACK, with and without early media, services, forks, refusals.
 
 use relay_api::{Direction, LegSpec, Service};
-use sip_core::call::{CallTimer, Cause, Failure, screen};
+use sip_core::call::{CallTimer, Cause, Event, Failure, screen};
 use sip_core::message::{Message, Method, Name};
 use sip_core::routing::Purpose;
 use sip_core::sdp::Profile;
 
 use super::sdp::{browser, trunk, trunk_answer};
-use super::trace::{A, B, Kind, Trace, other};
+use super::trace::{A, B, Kind, Trace, other, parsed};
 
 #[test]
 fn a_browser_calls_through_the_trunk_and_hangs_up() {
@@ -270,6 +270,18 @@ fn without_to_tag(message: Message) -> Message {
     let (head, rest) = text.split_once("To: <sip:x@gw.example>").unwrap();
     let (_, rest) = rest.split_once("\r\n").unwrap();
     super::trace::parsed(&format!("{head}To: <sip:x@gw.example>\r\n{rest}").replace("\r\n", "\n"))
+}
+
+#[test] // RFC 3261 §12.1.2: a missing tag is a tag too, as RFC 2543 has it
+fn a_183_without_a_tag_brings_early_media_as_well() {
+    let mut t = Trace::new(Kind::BrowserToTrunk);
+    let offer = t.a.offer();
+    t.invites(Some(&offer)).relay_ready().and();
+    let invite = t.b.last_request().clone();
+    let progress = t.b.response(&invite, 183, Some(&trunk_answer()), None, &[]);
+    let text = String::from_utf8_lossy(progress.bytes()).replace(";tag=tag-B", "").replace("\r\n", "\n");
+    t.feed(Event::Response { leg: B, message: parsed(&text) }).does("media, A 183+sdp");
+    t.answers(B, 200, None).does("B ACK, A 200+sdp");
 }
 
 #[test] // RFC 3261 §13.2.1: early media

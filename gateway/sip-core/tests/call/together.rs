@@ -79,6 +79,7 @@ fn a_busy_device_leaves_the_others_ringing_and_a_decline_ends_all() {
     let mut t = calling();
     t.answers(c(), 180, None).and();
     t.answers(B, 603, None).does("release, drop, A 603, C CANCEL");
+    assert_eq!(t.c.last_request().header(Name::Reason), Some("SIP;cause=603"));
     let invite = t.c.invited();
     t.answers_to(c(), &invite, 487, None, None, &[]).does("ended Refused by B");
     assert!(t.timers.is_empty(), "{:?}", t.timers);

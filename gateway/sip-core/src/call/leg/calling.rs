@@ -147,6 +147,10 @@ impl Calling {
     ) -> Heard {
         let Attempt::Inviting(invitation) = &mut self.attempt else { return Heard::Status };
         invitation.note_heard(self.line.id, step);
+        // RFC 3261 §12.1: a 100 makes no dialog.
+        if response.status() == Some(Status::TRYING) {
+            return Heard::Status;
+        }
         self.line.note_peer(response);
         let Some(at) = invitation.place(&self.line.dialog, response) else { return Heard::Status };
         let early = &mut invitation.early[at];
@@ -355,10 +359,11 @@ impl Invitation {
         own.filter(|early| early.media.is_some()).or(last).and_then(|early| early.media.clone())
     }
 
-    /// Where the early dialog of a response stands; none if it has no tag, or if there is no room for it.
+    /// Where the early dialog of a response stands; none if there is no room for it. A missing tag is a tag too
+    /// (RFC 3261 §12.1.2).
     fn place(&mut self, base: &Dialog, response: &Message) -> Option<usize> {
-        let tag = response.to_tag()?;
-        if let Some(known) = self.early.iter().position(|early| early.has_tag(Some(tag))) {
+        let tag = response.to_tag();
+        if let Some(known) = self.early.iter().position(|early| early.has_tag(tag)) {
             return Some(known);
         }
         let has_room = self.early.len() < MAX_FORKS;
@@ -378,6 +383,6 @@ impl Invitation {
 
 impl EarlyDialog {
     fn has_tag(&self, tag: Option<&str>) -> bool {
-        tag.is_some() && self.dialog.remote_tag.as_deref() == tag
+        self.dialog.remote_tag.as_deref() == tag
     }
 }
