@@ -180,9 +180,10 @@ impl Stream {
     }
 }
 
-/// Reads once, as long as there is room for a frame.
+/// Reads once, as long as there is room for a frame: no more than a portion, for others wait for the same worker. What is
+/// left is told of again.
 fn read_some(from: &mut impl Read, input: &mut Vec<u8>) -> Result<(), Gone> {
-    let mut octets = [0; LARGEST_FRAME];
+    let mut octets = [0; PORTION];
     if input.len() > LARGEST_FRAME {
         return Ok(());
     }
@@ -232,6 +233,8 @@ const ENDED_EARLY: &str = "ended in its handshake";
 const RECORD: usize = 22;
 /// For TLS what rustls keeps.
 const MOST_OUTPUT: usize = 256 * 1024;
+/// Octets that one turn takes from a connection: ten packets of sound, or a hundred requests.
+pub(super) const PORTION: usize = 2_048;
 /// For a handshake with the first message, for the rest of a frame, for the client to read.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Without an allocation.

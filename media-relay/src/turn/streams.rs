@@ -295,12 +295,36 @@ mod tests {
 
     use relay_core::turn::Quotas;
 
+    use super::super::stream::PORTION;
     use super::*;
     use crate::sockets::Sockets;
 
     fn shared(of_address: u32) -> Shared {
         let quotas = SharedQuotas(Arc::new(Mutex::new(Quotas::new(of_address, 100))));
         Shared { quotas, workers: 1, lines: Lines::default() }
+    }
+
+    #[test]
+    fn a_turn_takes_a_portion_of_what_a_client_sends() {
+        let now = Instant::now();
+        let sockets = Sockets::new(Vec::new(), Vec::new()).unwrap();
+        let mut streams = Streams::new(Vec::new(), shared(10), None, sockets.registry()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, address) = listener.accept().unwrap();
+        let id = streams.adopt(socket, address, Ok(None), now).unwrap();
+        // ChannelData of four bytes.
+        let frame = [0x40, 0, 0, 4, 1, 2, 3, 4];
+        client.write_all(&frame.repeat(4_096)).unwrap();
+        let (mut buffer, mut turns, mut frames) = ([0; 2_048], 0, 0);
+        while frames < 4_096 {
+            streams.pump(id, now);
+            turns += 1;
+            while streams.next_frame(id, &mut buffer, now).is_some() {
+                frames += 1;
+            }
+            assert!(frames * frame.len() <= turns * PORTION);
+        }
     }
 
     #[test]
