@@ -1,4 +1,4 @@
-// Beside the other files of this folder, in a process of its own: what waits for a day or an outage to go by, then what is short.
+// In a process of its own, as the other files of this folder: what waits for a day or an outage to go by, then what is short.
 import '../day.test.js';
 import '../devices.test.js';
 import '../embedding.test.js';
