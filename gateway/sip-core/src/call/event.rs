@@ -90,6 +90,22 @@ pub enum Event {
 }
 
 impl Event {
+    /// Of which media session it speaks.
+    pub(super) fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::MediaReady(made) => Some(&made.id),
+            Self::MediaFailed { session, .. } | Self::Media { session, .. } => Some(session),
+            Self::Request { .. }
+            | Self::Cancel { .. }
+            | Self::Response { .. }
+            | Self::ClientFailed { .. }
+            | Self::Timer(_)
+            | Self::FlowLost { .. }
+            | Self::FlowRestored { .. }
+            | Self::Terminate { .. } => None,
+        }
+    }
+
     /// Which leg it happened on; `None` for what concerns the whole call.
     pub fn leg(&self) -> Option<LegId> {
         match self {

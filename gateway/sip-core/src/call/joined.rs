@@ -68,6 +68,10 @@ impl Joined {
     }
 
     fn turn(&mut self, event: Event, step: &mut Step<'_>) -> Next {
+        // Of a device that another one was faster than.
+        if event.session().is_some_and(|id| !self.session.is(id, step.call)) {
+            return Next::Stay;
+        }
         match event {
             Event::Request { leg, message, from } => match self.side_of(leg) {
                 Some(side) => self.request(side, message, from, step),

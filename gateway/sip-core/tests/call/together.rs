@@ -1,6 +1,7 @@
 //! A user with several devices: all ring, the first to answer has the call (RFC 3261 §16.7 for what the others' answers mean).
 
-use sip_core::call::{CallTimer, Failure, Ring};
+use relay_api::RelayError;
+use sip_core::call::{CallTimer, Event, Failure, Ring};
 use sip_core::message::{Method, Name};
 
 use super::sdp::browser_answer;
@@ -117,6 +118,15 @@ fn the_caller_gives_up_and_nothing_rings_on() {
     t.answers_to(B, &first, 487, None, None, &[]).does("");
     t.answers_to(c(), &second, 487, None, None, &[]).does("ended Cancelled by A");
     assert!(t.timers.is_empty(), "{:?}", t.timers);
+}
+
+#[test]
+fn what_the_relay_says_late_of_a_device_that_lost_does_not_touch_the_call() {
+    let mut t = calling();
+    t.answers(B, 200, Some(&browser_answer())).acks(A, None).and();
+    t.relay_ready_for(c()).does("");
+    let session = t.call.as_ref().unwrap().id().session(c());
+    t.feed(Event::MediaFailed { session, error: RelayError::Unavailable }).does("");
 }
 
 #[test]
